@@ -1,0 +1,48 @@
+# `make help` lists what there is. Every target sets up what it needs, in .venv.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help setup run test check fix docs bench load accept lock clean
+
+help: ## This list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv -c constraints.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt -e . --group dev --group docs
+	@touch $@
+
+setup: $(VENV)/.ready ## Set up; the command is then at .venv/bin/sluice
+
+run: setup ## Start the gateway on 127.0.0.1:8080 with the embedded store
+	@$(BIN)/sluice serve
+
+test: setup ## All tests that need no root, in three minutes; skips are shown
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow" $(ARGS)
+
+check: setup ## Lint, format, types, import contracts, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m mkdocs build --quiet --strict
+
+fix: setup ## Format, and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: setup ## Renew constraints.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --no-emit-index-url --no-header --no-annotate --group dev --group docs --group load pyproject.toml -o constraints.txt
+
+accept: setup ## The long lists: real Ceph, XMPP servers, kills, faults
+	@SLUICE_TEST_REQUIRE=all $(BIN)/python -m pytest -q -m "slow or not slow" $(ARGS)
+
+clean: ## Remove what was set up or built
+	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .coverage*

@@ -1,0 +1,3 @@
+"""Sluice: a streaming gateway in front of S3 object storage."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Pure controllers: measurements in, decisions out. Time only inside samples."""

@@ -1,0 +1,1 @@
+"""How bytes move: slabs, sources, transforms, parts, sinks. asyncio, but no HTTP and no S3."""

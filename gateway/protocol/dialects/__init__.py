@@ -1,0 +1,1 @@
+"""The codecs: one file a protocol, none imports another."""

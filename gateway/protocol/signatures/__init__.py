@@ -1,0 +1,1 @@
+"""Canonical forms, signing and verifying. Pure: time and secrets are arguments."""

@@ -1,0 +1,364 @@
+"""The sections of ``sluice.toml``. A field's docstring is its page in the configuration reference."""
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from gateway.units import GiB, KiB, MiB, parse_duration, parse_size
+
+Size: TypeAlias = Annotated[int, BeforeValidator(parse_size)]
+Duration: TypeAlias = Annotated[float, BeforeValidator(parse_duration)]
+SlotVersion: TypeAlias = Literal["v", "v2", "v3", "token", "jwt"]
+
+
+def _listed(value: object) -> object:
+    """Lists may be written with commas in the environment."""
+    return (
+        [item.strip() for item in value.split(",") if item.strip()]
+        if isinstance(value, str)
+        else value
+    )
+
+
+Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class Section(BaseModel):
+    """Frozen, complete, and nothing unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ServerSection(Section):
+    """Where Sluice listens and what it takes from a connection."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; `::` serves IPv6 and IPv4."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Port to listen on; 0 picks a free one."""
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes that share the port. Each has its own memory budget."""
+    region: str = "us-east-1"
+    """The region that clients must sign for."""
+    domains: Names = ()
+    """Host names under which buckets are sub-domains: `photos.s3.example.org` for `s3.example.org`."""
+    tls_cert: Path | None = None
+    """PEM file with the certificate chain; with `tls_key`, the port speaks TLS."""
+    tls_key: Path | None = None
+    """PEM file with the private key."""
+    trusted_proxies: Names = ()
+    """Addresses or networks whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. None by default."""
+    metrics_listen: str = ""
+    """`host:port` of a listener of its own for `/-/metrics`; empty: on the main port."""
+    drain: Duration = 30.0
+    """After SIGTERM, how long running requests may take to finish."""
+    data_dir: Path = Path(".sluice")
+    """Where Sluice keeps its own files: generated keys, and by default objects, sessions and the spool."""
+    policies: Path | None = None
+    """A folder of policies beside the shipped ones; a file there replaces a shipped policy of its name."""
+    header_timeout: Duration = 10.0
+    """How long a request's head may take."""
+    keep_alive: Duration = 75.0
+    """How long an idle connection is kept between requests."""
+    body_idle_timeout: Duration = 60.0
+    """How long a body may pause. Pauses of our own making do not count."""
+    body_min_rate: Size = KiB
+    """Bytes per second that a body must reach over `body_idle_timeout`, our own pauses excluded; 0: no minimum."""
+    max_head: Size = 16 * KiB
+    """Largest header section in bytes."""
+    max_header: Size = 8 * KiB
+    """Largest single header, and largest request target, in bytes."""
+    max_connections: Annotated[int, Field(ge=1)] = 10_000
+    """Connections at a time in one process; more are answered 503 and closed."""
+    max_connections_per_address: Annotated[int, Field(ge=1)] = 10_000
+    """Connections at a time from one address."""
+
+    @model_validator(mode="after")
+    def _tls_pair(self) -> "ServerSection":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together")
+        return self
+
+
+class S3Storage(Section):
+    """A store that speaks S3."""
+
+    kind: Literal["s3"]
+    """`s3`."""
+    endpoint_url: str | None = None
+    """The store's URL; left out: Amazon's for the region."""
+    region: str = "us-east-1"
+    """The region to sign for."""
+    access_key_id: str | None = None
+    """Our credential there; left out: the standard AWS credential chain."""
+    secret_access_key: SecretStr | None = None
+    """Its secret."""
+    session_token: SecretStr | None = None
+    """Its session token, for temporary credentials."""
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    """Whether the bucket stands in the path or in the host name; `auto`: path unless the endpoint is Amazon's."""
+    tls_verify: bool = True
+    """Whether the store's certificate is checked."""
+    tls_ca: Path | None = None
+    """PEM file with the authorities that sign the store's certificate; left out: the system's."""
+    data_plane: Literal["aiobotocore"] = "aiobotocore"
+    """What carries bodies."""
+    connect_timeout: Duration = 5.0
+    """How long connecting may take."""
+    idle_timeout: Duration = 30.0
+    """How long a call may go without progress. There is no limit on its total."""
+    max_connections: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Connections kept to the store."""
+    uniform_parts: Literal["auto"] | bool = "auto"
+    """Equal part sizes, as Cloudflare R2 wants; `auto`: by the endpoint's name."""
+    conditional_put: Literal["auto", "none", "put", "complete"] = "auto"
+    """Which writes honour conditions; `auto`: probed at start."""
+    checksums: Names | Literal["auto"] = "auto"
+    """Checksum algorithms to send; `auto`: those the store was seen to verify."""
+
+
+class LocalStorage(Section):
+    """A folder on this machine: the embedded store."""
+
+    kind: Literal["local"]
+    """`local`."""
+    path: Path = Path(".sluice/objects")
+    """The folder."""
+    durability: Literal["power", "process"] = "power"
+    """`power`: what was acknowledged survives a power cut (fsync); `process`: survives `kill -9` only."""
+    buckets: Literal["create", "existing"] = "create"
+    """Whether a bucket's folder is made at its first use."""
+
+
+class MemoryStorage(Section):
+    """Objects in this process's memory: for trying things out; gone at the end."""
+
+    kind: Literal["memory"]
+    """`memory`."""
+
+
+StorageSection: TypeAlias = Annotated[
+    S3Storage | LocalStorage | MemoryStorage, Field(discriminator="kind")
+]
+
+
+class BucketOptions(Section):
+    """What is the same for every object written to a bucket."""
+
+    storage_class: str | None = None
+    """`x-amz-storage-class` of new objects."""
+    sse: Literal["AES256", "aws:kms"] | None = None
+    """Server-side encryption of new objects."""
+    sse_kms_key_id: str | None = None
+    """The KMS key, with `sse = "aws:kms"`."""
+    anonymous: str | None = None
+    """The policy for requests without a credential; left out: they are refused."""
+
+
+class BucketSection(BucketOptions):
+    """A bucket as clients see it."""
+
+    storage: str
+    """The `[storage.<name>]` that holds it."""
+    bucket: str | None = None
+    """Its name there; left out: the same."""
+    prefix: str = ""
+    """What is put before every key there."""
+
+
+class BucketsDefault(BucketOptions):
+    """Buckets that are not listed."""
+
+    storage: str
+    """The store they are passed through to, under their own names."""
+    create: bool = False
+    """Whether clients may create buckets there."""
+
+
+class KeySection(Section):
+    """An access key."""
+
+    secret: SecretStr | None = None
+    """The secret."""
+    secret_file: Path | None = None
+    """A file that holds the secret (its first line)."""
+    policy: str = "full-access"
+    """The policy its requests are held to."""
+    principal: str | None = None
+    """Who it belongs to; several keys may share one. Left out: the access key id."""
+    not_before: str | None = None
+    """RFC 3339 time before which it is refused."""
+    not_after: str | None = None
+    """RFC 3339 time after which it is refused."""
+    disabled: bool = False
+    """Refused when true."""
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> "KeySection":
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError("give exactly one of secret and secret_file")
+        return self
+
+
+def _absolute(value: str) -> str:
+    if not value.startswith("/") or value.startswith("/-/") or not value.endswith("/"):
+        raise ValueError("base_path begins and ends with / and is not under /-/")
+    return value
+
+
+class SlotSection(Section):
+    """XMPP-style upload slots: PUT URLs signed by a server that shares the secret."""
+
+    bucket: str
+    """The `[buckets.<name>]` that takes the files."""
+    base_path: Annotated[str, AfterValidator(_absolute)]
+    """The path the URLs begin with; stripped before verification."""
+    secret: SecretStr
+    """The secret shared with the signing server."""
+    versions: Annotated[tuple[SlotVersion, ...], BeforeValidator(_listed)] = (
+        "v",
+        "v2",
+        "token",
+        "jwt",
+    )
+    """Token versions that are accepted; `v3` is off unless named."""
+    delete_secret: SecretStr | None = None
+    """Metronome's secret for DELETE; left out: DELETE is refused."""
+    max_size: Size = 100 * MiB
+    """Largest file."""
+    policy: str = "public-read"
+    """What the unsigned GET of a slot may do."""
+
+
+class SessionsSection(Section):
+    """What must outlive a process: the intent journal, leases, nonces, uploads."""
+
+    url: str = "sqlite:///.sluice/sessions.db"
+    """`sqlite:///FILE` (one machine), `redis://HOST:PORT/DB` (a fleet) or `memory:` (nothing outlives)."""
+    timeout: Duration = 5.0
+    """How long the session store may take to answer."""
+
+
+class MemorySection(Section):
+    """The budget for bodies in transit, per process."""
+
+    budget: Size = 512 * MiB
+    """Bytes of body that may be in memory at a time."""
+    spool: Path = Path(".sluice/spool")
+    """Folder for unfinished parts of slow clients when memory is short; emptied at start."""
+    spool_limit: Size = 4 * GiB
+    """Bytes the spool may take."""
+
+
+class TransferSection(Section):
+    """How uploads are cut and sent."""
+
+    concurrency: Annotated[int, Field(ge=1, le=20)] = 10
+    """Parts of one upload in flight at a time, at most."""
+    max_in_flight: Annotated[int, Field(ge=1)] = 64
+    """Parts of all uploads in flight to one store at a time, at most."""
+    part_size: Size = 8 * MiB
+    """Size of parts where nothing asks for another."""
+    max_object: Size | None = None
+    """Largest object; left out: what the store and the memory budget allow."""
+
+
+class RetrySection(Section):
+    """How failed calls to a store are repeated."""
+
+    attempts: Annotated[int, Field(ge=1, le=10)] = 5
+    """Attempts of one call, the first included."""
+    base: Duration = 0.1
+    """First back-off; it doubles, with full jitter."""
+    cap: Duration = 10.0
+    """Longest back-off."""
+    budget: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Share of calls that may be retries, so that a failing store is not flooded."""
+    breaker_failures: Annotated[int, Field(ge=1)] = 10
+    """Failures in a row that open a store's breaker."""
+    breaker_cooldown: Duration = 5.0
+    """How long an open breaker refuses before it lets one call try."""
+
+
+class SweepSection(Section):
+    """The sweep of multipart uploads that nobody will finish."""
+
+    interval: Duration = 300.0
+    """How often the server sweeps; 0: never."""
+    grace: Duration = 60.0
+    """How long after a process's last heartbeat its uploads count as abandoned."""
+
+
+class AuthSection(Section):
+    """How credentials are read."""
+
+    max_skew: Duration = 900.0
+    """Largest difference between a request's date and our clock."""
+    ignore_foreign_bearer: bool = False
+    """Ignore an `Authorization: Bearer` beside a presigned URL, for use behind auth proxies."""
+    reload: Duration = 0.5
+    """How often a worker looks for keys made or disabled meanwhile."""
+
+
+class CorsSection(Section):
+    """Which web pages may call Sluice from a browser."""
+
+    origins: Names = ()
+    """Origins such as `https://app.example.org`; `*` for any, never with credentials."""
+    max_age: Duration = 600.0
+    """How long a browser may remember a preflight."""
+
+
+class LogSection(Section):
+    """The log on standard output."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is written."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """`auto`: for people on a terminal, JSON elsewhere."""
+
+
+class Settings(Section):
+    """All of it."""
+
+    server: ServerSection = ServerSection()
+    storage: dict[str, StorageSection] = Field(default_factory=dict)
+    buckets: dict[str, BucketSection] = Field(default_factory=dict)
+    buckets_default: BucketsDefault | None = None
+    keys: dict[
+        Annotated[str, Field(min_length=16, max_length=128, pattern=r"^\w+$")], KeySection
+    ] = Field(default_factory=dict)
+    slots: dict[str, SlotSection] = Field(default_factory=dict)
+    sessions: SessionsSection = SessionsSection()
+    memory: MemorySection = MemorySection()
+    transfer: TransferSection = TransferSection()
+    retry: RetrySection = RetrySection()
+    sweep: SweepSection = SweepSection()
+    auth: AuthSection = AuthSection()
+    cors: CorsSection = CorsSection()
+    log: LogSection = LogSection()
+
+    @model_validator(mode="after")
+    def _references(self) -> "Settings":
+        """What one section calls another must exist."""
+        for name, bucket in self.buckets.items():
+            if bucket.storage not in self.storage:
+                raise ValueError(f"buckets.{name}.storage: there is no [storage.{bucket.storage}]")
+        default = self.buckets_default
+        if default is not None and default.storage not in self.storage:
+            raise ValueError(f"buckets_default.storage: there is no [storage.{default.storage}]")
+        for name, slot in self.slots.items():
+            if slot.bucket not in self.buckets and default is None:
+                raise ValueError(f"slots.{name}.bucket: there is no [buckets.{slot.bucket}]")
+            if slot.base_path.strip("/") in self.buckets:
+                raise ValueError(f"slots.{name}.base_path equals the name of a bucket")
+        return self

@@ -1,0 +1,1 @@
+"""What one can do: uploads, downloads, the sweep. No HTTP here."""
