@@ -239,7 +239,7 @@ def _slot_token(
     )
     return Grant(
         principal=Principal(f"slot:{name}"),
-        scheme=Scheme.SLOT_TOKEN,
+        scheme=Scheme.SLOT,
         policy=_SLOT_POLICY,
         constraints=Constraints(
             methods=frozenset({head.method}),

@@ -21,7 +21,7 @@ class Scheme(StrEnum):
     PRESIGNED = "sigv4-query"
     SIGV2 = "sigv2"
     BEARER = "jwt"
-    SLOT_TOKEN = "slot-token"
+    SLOT = "slot-token"
     UNKNOWN = "unknown"
 
 
@@ -74,7 +74,7 @@ def _in_query(query: Query, on_slot: bool) -> list[Scheme]:
     if not names.isdisjoint(_V2_PARAMETERS):
         found.append(Scheme.SIGV2)
     if on_slot and slot_token.presented(query):
-        found.append(Scheme.SLOT_TOKEN)
+        found.append(Scheme.SLOT)
     return found
 
 
