@@ -110,6 +110,8 @@ class S3Storage(Section):
     """Whether the store's certificate is checked."""
     tls_ca: Path | None = None
     """PEM file with the authorities that sign the store's certificate; left out: the system's."""
+    sign_payload: Literal["auto", "always", "never"] = "auto"
+    """Whether bodies are signed with their SHA-256; `auto`: over plain HTTP only, as TLS protects them already."""
     data_plane: Literal["aiobotocore"] = "aiobotocore"
     """What carries bodies."""
     connect_timeout: Duration = 5.0
