@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -197,10 +198,10 @@ class KeySection(Section):
     """The policy its requests are held to."""
     principal: str | None = None
     """Who it belongs to; several keys may share one. Left out: the access key id."""
-    not_before: str | None = None
+    not_before: AwareDatetime | None = None
     """RFC 3339 time before which it is refused."""
-    not_after: str | None = None
-    """RFC 3339 time after which it is refused."""
+    not_after: AwareDatetime | None = None
+    """RFC 3339 time from which it is refused."""
     disabled: bool = False
     """Refused when true."""
 
