@@ -27,6 +27,7 @@ S3_ERRORS: Final[dict[type[GatewayError], tuple[str, int | None]]] = {
     errors.PayloadHashMismatch: ("XAmzContentSHA256Mismatch", None),
     errors.IncompleteBody: ("IncompleteBody", None),
     errors.MalformedCredential: ("AuthorizationHeaderMalformed", None),
+    errors.MalformedPresignedUrl: ("AuthorizationQueryParametersError", None),
     errors.MalformedPolicyDocument: ("InvalidPolicyDocument", None),
     errors.InvalidPart: ("InvalidPart", None),
     errors.HeadTooLarge: ("RequestHeaderSectionTooLarge", 400),
