@@ -279,7 +279,7 @@ def _decoy(key_id: str) -> str:
 def _unknown(key_id: str) -> UnknownKey:
     return UnknownKey(
         "No enabled key has this access key id; check it, and that the key was not disabled.",
-        AWSAccessKeyId=key_id,
+        aws_access_key_id=key_id,
     )
 
 

@@ -79,8 +79,8 @@ def s3_error(error: GatewayError) -> tuple[str, int]:
 
 
 def _element(name: str) -> str:
-    """``string_to_sign`` as S3 spells elements: ``StringToSign``."""
-    return "".join(word.capitalize() for word in name.split("_"))
+    """``string_to_sign`` as S3 spells elements: ``StringToSign``; ``aws`` stays upper-case."""
+    return "".join("AWS" if word == "aws" else word.capitalize() for word in name.split("_"))
 
 
 def render_s3_error(head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:

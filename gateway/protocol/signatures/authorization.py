@@ -45,7 +45,7 @@ def read_header(
     Raises:
         MalformedCredential: the header is not of the form above, its algorithm is another one, or
             its scope is wrong.
-        ClockSkew: the request's date is too far from now. Members: RequestTime, ServerTime.
+        ClockSkew: the request's date is too far from now. Members: request_time, server_time.
         InvalidToken: the query holds a session token.
         BadRequest: ``x-amz-content-sha256`` is missing, or a header that must be single is not.
         GatewayError: as :func:`~.sigv4.make_claim`.
@@ -64,8 +64,8 @@ def read_header(
         raise ClockSkew(
             f"The request's date is more than {max_skew:.0f} seconds away from the server's clock;"
             " set the client's clock.",
-            RequestTime=timestamp,
-            ServerTime=write_timestamp(int(now)),
+            request_time=timestamp,
+            server_time=write_timestamp(int(now)),
         )
     payload = head.get(b"x-amz-content-sha256")
     if payload is None:
