@@ -1,5 +1,7 @@
 """Ranges: parsed, resolved, written."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,10 +144,8 @@ def test_a_resolved_range_lies_in_the_object(request_: RangeRequest, size: int) 
 @given(st.text(max_size=60), st.integers(0, 100))
 def test_only_invalid_range_escapes(text: str, size: int) -> None:
     for header in (text, "bytes=" + text):
-        try:
+        with suppress(InvalidRange):
             resolve(parse_range(header), size)
-        except InvalidRange:
-            pass
 
 
 @given(st.text("0123456789-, b", max_size=30), st.integers(0, 12))
