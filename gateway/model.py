@@ -87,7 +87,7 @@ class Attributes:
     content_language: str | None = None
     cache_control: str | None = None
     expires: str | None = None
-    metadata: Mapping[str, str] = EMPTY
+    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     storage_class: str | None = None
     sse: str | None = None
     sse_kms_key_id: str | None = None
