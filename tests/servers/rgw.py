@@ -45,8 +45,8 @@ mon data avail crit = 1
 mon data avail warn = 1
 run dir = {home}/run
 admin socket = {home}/run/$name.asok
-log file = {home}/log/$name.log
-mon cluster log file = {home}/log/cluster.log
+log file = {home}/logs/$name.log
+mon cluster log file = {home}/logs/cluster.log
 mon data = {home}/mon
 mgr data = {home}/mgr
 osd data = {home}/osd
@@ -128,7 +128,7 @@ class Cluster:
             shutil.rmtree(self._home / folder, ignore_errors=True)
 
     def _configure(self) -> int:
-        for folder in ("mon", "mgr", "osd", "run", "log"):
+        for folder in ("mon", "mgr", "osd", "run", "logs"):
             (self._home / folder).mkdir(exist_ok=True)
         self._fsid, self._mon_port, port = str(uuid.uuid4()), _free_port(), _free_port()
         self._conf.write_text(

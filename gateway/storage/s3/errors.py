@@ -19,6 +19,7 @@ from botocore.parsers import ResponseParserError
 from gateway.errors import (
     BucketNotFound,
     ConcurrentWrite,
+    DigestMismatch,
     GatewayError,
     InvalidBucketName,
     InvalidPart,
@@ -54,11 +55,11 @@ _BY_CODE: Final[dict[str, type[GatewayError]]] = {
     "RequestTimeout": StorageTimeout,
     "InternalError": StorageUnavailable,
     "ServiceUnavailable": StorageUnavailable,
-    # The bytes were damaged or cut short on their way: what we hold is still right, so send it again.
-    # Never the client's mistake: its digests are verified before a store is asked to commit.
-    "BadDigest": StorageUnavailable,
-    "XAmzContentSHA256Mismatch": StorageUnavailable,
-    "XAmzContentChecksumMismatch": StorageUnavailable,
+    # The store tells whose mistake it was from what it holds itself.
+    "BadDigest": DigestMismatch,
+    "XAmzContentSHA256Mismatch": DigestMismatch,
+    "XAmzContentChecksumMismatch": DigestMismatch,
+    # Cut short on its way; what we hold is still whole.
     "IncompleteBody": StorageUnavailable,
 } | dict.fromkeys(
     (

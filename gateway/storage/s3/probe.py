@@ -19,8 +19,9 @@ from botocore.exceptions import ClientError
 from gateway.errors import StorageTimeout
 from gateway.model import Digest
 from gateway.storage.base import Capabilities, ConditionalPut
+from gateway.storage.checksums import compute
 from gateway.storage.s3.body import ViewsBody
-from gateway.storage.s3.checksums import PREFERENCE, digest_of, parameters
+from gateway.storage.s3.checksums import PREFERENCE, parameters
 from gateway.storage.s3.connection import more_headers
 from gateway.storage.s3.errors import map_s3_errors
 
@@ -111,7 +112,7 @@ class Probe:
 
     async def _verifies(self, name: str) -> bool:
         """Whether a right checksum is taken and a wrong one refused."""
-        right = digest_of(name, (memoryview(_BODY),))
+        right = compute(name, (memoryview(_BODY),))
         wrong = Digest(right.algorithm, bytes(byte ^ 0xFF for byte in right.value))
         taken = await self._status("PutObject", self._put(name, parameters((right,))))
         refused = await self._status("PutObject", self._put(name, parameters((wrong,))))
@@ -119,7 +120,7 @@ class Probe:
 
     async def _trailers(self) -> bool:
         """Whether an unsigned aws-chunked body with a trailer is stored as what it frames."""
-        crc = b64encode(digest_of("crc32", (memoryview(_BODY),)).value)
+        crc = b64encode(compute("crc32", (memoryview(_BODY),)).value)
         framed = b"%x\r\n%b\r\n0\r\nx-amz-checksum-crc32:%b\r\n\r\n" % (len(_BODY), _BODY, crc)
         headers = {
             "Content-Encoding": "aws-chunked",
