@@ -89,6 +89,10 @@ _REJECTED: Final[dict[str, str]] = {
     "IllegalLocationConstraintException": "the bucket lives in another region",
 }
 
+#: Ceph RGW 16 answers 500 InternalError with these words where a CompleteMultipartUpload runs already, and
+#: where the upload does not exist.
+_ALREADY: Final = "completion is already in progress"
+
 #: Statuses of answers whose code says nothing (HEAD answers have no body, proxies no S3 code).
 _BY_STATUS: Final[dict[int, type[GatewayError]]] = {
     408: StorageTimeout,
@@ -183,6 +187,8 @@ def _from_client_error(
     meta = error.response.get("ResponseMetadata", {})
     headers = meta.get("HTTPHeaders", {})
     code = str(answer.get("Code", ""))
+    if _ALREADY in str(answer.get("Message", "")):
+        return ConcurrentWrite(f"{operation}: another call completes this upload.")
     return from_answer(
         operation,
         int(meta.get("HTTPStatusCode", 500)),

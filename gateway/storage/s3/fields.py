@@ -14,7 +14,7 @@ from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from typing import Any, Final
 
-from gateway.errors import StorageCorrupt
+from gateway.errors import InvalidRange, StorageCorrupt
 from gateway.model import (
     EMPTY,
     Attributes,
@@ -92,11 +92,11 @@ def put_headers(attributes: Attributes) -> dict[str, str]:
     return {} if attributes.expires is None else {"Expires": attributes.expires}
 
 
-def condition_parameters(condition: WriteCondition) -> dict[str, str]:
-    """If-None-Match and If-Match of a write."""
+def condition_parameters(condition: WriteCondition, *, bare_etags: bool) -> dict[str, str]:
+    """If-None-Match and If-Match of a write. ``bare_etags``: without quotes (see the probe)."""
     parameters = {"IfNoneMatch": "*"} if condition.absent else {}
     if condition.etag is not None:
-        parameters["IfMatch"] = f'"{condition.etag}"'
+        parameters["IfMatch"] = condition.etag if bare_etags else f'"{condition.etag}"'
     return parameters
 
 
@@ -163,10 +163,13 @@ def range_of(
 
     Raises:
         StorageCorrupt: Content-Range does not fit Content-Length, or the store ignored the range.
+        InvalidRange: the store ignored the range, and the object is empty.
     """
     length = int(answer.get("ContentLength", 0))
     content_range = answer.get("ContentRange")
     if request is None or content_range is None:
+        if request is not None and length == 0:
+            raise InvalidRange("The object is empty.", size=0)
         if request is not None and not _covers_all(request, length):
             raise StorageCorrupt("The store answered a ranged GET with the whole object.")
         return (ByteRange(0, length) if length else None), length

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.parsers import ResponseParserError
 
 from gateway.errors import (
+    ConcurrentWrite,
     DigestMismatch,
     InvalidRange,
     MultipartLost,
@@ -100,7 +101,7 @@ class S3Store:
     async def probe(self, bucket: str, prefix: str) -> Capabilities:
         """See :mod:`gateway.storage.s3.probe`."""
         with map_s3_errors("Probe"):
-            found = await Probe(self._client, bucket, prefix).run()
+            found = await Probe(self._open, bucket, prefix).run()
         self._capabilities = _configured(self._section, found)
         return self._capabilities
 
@@ -189,17 +190,21 @@ class S3Store:
             for receipt in receipts
         ]
         on_etag = condition.etag is not None
-        with map_s3_errors("CompleteMultipartUpload", condition_on_etag=on_etag):
-            answer = await self._client.complete_multipart_upload(
-                **_target(ref),
-                MultipartUpload={"Parts": parts},
-                **fields.condition_parameters(condition),
-            )
-            return Stored(
-                etag=await self._etag_of_completed(answer, ref, receipts),
-                size=sum(receipt.size for receipt in receipts),
-                version=fields.version_of(answer),
-            )
+        try:
+            with map_s3_errors("CompleteMultipartUpload", condition_on_etag=on_etag):
+                answer = await self._client.complete_multipart_upload(
+                    **_target(ref),
+                    MultipartUpload={"Parts": parts},
+                    **fields.condition_parameters(condition, bare_etags=self._open.bare_etags),
+                )
+        except ConcurrentWrite:
+            await self.list_parts(ref)  # an upload that is gone says so here
+            raise
+        return Stored(
+            etag=await self._etag_of_completed(answer, ref, receipts),
+            size=sum(receipt.size for receipt in receipts),
+            version=fields.version_of(answer),
+        )
 
     async def abort_multipart(self, ref: MultipartRef) -> None:
         """AbortMultipartUpload."""
@@ -283,9 +288,13 @@ class S3Store:
         return (await asyncio.to_thread(compute, name, part.views), *at_hand)
 
     @property
-    def _client(self) -> Any:
+    def _open(self) -> Connection:
         assert self._connection is not None, "start() comes first"
-        return self._connection.client
+        return self._connection
+
+    @property
+    def _client(self) -> Any:
+        return self._open.client
 
     @property
     def _data(self) -> DataPlane:

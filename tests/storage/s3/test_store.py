@@ -1,17 +1,16 @@
 import os
 from collections.abc import AsyncIterator
-from typing import ClassVar
+from contextlib import asynccontextmanager
 
 import pytest
+import pytest_asyncio
 
-from gateway.model import ObjectKey
 from gateway.settings.sections import S3Storage
 from gateway.storage.base import ObjectStore
 from gateway.storage.s3 import S3Store
 from tests.servers.fixtures import create_bucket
 from tests.servers.lease import S3Endpoint
 from tests.storage.contract import StoreContract
-from tests.storage.contract_objects import ODD_KEYS
 
 BUCKET = f"contract-{os.getpid()}"
 
@@ -29,22 +28,35 @@ def section(endpoint: S3Endpoint, **more: object) -> S3Storage:
     )
 
 
+@asynccontextmanager
 async def started(endpoint: S3Endpoint) -> AsyncIterator[ObjectStore]:
     create_bucket(endpoint, BUCKET)
     store = S3Store("main", section(endpoint))
     await store.start()
+    await store.probe(BUCKET, "")
     yield store
     await store.aclose()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def moto_store(moto_s3: S3Endpoint) -> AsyncIterator[ObjectStore]:
+    async with started(moto_s3) as store:
+        yield store
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rgw_store(rgw: S3Endpoint) -> AsyncIterator[ObjectStore]:
+    async with started(rgw) as store:
+        yield store
+
+
+@pytest.mark.asyncio(loop_scope="module")
 class TestMoto(StoreContract):
     missing_bucket = "there-is-no-such-bucket"
 
     @pytest.fixture
-    async def store(self, moto_s3: S3Endpoint) -> AsyncIterator[ObjectStore]:
-        async for store in started(moto_s3):
-            await store.probe(BUCKET, "")
-            yield store
+    def store(self, moto_store: ObjectStore) -> ObjectStore:
+        return moto_store
 
     @pytest.fixture
     def bucket(self) -> str:
@@ -52,14 +64,13 @@ class TestMoto(StoreContract):
 
 
 @pytest.mark.s3
+@pytest.mark.asyncio(loop_scope="module")
 class TestCephRgw(StoreContract):
     missing_bucket = "there-is-no-such-bucket"
 
     @pytest.fixture
-    async def store(self, rgw: S3Endpoint) -> AsyncIterator[ObjectStore]:
-        async for store in started(rgw):
-            await store.probe(BUCKET, "")
-            yield store
+    def store(self, rgw_store: ObjectStore) -> ObjectStore:
+        return rgw_store
 
     @pytest.fixture
     def bucket(self) -> str:
