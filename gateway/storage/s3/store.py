@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError
-from botocore.parsers import ResponseParserError
 
 from gateway.errors import (
     ConcurrentWrite,
@@ -41,7 +40,7 @@ from gateway.model import (
 from gateway.settings.sections import S3Storage
 from gateway.storage.base import Capabilities
 from gateway.storage.checksums import compute, verify
-from gateway.storage.s3 import checksums, fields
+from gateway.storage.s3 import checksums, fields, listing
 from gateway.storage.s3.aiobotocore_plane import AiobotocorePlane
 from gateway.storage.s3.connection import Connection, more_headers
 from gateway.storage.s3.errors import map_s3_errors
@@ -193,7 +192,7 @@ class S3Store:
         try:
             with map_s3_errors("CompleteMultipartUpload", condition_on_etag=on_etag):
                 answer = await self._client.complete_multipart_upload(
-                    **_target(ref),
+                    **listing.target(ref),
                     MultipartUpload={"Parts": parts},
                     **fields.condition_parameters(condition, bare_etags=self._open.bare_etags),
                 )
@@ -210,62 +209,17 @@ class S3Store:
         """AbortMultipartUpload."""
         try:
             with map_s3_errors("AbortMultipartUpload"):
-                await self._client.abort_multipart_upload(**_target(ref))
+                await self._client.abort_multipart_upload(**listing.target(ref))
         except MultipartLost:
             return
 
     async def list_parts(self, ref: MultipartRef) -> list[PartReceipt]:
         """ListParts, all pages."""
-        receipts: list[PartReceipt] = []
-        offset, marker = 0, 0
-        while True:
-            with map_s3_errors("ListParts"):
-                page = await self._client.list_parts(**_target(ref), PartNumberMarker=marker)
-            for part in page.get("Parts", ()):
-                number, size = int(part["PartNumber"]), int(part["Size"])
-                digests = checksums.of_listed_part(part)
-                receipts.append(PartReceipt(number, offset, size, fields.etag_of(part), digests))
-                offset += size
-            following = int(page.get("NextPartNumberMarker") or 0)
-            if not page.get("IsTruncated") or following <= marker:
-                return receipts
-            marker = following
+        return await listing.parts(self._client, ref)
 
-    async def list_multiparts(self, bucket: str, prefix: str) -> AsyncIterator[MultipartListing]:
+    def list_multiparts(self, bucket: str, prefix: str) -> AsyncIterator[MultipartListing]:
         """ListMultipartUploads, page by page."""
-        marker: dict[str, str] = {}
-        while True:
-            page = await self._page_of_multiparts(bucket, prefix, marker)
-            for upload in page.get("Uploads", ()):
-                ref = MultipartRef(self._name, ObjectKey(bucket, upload["Key"]), upload["UploadId"])
-                yield MultipartListing(ref, upload["Initiated"])
-            following = {
-                "KeyMarker": page.get("NextKeyMarker") or "",
-                "UploadIdMarker": page.get("NextUploadIdMarker") or "",
-            }
-            if not page.get("IsTruncated") or following == marker:
-                return
-            marker = following
-
-    async def _page_of_multiparts(
-        self, bucket: str, prefix: str, marker: dict[str, str]
-    ) -> dict[str, Any]:
-        """One page, its keys plain.
-
-        Keys are asked for URL-encoded only where the plain answer cannot be parsed (XML 1.0 has no control
-        characters): Ceph RGW encodes without saying so, and only some of the fields; others ignore the wish.
-        """
-        request = {"Bucket": bucket, "Prefix": prefix, **marker}
-        with map_s3_errors("ListMultipartUploads"):
-            try:
-                page: dict[str, Any] = await self._client.list_multipart_uploads(**request)
-                return page
-            except ResponseParserError:
-                page = await self._client.list_multipart_uploads(**request, EncodingType="url")
-        for upload in page.get("Uploads", ()):
-            upload["Key"] = unquote_plus(upload["Key"])
-        page["NextKeyMarker"] = unquote_plus(page.get("NextKeyMarker") or "")
-        return page
+        return listing.multiparts(self._client, self._name, bucket, prefix)
 
     # ---
 
@@ -300,10 +254,6 @@ class S3Store:
     def _data(self) -> DataPlane:
         assert self._plane is not None, "start() comes first"
         return self._plane
-
-
-def _target(ref: MultipartRef) -> dict[str, str]:
-    return {"Bucket": ref.key.bucket, "Key": ref.key.name, "UploadId": ref.upload_id}
 
 
 def _check_match(wanted: str | None, etag: str) -> None:
