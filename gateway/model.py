@@ -95,7 +95,8 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectInfo:
-    """An object as its store describes it. ``etag`` is without quotes and always strong."""
+    """An object as its store describes it. ``etag`` is without quotes and always strong; ``digests`` are
+    those of the whole object that the store keeps."""
 
     key: ObjectKey
     size: int
@@ -103,6 +104,7 @@ class ObjectInfo:
     modified: datetime
     attributes: Attributes = field(default_factory=Attributes)
     version: str | None = None
+    digests: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
