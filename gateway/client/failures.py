@@ -83,7 +83,5 @@ def _from_json(text: str) -> tuple[str, str]:
         problem = json.loads(text)
     except ValueError:
         return "", ""
-    if not isinstance(problem, dict):
-        return "", ""
     message = problem.get("detail") or problem.get("title") or ""
     return str(problem.get("type", "")).rpartition("/")[2], str(message)

@@ -56,8 +56,6 @@ class Link:
                 if response.status_code >= 300:
                     raise self._refusal(response)
                 yield response
-        except httpx.LocalProtocolError:
-            raise
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise Interrupted(f"{self._account.endpoint}: {_reason(error)}") from error
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
-import httpx
-
 from gateway.client.failures import FileTrouble
 from gateway.client.link import Link
 from gateway.model import ObjectKey
@@ -70,16 +68,25 @@ class Upload:
             DIGEST_HEADER: sha256,
         }
         with _opened(self.file) as stream:
-            body = _blocks(stream, size, progress)
-            try:
-                with link.request(
-                    "PUT", self.key, headers, payload_sha256=sha256, content=body
-                ) as response:
-                    response.read()
-                    etag = response.headers.get("etag", "").strip('"')
-            except httpx.LocalProtocolError:
-                raise FileTrouble(f"{self.file}: it shrank while it was sent") from None
+            body = self._blocks(stream, size, progress)
+            with link.request(
+                "PUT", self.key, headers, payload_sha256=sha256, content=body
+            ) as response:
+                response.read()
+                etag = response.headers.get("etag", "").strip('"')
         return Uploaded(etag=etag, size=size, sha256=sha256)
+
+    def _blocks(self, stream: BinaryIO, size: int, progress: Progress) -> Iterator[bytes]:
+        """The first ``size`` bytes: a file that grew meanwhile is still the one that was signed."""
+        done = 0
+        progress(0, size)
+        while done < size:
+            block = stream.read(min(_SENT_AT_ONCE, size - done))
+            if not block:
+                raise FileTrouble(f"{self.file}: it shrank while it was sent")
+            yield block
+            done += len(block)
+            progress(done, size)
 
 
 def _opened(file: Path) -> BinaryIO:
@@ -89,13 +96,3 @@ def _opened(file: Path) -> BinaryIO:
     except OSError as error:
         raise FileTrouble(f"{file}: {error.strerror}") from None
     raise FileTrouble(f"{file}: {os.strerror(21)}")
-
-
-def _blocks(stream: BinaryIO, size: int, progress: Progress) -> Iterator[bytes]:
-    """The first ``size`` bytes: a file that grew meanwhile is still the one that was signed."""
-    done = 0
-    progress(0, size)
-    while done < size and (block := stream.read(min(_SENT_AT_ONCE, size - done))):
-        yield block
-        done += len(block)
-        progress(done, size)
