@@ -134,3 +134,28 @@ async def send_source(scope: Scope, send: Send, source: Source, slab: memoryview
             )
         sent += count
     return sent
+
+
+class CountingSource:
+    """A source that remembers how much went through it."""
+
+    __slots__ = ("_source", "count")
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.count = 0
+
+    @property
+    def length(self) -> int | None:
+        """Bytes still to come."""
+        return self._source.length
+
+    async def read_into(self, view: memoryview, /) -> int:
+        """Fill the view."""
+        count = await self._source.read_into(view)
+        self.count += count
+        return count
+
+    async def aclose(self) -> None:
+        """Give up what is left."""
+        await self._source.aclose()
