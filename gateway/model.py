@@ -87,7 +87,7 @@ class Attributes:
     content_language: str | None = None
     cache_control: str | None = None
     expires: str | None = None
-    metadata: Mapping[str, str] = EMPTY
+    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     storage_class: str | None = None
     sse: str | None = None
     sse_kms_key_id: str | None = None
@@ -95,7 +95,8 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectInfo:
-    """An object as its store describes it. ``etag`` is without quotes and always strong."""
+    """An object as its store describes it. ``etag`` is without quotes and always strong; ``digests`` are
+    those of the whole object that the store keeps."""
 
     key: ObjectKey
     size: int
@@ -103,6 +104,7 @@ class ObjectInfo:
     modified: datetime
     attributes: Attributes = field(default_factory=Attributes)
     version: str | None = None
+    digests: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

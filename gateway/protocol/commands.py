@@ -209,6 +209,8 @@ class Dialect(Protocol):
     """A codec between one protocol's heads and our commands. Pure; one instance serves all."""
 
     name: ClassVar[str]
+    #: Methods that exist on an object: for OPTIONS, preflights and 405.
+    methods: ClassVar[tuple[str, ...]]
 
     def parse(self, head: RequestHead, target: Target) -> Command:
         """Read a command off a head. Called only after the request was authenticated.
@@ -220,7 +222,9 @@ class Dialect(Protocol):
         """
         ...
 
-    def render(self, head: RequestHead, command: Command, reply: Reply) -> ResponseHead:
+    def render(
+        self, head: RequestHead, command: Command, reply: Reply, request_id: str
+    ) -> ResponseHead:
         """Write a reply as the protocol does. For an ObjectOpened the body is sent by the shell."""
         ...
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -110,6 +111,8 @@ class S3Storage(Section):
     """Whether the store's certificate is checked."""
     tls_ca: Path | None = None
     """PEM file with the authorities that sign the store's certificate; left out: the system's."""
+    sign_payload: Literal["auto", "always", "never"] = "auto"
+    """Whether bodies are signed with their SHA-256; `auto`: over plain HTTP only, as TLS protects them already."""
     data_plane: Literal["aiobotocore"] = "aiobotocore"
     """What carries bodies."""
     connect_timeout: Duration = 5.0
@@ -195,10 +198,10 @@ class KeySection(Section):
     """The policy its requests are held to."""
     principal: str | None = None
     """Who it belongs to; several keys may share one. Left out: the access key id."""
-    not_before: str | None = None
+    not_before: AwareDatetime | None = None
     """RFC 3339 time before which it is refused."""
-    not_after: str | None = None
-    """RFC 3339 time after which it is refused."""
+    not_after: AwareDatetime | None = None
+    """RFC 3339 time from which it is refused."""
     disabled: bool = False
     """Refused when true."""
 

@@ -1,0 +1,281 @@
+"""The one gate: from a request head to a grant, or to a refusal.
+
+Every request of every dialect passes here before anything of it is parsed or looked up. What is not
+understood is refused; what carries no credential is anonymous, and only where a policy says so.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final, NoReturn, Protocol
+
+from gateway.auth.grant import Constraints, Grant
+from gateway.auth.key import Key
+from gateway.auth.replay import NonceStore, ReplayGuard
+from gateway.errors import (
+    BadRequest,
+    Forbidden,
+    GatewayError,
+    LengthRequired,
+    MalformedCredential,
+    Unauthenticated,
+    UnknownKey,
+)
+from gateway.model import ANONYMOUS, EMPTY, Principal
+from gateway.protocol.commands import RequestHead, Target
+from gateway.protocol.signatures import jwt, sigv4, slot_token
+from gateway.protocol.signatures.authorization import read_header
+from gateway.protocol.signatures.canonical import Query
+from gateway.protocol.signatures.presign import read_query
+from gateway.protocol.signatures.schemes import Scheme, bearer_token, find
+from gateway.settings.sections import AuthSection, SlotSection
+
+#: Headers that change the meaning of a request and may come once only (security case 10).
+_SINGLE: Final = (
+    b"host",
+    b"authorization",
+    b"date",
+    b"x-amz-date",
+    b"x-amz-content-sha256",
+    b"content-length",
+)
+_READS: Final = frozenset({"GET", "HEAD"})
+#: A slot's token is itself the permission to write one file; its constraints say which.
+_SLOT_POLICY: Final = "full-access"
+
+
+class KeySource(Protocol):
+    """Where access keys are found. Asked once a request, so a disabled key ends at once."""
+
+    def find(self, key_id: str, now: float) -> Key | None:
+        """The key, or None where it is unknown, disabled, or outside its dates at ``now``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the configuration says about credentials.
+
+    ``region`` is the one clients must sign for; ``anonymous`` maps a bucket to the policy of requests
+    without a credential; ``slots`` are the slot sections by name.
+    """
+
+    region: str
+    auth: AuthSection = AuthSection()
+    slots: Mapping[str, SlotSection] = field(default_factory=dict)
+    anonymous: Mapping[str, str] = EMPTY
+
+
+class Authenticator:
+    """Authenticates requests of every scheme and dialect."""
+
+    def __init__(self, keys: KeySource, nonces: NonceStore, rules: Rules) -> None:
+        self._keys = keys
+        self._replay = ReplayGuard(nonces)
+        self._rules = rules
+
+    async def authenticate(self, head: RequestHead, target: Target, now: float) -> Grant:
+        """Say who asks and what the credential itself allows.
+
+        ``now`` is Unix seconds. OPTIONS is the caller's to answer before: preflights carry no
+        credential.
+
+        Raises:
+            AmbiguousCredentials: more than one credential.
+            MalformedCredential: one that cannot be read, or of a scheme that is not taken.
+            BadRequest: a repeated header or query parameter that must be single; a bad target.
+            Unauthenticated, Forbidden: none, where one is needed.
+            UnknownKey, SignatureMismatch, UnsignedHeader, RequestExpired, ClockSkew, InvalidToken,
+            RequestReplayed: one that does not hold.
+            LengthRequired: a signed size and no Content-Length.
+            NotImplementedHere: a streaming payload, rightly signed.
+            SessionsUnavailable: whether a token was used before cannot be known.
+        """
+        for name in _SINGLE:
+            if len(head.index.get(name, ())) > 1:
+                raise BadRequest(
+                    f"The header {name.decode()} was sent more than once; send it once."
+                )
+        query = Query(head.raw_query)
+        scheme = find(
+            head,
+            query,
+            on_slot=target.slot is not None,
+            ignore_foreign_bearer=self._rules.auth.ignore_foreign_bearer,
+        )
+        if scheme is Scheme.SIGV2 or scheme is Scheme.UNKNOWN:
+            _refuse(scheme)
+        if target.slot is not None:
+            return await self._slot(head, query, target, scheme, now)
+        match scheme:
+            case Scheme.SIGV4 | Scheme.PRESIGNED:
+                return self._signed(head, query, scheme, now)
+            case Scheme.BEARER:
+                return await self._bearer(head, now)
+            case _:
+                return self._anonymous(target)
+
+    def _signed(self, head: RequestHead, query: Query, scheme: Scheme, now: float) -> Grant:
+        read = read_header if scheme is Scheme.SIGV4 else read_query
+        rules = self._rules
+        claim = read(head, query, region=rules.region, now=now, max_skew=rules.auth.max_skew)
+        key = self._keys.find(claim.key_id, now)
+        if key is None:
+            with suppress(GatewayError):
+                sigv4.verify(claim, _decoy(claim.key_id))
+            raise _unknown(claim.key_id)
+        payload = sigv4.verify(claim, key.secret).payload
+        return Grant(
+            principal=Principal(key.principal, key.id),
+            scheme=scheme,
+            policy=key.policy,
+            digests=() if payload is None else (payload,),
+        )
+
+    async def _bearer(self, head: RequestHead, now: float) -> Grant:
+        token = bearer_token(head)
+        key_id = jwt.key_id(token)
+        key = self._keys.find(key_id, now)
+        max_skew = self._rules.auth.max_skew
+        if key is None:
+            with suppress(GatewayError):
+                jwt.verify(token, _decoy(key_id), now=now, max_skew=max_skew)
+            raise _unknown(key_id)
+        claims = jwt.verify(token, key.secret, now=now, max_skew=max_skew)
+        if claims.jti is not None and head.method not in _READS:
+            await self._replay.use(f"jwt:{key.id}", claims.jti, now, claims.exp)
+        return Grant(
+            principal=Principal(_on_behalf(key.principal, claims.sub), key.id),
+            scheme=Scheme.BEARER,
+            policy=key.policy,
+            constraints=Constraints(
+                methods=claims.methods,
+                bucket=claims.bucket,
+                key=claims.key,
+                prefix=claims.prefix,
+                max_size=claims.max_size,
+                content_type=claims.content_type,
+            ),
+        )
+
+    async def _slot(
+        self, head: RequestHead, query: Query, target: Target, scheme: Scheme | None, now: float
+    ) -> Grant:
+        assert target.slot is not None
+        slot = self._rules.slots[target.slot]
+        if scheme is Scheme.SIGV4 or scheme is Scheme.PRESIGNED:
+            raise Forbidden(
+                f"{slot.base_path} holds upload slots, no bucket: use the slot's own token, or"
+                f" address the bucket by its name."
+            )
+        path = slot_token.slot_path(head.raw_path, slot.base_path)
+        if head.method in _READS:
+            # Reading asks for no token, and one that signed the PUT adds nothing.
+            return Grant(
+                principal=ANONYMOUS,
+                scheme="anonymous",
+                policy=slot.policy,
+                constraints=Constraints(methods=_READS, bucket=slot.bucket, key=path),
+                signed=False,
+            )
+        if scheme is Scheme.BEARER:
+            return await self._slot_bearer(head, target.slot, slot, path, now)
+        return _slot_token(head, query, target.slot, slot, path, now)
+
+    async def _slot_bearer(
+        self, head: RequestHead, name: str, slot: SlotSection, path: str, now: float
+    ) -> Grant:
+        if "jwt" not in slot.versions or head.method != "PUT":
+            raise Forbidden("This slot takes no bearer token for this method.")
+        claims = jwt.verify_slot(
+            bearer_token(head),
+            slot.secret.get_secret_value(),
+            path=path,
+            now=now,
+            max_skew=self._rules.auth.max_skew,
+        )
+        if not head.has(b"content-length"):
+            raise LengthRequired("The slot's size is signed: send a Content-Length.")
+        if claims.jti is not None:
+            await self._replay.use(f"slot:{name}", claims.jti, now, claims.exp)
+        return Grant(
+            principal=Principal(_on_behalf(f"slot:{name}", claims.sub)),
+            scheme=Scheme.BEARER,
+            policy=_SLOT_POLICY,
+            constraints=Constraints(
+                methods=frozenset({"PUT"}),
+                bucket=slot.bucket,
+                key=path,
+                exact_size=claims.filesize,
+                max_size=slot.max_size,
+                content_type=claims.filetype,
+                no_overwrite=True,
+            ),
+        )
+
+    def _anonymous(self, target: Target) -> Grant:
+        policy = None if target.key is None else self._rules.anonymous.get(target.key.bucket)
+        if policy is not None:
+            return Grant(principal=ANONYMOUS, scheme="anonymous", policy=policy, signed=False)
+        detail = "This request needs a credential: sign it, or use a presigned URL or a token."
+        raise Unauthenticated(detail) if target.dialect == "plain" else Forbidden(detail)
+
+
+def _slot_token(
+    head: RequestHead, query: Query, name: str, slot: SlotSection, path: str, now: float
+) -> Grant:
+    delete_secret = slot.delete_secret
+    verdict = slot_token.verify(
+        head,
+        query,
+        path=path,
+        base_path=slot.base_path,
+        secrets=slot_token.SlotSecrets(
+            secret=slot.secret.get_secret_value(),
+            delete_secret=None if delete_secret is None else delete_secret.get_secret_value(),
+        ),
+        versions=slot.versions,
+        now=now,
+    )
+    return Grant(
+        principal=Principal(f"slot:{name}"),
+        scheme=Scheme.SLOT,
+        policy=_SLOT_POLICY,
+        constraints=Constraints(
+            methods=frozenset({head.method}),
+            bucket=slot.bucket,
+            key=path,
+            exact_size=verdict.size,
+            max_size=slot.max_size,
+            no_overwrite=True,
+        ),
+    )
+
+
+def _refuse(scheme: Scheme) -> NoReturn:
+    if scheme is Scheme.SIGV2:
+        raise MalformedCredential(
+            "Signature Version 2 is not taken: set the client to Signature Version 4"
+            " (signature_version = s3v4)."
+        )
+    raise MalformedCredential(
+        "The Authorization header's scheme is not taken here: use AWS4-HMAC-SHA256 or Bearer."
+    )
+
+
+def _decoy(key_id: str) -> str:
+    """A secret for a key that isn't there, so that its signature costs what a real one's does (a
+    signing key is derived, and remembered, by secret)."""
+    return f"no key has this secret: {key_id}"
+
+
+def _unknown(key_id: str) -> UnknownKey:
+    return UnknownKey(
+        "No enabled key has this access key id; check it, and that the key was not disabled.",
+        AWSAccessKeyId=key_id,
+    )
+
+
+def _on_behalf(principal: str, sub: str | None) -> str:
+    """Who a token's holder is: the signer, or one of the signer's own users, never another signer."""
+    return principal if sub is None or sub == principal else f"{principal}/{sub}"

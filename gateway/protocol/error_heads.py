@@ -1,0 +1,21 @@
+"""Headers that an error carries in every dialect."""
+
+import math
+
+from gateway.errors import GatewayError, InvalidRange, MethodNotAllowed
+from gateway.protocol.object_heads import Headers
+from gateway.protocol.ranges import unsatisfied_range
+
+
+def error_headers(error: GatewayError, status: int) -> Headers:
+    """What follows from the error itself: Retry-After in whole seconds (1 where a 503 names none),
+    Allow, Content-Range. No cache may keep an error: a 404 is often just before the upload."""
+    headers: Headers = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+    if error.retry_after is not None or status == 503:
+        seconds = max(1, math.ceil(error.retry_after or 0))
+        headers += ((b"retry-after", str(seconds).encode()),)
+    if isinstance(error, MethodNotAllowed):
+        headers += ((b"allow", ", ".join(error.allow).encode("ascii")),)
+    if isinstance(error, InvalidRange) and error.size is not None:
+        headers += ((b"content-range", unsatisfied_range(error.size).encode()),)
+    return headers

@@ -1,0 +1,68 @@
+"""Query strings, read strictly: each name and value decoded once, ``+`` is a plus, order is kept.
+
+No form decoding here: a space is ``%20`` on S3's wire, and a signature covers what was sent.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from gateway.errors import BadRequest, InvalidUri
+from gateway.protocol.commands import RequestHead
+
+#: Name and value of each parameter, decoded, in the order sent; a flag (``?acl``) has the value ``""``.
+Query: TypeAlias = tuple[tuple[str, str], ...]
+
+_BAD: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|[\x00-\x20\x7f#]")
+#: Parameters that only a presigned URL has (version 4, in AWS's own spelling or any other).
+_SIGNATURE_PARAMETERS: Final = frozenset({"x-amz-signature", "x-amz-credential", "x-amz-algorithm"})
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return unquote_to_bytes(raw).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidUri("The query is not UTF-8 once its percent escapes are decoded.") from None
+
+
+def parse_query(raw: bytes) -> Query:
+    """Split and decode a raw query (without its ``?``). Empty pieces (``a&&b``) are skipped.
+
+    Raises:
+        InvalidUri: a bad escape, a forbidden raw byte, or bytes that are not UTF-8.
+    """
+    if not raw:
+        return ()
+    if _BAD.search(raw):
+        raise InvalidUri("The query holds a bad percent escape or a byte that must be encoded.")
+    pairs = (piece.partition(b"=") for piece in raw.split(b"&") if piece)
+    return tuple((_decode(name), _decode(value)) for name, _, value in pairs)
+
+
+def single(query: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The parameters by name, where each may occur once (security case 11).
+
+    Raises:
+        BadRequest: one occurs twice.
+    """
+    values: dict[str, str] = {}
+    for name, value in query:
+        if name in values:
+            raise BadRequest(f"The query parameter {name[:64]!r} was sent more than once.")
+        values[name] = value
+    return values
+
+
+def has_signature(head: RequestHead, query: Query) -> bool:
+    """Whether the request carries an AWS signature (version 2 or 4, in the header or the query).
+
+    It says what was sent, not that it is right: the authenticator has refused it otherwise before a
+    dialect parses.
+    """
+    schemes = (
+        value.lstrip().partition(b" ")[0].upper() for value in head.index.get(b"authorization", ())
+    )
+    if any(scheme == b"AWS" or scheme.startswith(b"AWS4-") for scheme in schemes):
+        return True
+    return any(name.lower() in _SIGNATURE_PARAMETERS for name, _ in query)

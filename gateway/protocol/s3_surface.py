@@ -1,0 +1,175 @@
+"""Which ``x-amz-*`` headers and query parameters of S3 an object request may carry, and why.
+
+Nothing falls through: what is not listed here is answered 501 (security case 93). Ignored is only what
+cannot change what the request does; whatever asks for protection, placement or rights that Sluice
+does not give is refused rather than dropped, because the sender relies on it.
+"""
+
+from typing import Final
+
+from gateway.errors import BadRequest, InvalidArgument, NotImplementedHere
+from gateway.protocol.commands import RequestHead
+from gateway.protocol.digests import CHECKSUM_NAMES
+from gateway.protocol.object_heads import Headers, checked_value
+
+#: The authenticator's business, or nobody's: cannot change what is done.
+_IGNORED: Final = frozenset(
+    {
+        "x-amz-algorithm",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+        "x-amz-cf-id",  # CloudFront adds it to every request
+        "x-amz-request-payer",  # nobody is billed
+        "x-amz-user-agent",
+    }
+)
+#: Taken where the value asks for what is done anyway.
+_VALUES: Final = {
+    # Access is a matter of Sluice's policies; these two grant nobody else anything.
+    "x-amz-acl": frozenset({"private", "bucket-owner-full-control"}),
+    # The bucket's configuration decides the class; the default asks for nothing.
+    "x-amz-storage-class": frozenset({"STANDARD"}),
+    "x-amz-checksum-type": frozenset({"FULL_OBJECT"}),
+    "x-amz-checksum-mode": frozenset({"ENABLED", "DISABLED"}),
+}
+_WRITE_ONLY: Final = frozenset({"x-amz-acl", "x-amz-storage-class", "x-amz-checksum-type"})
+_ALGORITHM_HEADERS: Final = frozenset({"x-amz-checksum-algorithm", "x-amz-sdk-checksum-algorithm"})
+_CHECKSUM_HEADERS: Final = frozenset(f"x-amz-checksum-{name}" for name in CHECKSUM_NAMES)
+
+#: Response headers that a signed GET or HEAD may set.
+_OVERRIDES: Final = {
+    "response-cache-control": b"cache-control",
+    "response-content-disposition": b"content-disposition",
+    "response-content-encoding": b"content-encoding",
+    "response-content-language": b"content-language",
+    "response-content-type": b"content-type",
+    "response-expires": b"expires",
+}
+#: Longest value of an override, in characters (security case 29).
+MAX_OVERRIDE: Final = 1024
+
+
+def amz_headers(head: RequestHead, query: dict[str, str]) -> dict[str, str]:
+    """The ``x-amz-*`` headers, those that stand in the query of a presigned URL included; without metadata.
+
+    Raises:
+        BadRequest: one was sent twice, or with another value in the query than in the header.
+    """
+    found: dict[str, str] = {}
+    for raw, _ in head.headers:
+        name = raw.decode("latin-1")
+        if name.startswith("x-amz-") and not name.startswith("x-amz-meta-"):
+            found[name] = head.get(raw) or ""
+    for original, value in query.items():
+        name = original.lower()
+        if not name.startswith("x-amz-") or name.startswith("x-amz-meta-"):
+            continue
+        if found.setdefault(name, value) != value:
+            raise BadRequest(f"{name[:64]} differs between the query and the header.")
+    return found
+
+
+def metadata_headers(head: RequestHead, query: dict[str, str]) -> Headers:
+    """The headers with ``x-amz-meta-*`` parameters of a presigned URL added where the header is missing."""
+    return head.headers + tuple(
+        (name.lower().encode("utf-8"), value.encode("utf-8"))
+        for name, value in query.items()
+        if name.lower().startswith("x-amz-meta-") and not head.has(name.lower().encode("utf-8"))
+    )
+
+
+def check_headers(amz: dict[str, str], *, writing: bool) -> None:
+    """Hold every ``x-amz-*`` header to the tables above.
+
+    Raises:
+        NotImplementedHere: one asks for what Sluice does not offer.
+        BadRequest: a copy source on a request that copies nothing (security case 81).
+    """
+    for name, value in amz.items():
+        if name == "x-amz-copy-source" and not writing:
+            raise BadRequest("x-amz-copy-source belongs on PUT.")
+        if name == "x-amz-content-sha256":
+            if value.startswith("STREAMING-"):
+                raise NotImplementedHere(
+                    "Streaming payload signatures are not offered: send UNSIGNED-PAYLOAD or the SHA-256."
+                )
+        elif name in _VALUES and (writing or name not in _WRITE_ONLY):
+            if value not in _VALUES[name]:
+                raise NotImplementedHere(
+                    f"{name} can be {' or '.join(sorted(_VALUES[name]))} here."
+                )
+        elif name in _IGNORED or (writing and name in _CHECKSUM_HEADERS | _ALGORITHM_HEADERS):
+            continue
+        else:
+            raise NotImplementedHere(f"{name[:64]} asks for what Sluice does not offer.")
+
+
+def checksums(amz: dict[str, str]) -> list[tuple[str, str]]:
+    """The ``x-amz-checksum-<name>`` headers as (name, value)."""
+    prefix = "x-amz-checksum-"
+    return [
+        (name.removeprefix(prefix), value)
+        for name, value in amz.items()
+        if name in _CHECKSUM_HEADERS
+    ]
+
+
+def named_algorithm(amz: dict[str, str]) -> str | None:
+    """The algorithm, by its name in the model, that the request says its checksum has or should have.
+
+    Raises:
+        InvalidArgument: S3 has no such algorithm, or two are named.
+    """
+    named = {amz[name].lower() for name in _ALGORITHM_HEADERS if name in amz}
+    if not named:
+        return None
+    if len(named) > 1 or not named <= CHECKSUM_NAMES.keys():
+        raise InvalidArgument(f"Name one checksum algorithm of {', '.join(CHECKSUM_NAMES)}.")
+    return CHECKSUM_NAMES[named.pop()]
+
+
+def check_query(query: dict[str, str], *, reading: bool, ranged: bool) -> None:
+    """Refuse every subresource.
+
+    Raises:
+        NotImplementedHere: a parameter that names an operation or a version.
+        InvalidArgument: a part number that cannot be.
+        BadRequest: a part number beside Range (security case 70).
+    """
+    number = query.get("partNumber")
+    if number is not None:
+        if reading and ranged:
+            raise BadRequest("Range and partNumber exclude each other.")
+        if not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= 10_000):
+            raise InvalidArgument("partNumber is 1 to 10,000.")
+    for name, value in query.items():
+        if name == "x-id" or name.lower().startswith("x-amz-"):
+            continue  # SDKs name the operation; the rest are headers in the query
+        if (name == "versionId" and value == "null") or (reading and name in _OVERRIDES):
+            continue
+        raise NotImplementedHere(f"The query parameter {name[:64]!r} is not offered here.")
+
+
+def read_overrides(query: dict[str, str], *, signed: bool) -> Headers:
+    """The response headers that the request sets.
+
+    Raises:
+        BadRequest: the request has no AWS signature: then anyone could have written them.
+        InvalidArgument: over 1 KiB, not Latin-1, or with a control character.
+    """
+    overrides: list[tuple[bytes, bytes]] = []
+    for name, header in _OVERRIDES.items():
+        value = query.get(name)
+        if value is None:
+            continue
+        if not signed:
+            raise BadRequest("Response headers can only be set by a request with an AWS signature.")
+        checked_value(value, name)
+        if len(value) > MAX_OVERRIDE or not all(ord(char) < 256 for char in value):
+            raise InvalidArgument(f"{name} is at most {MAX_OVERRIDE} Latin-1 characters.")
+        overrides.append((header, value.encode("latin-1")))
+    return tuple(overrides)

@@ -1,0 +1,158 @@
+"""Serving what users uploaded, from an origin that others share: headers that keep it from acting.
+
+Inline are only types that browsers show without running anything; the rest is an attachment. A
+``Content-Disposition`` is rebuilt rather than passed on, because the stored one and the key are the
+uploader's words (RFC 6266, RFC 8187; security cases 66 and 86).
+"""
+
+import re
+import unicodedata
+from typing import Final, Literal
+from urllib.parse import quote, unquote_to_bytes
+
+from gateway.model import ObjectInfo
+from gateway.protocol.object_heads import DEFAULT_TYPE, Headers, replaced, wire
+
+#: Longest file name that is suggested, in bytes of UTF-8 (file systems take 255).
+MAX_FILENAME: Final = 200
+#: A year, the longest that caches honour.
+IMMUTABLE_AGE: Final = 31_536_000
+
+_FORBIDDEN: Final = re.compile(r'[<>:"/\\|?*%]')
+_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
+_PARAMETER: Final = re.compile(
+    r";[ \t]*(?P<name>filename\*?)[ \t]*=[ \t]*(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<token>[^;\" \t]+))",
+    re.IGNORECASE,
+)
+_ATTR_SAFE: Final = "!#$&+-.^_`|~"  # attr-char of RFC 8187, besides letters and digits
+
+
+def is_inline_safe(content_type: str | None) -> bool:
+    """Whether a browser can show this type without running it: images but SVG, audio, video, plain text.
+
+    Any ``+xml`` type is a document that may hold scripts, and after a comma browsers may read another
+    type (Fetch standard, "extract a MIME type").
+    """
+    media = (content_type or DEFAULT_TYPE).partition(";")[0].strip().lower()
+    if media.startswith("image/svg") or media.endswith("+xml") or "," in (content_type or ""):
+        return False
+    return media == "text/plain" or media.startswith(("image/", "audio/", "video/"))
+
+
+def safe_filename(name: str) -> str:
+    """The last segment of ``name`` as a file name that no system takes for anything else.
+
+    Out go path separators, what Windows forbids, and everything invisible: control, format and
+    bidirectional characters, which can make ``exe.gpj`` look like another extension. ``download`` if nothing is left.
+    """
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    visible = "".join(
+        char for char in last if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    )
+    clean = _FORBIDDEN.sub("_", visible).strip(" .")
+    if _DEVICE.match(clean):
+        clean = f"_{clean}"
+    return _shortened(clean) or "download"
+
+
+def _shortened(name: str) -> str:
+    """At most MAX_FILENAME bytes, the extension kept where it is a short one."""
+    if len(name.encode()) <= MAX_FILENAME:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    if not stem or len(extension.encode()) > 16:
+        stem, dot, extension = name, "", ""
+    room = MAX_FILENAME - len((dot + extension).encode())
+    return stem.encode()[:room].decode("utf-8", "ignore").rstrip(" .") + dot + extension
+
+
+def _stored_filename(disposition: str) -> str | None:
+    """The file name in a stored Content-Disposition; ``filename*`` counts over ``filename`` (RFC 6266, section 4.3)."""
+    names = {
+        match["name"].lower(): match["token"] or re.sub(r"\\(.)", r"\1", match["quoted"] or "")
+        for match in _PARAMETER.finditer(disposition)
+    }
+    charset, _, rest = names.get("filename*", "").partition("'")
+    if charset.lower() == "utf-8" and "'" in rest:
+        try:
+            return unquote_to_bytes(rest.partition("'")[2]).decode("utf-8")
+        except (UnicodeDecodeError, UnicodeEncodeError):
+            pass
+    plain = names.get("filename")
+    try:
+        # Clients that write raw UTF-8 mean UTF-8.
+        return None if plain is None else plain.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return plain
+
+
+def content_disposition(kind: Literal["inline", "attachment"], filename: str) -> str:
+    """Write a Content-Disposition: ``filename`` in ASCII, and ``filename*`` where that is not all of it.
+
+    ``filename`` must have come from :func:`safe_filename`.
+    """
+    fallback = re.sub(r"[^\x20-\x7e]", "_", filename)
+    value = f'{kind}; filename="{fallback}"'
+    if fallback != filename:
+        value += f"; filename*=UTF-8''{quote(filename, safe=_ATTR_SAFE)}"
+    return value
+
+
+def serving_headers(
+    info: ObjectInfo,
+    *,
+    inline: Literal["safe", "all"],
+    signed: bool,
+    immutable: bool,
+    explicit: Headers = (),
+    overrides: Headers = (),
+) -> Headers:
+    """Headers that go with an object besides its own, names in lower case.
+
+    ``inline`` "safe" rebuilds Content-Disposition and adds a CSP that lets nothing run; "all" leaves
+    what is stored. ``signed``: the answer depends on a credential, so shared caches may not keep it.
+    ``immutable``: the object never changes under its URL (slots). ``overrides`` are what a signed
+    request sets (``response-*``): the type and name they give are judged instead of the stored ones.
+    ``explicit`` are policy's own headers; they win over all.
+    """
+    asked = dict(overrides)
+    headers: Headers = ((b"x-content-type-options", b"nosniff"),)
+    if inline == "safe":
+        headers += (
+            (b"content-security-policy", b"default-src 'none'; sandbox"),
+            (b"content-disposition", _disposition(info, asked)),
+        )
+    cache = _cache_control(info, asked, signed=signed, immutable=immutable)
+    if cache is not None:
+        headers += ((b"cache-control", cache),)
+    if signed:
+        headers += ((b"vary", b"Authorization"),)
+    return replaced(headers, explicit)
+
+
+def _disposition(info: ObjectInfo, asked: dict[bytes, bytes]) -> bytes:
+    stored_type = info.attributes.content_type
+    content_type = (
+        asked[b"content-type"].decode("latin-1") if b"content-type" in asked else stored_type
+    )
+    stored = info.attributes.content_disposition or ""
+    if b"content-disposition" in asked:
+        stored = asked[b"content-disposition"].decode("latin-1")
+    wants_attachment = stored.partition(";")[0].strip().lower() == "attachment"
+    kind: Literal["inline", "attachment"] = (
+        "inline" if is_inline_safe(content_type) and not wants_attachment else "attachment"
+    )
+    name = _stored_filename(stored) or info.key.name
+    return wire(content_disposition(kind, safe_filename(name)))
+
+
+def _cache_control(
+    info: ObjectInfo, asked: dict[bytes, bytes], *, signed: bool, immutable: bool
+) -> bytes | None:
+    """None where the object's own (or the request's) Cache-Control stands: private is a default, not an order."""
+    if immutable:
+        scope = "private" if signed else "public"
+        return f"{scope}, max-age={IMMUTABLE_AGE}, immutable".encode()
+    if signed and info.attributes.cache_control is None and b"cache-control" not in asked:
+        return b"private"
+    return None

@@ -1,0 +1,79 @@
+"""The environment over the file: ``SLUICE_SECTION__KEY`` replaces ``[section] key``.
+
+Names of maps (``[keys.X]``, ``[storage.X]``, ...) match existing ones case-insensitively, because
+environments are often upper-case. A variable that matches nothing is a mistake: ignored silently, a
+misspelt limit would be no limit.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.settings import shape
+from gateway.settings.sections import Settings
+
+PREFIX: Final = "SLUICE_"
+#: Not settings of the server: read by the command line, and by the test suite.
+NOT_SETTINGS: Final = frozenset(
+    {
+        "SLUICE_CONFIG",
+        "SLUICE_ENDPOINT",
+        "SLUICE_ACCESS_KEY_ID",
+        "SLUICE_SECRET_ACCESS_KEY",
+        "SLUICE_TEST_REQUIRE",
+    }
+)
+
+
+class NoSuchSetting(ValueError):
+    """A variable that matches no setting; ``str()`` names the nearest one."""
+
+
+def overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Put the variables of ours into ``tree``.
+
+    Answers which variable set which place (``server.port``), and what is wrong with the others.
+    """
+    origins: dict[str, str] = {}
+    problems: list[str] = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS:
+            try:
+                origins[_put(tree, name, environ[name])] = name
+            except NoSuchSetting as error:
+                problems.append(f"{name}: {error}")
+    return origins, problems
+
+
+def _put(tree: dict[str, Any], name: str, value: str) -> str:
+    here: Any = Settings
+    node: Any = tree
+    steps = name.removeprefix(PREFIX).split("__")
+    path: list[str] = []
+    for depth, step in enumerate(steps):
+        if not shape.is_table(here) or not isinstance(node, dict):
+            raise NoSuchSetting(f"{'.'.join(path)} is no section.")
+        known = shape.names(here, node)
+        field = _match(step, known) or (step if shape.is_map(here) and step else None)
+        if field is None:
+            raise NoSuchSetting(f"no such setting.{_hint(step, known, steps, depth)}")
+        path.append(field)
+        here = shape.inside(here, node, field)
+        if depth < len(steps) - 1:
+            node = node.setdefault(field, {})
+    if shape.is_table(here):
+        raise NoSuchSetting(f"{'.'.join(path)} is a section; name a setting in it: {name}__...")
+    node[path[-1]] = value
+    return ".".join(path)
+
+
+def _match(step: str, known: list[str]) -> str | None:
+    """The name as it is written, else the first that differs by case only."""
+    return step if step in known else next((n for n in known if n.lower() == step.lower()), None)
+
+
+def _hint(step: str, known: list[str], steps: list[str], depth: int) -> str:
+    near = shape.nearest(step, known)
+    if near is None:
+        return f" Known here: {', '.join(known)}."
+    path = [*steps[:depth], near.upper(), *steps[depth + 1 :]]
+    return f" Did you mean {PREFIX}{'__'.join(path)}?"

@@ -1,0 +1,136 @@
+"""The one place where a call to a store is repeated.
+
+A store's own client never retries (botocore's retries are off), so the attempts of a call are at
+most what the configuration says. Around each attempt stand, in this order: the rest that a
+throttling store asked for, the breaker, the policy, and the budget of retries. A body is never
+asked for again: what is sent (a part) stays in memory until its receipt arrives.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from gateway.errors import GatewayError, StorageThrottled, StorageUnavailable
+from gateway.settings.sections import RetrySection
+from gateway.storage.backoff import Pause, RetryBudget, RetryPolicy
+from gateway.storage.breaker import Breaker, State, Ticket, judge
+from gateway.telemetry import Instrument
+
+T = TypeVar("T")
+
+_RANDOM: Final = random.SystemRandom()
+
+
+class Retrier:
+    """Calls to one store. One per store and process, shared by all who call it.
+
+    ``clock`` gives seconds of a monotonic clock, ``rand`` a number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        settings: RetrySection,
+        instrument: Instrument,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rand: Callable[[], float] = _RANDOM.random,
+    ) -> None:
+        self._store = store
+        self._policy = RetryPolicy(settings.attempts, settings.base, settings.cap)
+        self._budget = RetryBudget(settings.budget)
+        self._breaker = Breaker(settings.breaker_failures, settings.breaker_cooldown)
+        self._pause = Pause(settings.base, settings.cap)
+        self._instrument = instrument
+        self._clock = clock
+        self._sleep = sleep
+        self._rand = rand
+
+    @property
+    def refusal(self) -> float | None:
+        """None: the store is taking calls; else the seconds for which calls to it are refused."""
+        return self._breaker.refusal(self._clock())
+
+    async def call(
+        self, operation: str, fn: Callable[[], Awaitable[T]], *, idempotent: bool = True
+    ) -> T:
+        """The result of ``fn()``, called as often as it takes and is allowed.
+
+        ``operation`` names the call in metrics (``put``, ``upload-part``, ...). A call that is not
+        ``idempotent`` is made once.
+
+        Raises:
+            StorageUnavailable: the breaker is open; ``retry_after`` says for how long.
+            GatewayError: the error of the last attempt.
+        """
+        self._budget.deposit(self._clock())
+        attempt = 1
+        while True:
+            await self._rest()
+            ticket = self._admit()
+            try:
+                return await self._attempt(operation, fn, ticket)
+            except GatewayError as error:
+                delay = self._policy.delay(error, attempt, self._rand()) if idempotent else None
+                if delay is None or not self._budget.withdraw(self._clock()):
+                    raise
+                self._instrument.call_retried(self._store, operation, error)
+            attempt += 1
+            await self._sleep(delay)
+
+    async def _rest(self) -> None:
+        """Wait while the store's rest lasts; with jitter, so that not all come back in one instant."""
+        while (left := self._pause.left(self._clock())) > 0:
+            await self._sleep(left * (1.0 + 0.5 * self._rand()))
+
+    def _admit(self) -> Ticket:
+        now = self._clock()
+        refusal = self._breaker.refusal(now)
+        if refusal is not None:
+            raise StorageUnavailable(
+                "The store has failed several times in a row and is given a rest. Try again later.",
+                retry_after=refusal,
+            )
+        before = self._breaker.state
+        ticket = self._breaker.admit(now)
+        self._report(before)
+        return ticket
+
+    async def _attempt(self, operation: str, fn: Callable[[], Awaitable[T]], ticket: Ticket) -> T:
+        began = self._clock()
+        failure: BaseException | None = None
+        try:
+            return await fn()
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self._settle(operation, ticket, failure, began)
+
+    def _settle(
+        self, operation: str, ticket: Ticket, failure: BaseException | None, began: float
+    ) -> None:
+        now = self._clock()
+        before = self._breaker.state
+        self._breaker.settle(ticket, judge(failure), now)
+        self._report(before)
+        if failure is None:
+            self._pause.succeeded(now)
+        elif isinstance(failure, StorageThrottled):
+            self._pause.throttled(now, failure.retry_after)
+        outcome = "ok" if failure is None else _outcome(failure)
+        self._instrument.call_finished(self._store, operation, outcome, now - began)
+
+    def _report(self, before: State) -> None:
+        if self._breaker.state != before:
+            self._instrument.breaker_changed(self._store, self._breaker.state)
+
+
+def _outcome(failure: BaseException) -> str:
+    """A small, closed set of words: it becomes a label of a metric."""
+    if isinstance(failure, GatewayError):
+        return failure.code
+    return "cancelled" if isinstance(failure, asyncio.CancelledError) else "internal-error"

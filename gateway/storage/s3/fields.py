@@ -1,0 +1,169 @@
+"""Between our values and botocore's parameters and answers.
+
+User metadata travels in headers, which are ASCII: a value that is not plain text (or that would be
+read as encoded) is sent as RFC 2047 encoded-words of UTF-8, the form in which Amazon S3 itself
+returns such metadata (AmazonS3/latest/userguide/UsingMetadata.html), and is decoded on the way back.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from typing import Any, Final
+
+from gateway.errors import StorageCorrupt
+from gateway.model import (
+    EMPTY,
+    Attributes,
+    ByteRange,
+    From,
+    ObjectInfo,
+    ObjectKey,
+    RangeRequest,
+    WriteCondition,
+)
+
+_PARAMETERS: Final[Mapping[str, str]] = {
+    "content_type": "ContentType",
+    "content_disposition": "ContentDisposition",
+    "content_encoding": "ContentEncoding",
+    "content_language": "ContentLanguage",
+    "cache_control": "CacheControl",
+    "storage_class": "StorageClass",
+    "sse": "ServerSideEncryption",
+    "sse_kms_key_id": "SSEKMSKeyId",
+}
+
+_PLAIN: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_ENCODED: Final = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=(?: +=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=)*")
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+#: UTF-8 bytes in one encoded-word, which may be 75 characters long (RFC 2047, 2).
+_WORD: Final = 45
+
+
+def encode_metadata(value: str) -> str:
+    """A metadata value as its header carries it."""
+    if not value or (_PLAIN.fullmatch(value) and not value.startswith("=?")):
+        return value
+    words, word = [], b""
+    for character in value:  # a word never splits a character
+        piece = character.encode()
+        if len(word) + len(piece) > _WORD:
+            words.append(word)
+            word = b""
+        word += piece
+    words.append(word)
+    return " ".join(f"=?UTF-8?B?{b64encode(word).decode()}?=" for word in words)
+
+
+def decode_metadata(value: str) -> str:
+    """A metadata value off its header; what is not wholly encoded-words, or not decodable, is left as it is."""
+    if not _ENCODED.fullmatch(value):
+        return value
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, UnicodeError):
+        return value
+
+
+def put_parameters(attributes: Attributes) -> dict[str, Any]:
+    """Parameters of PutObject and CreateMultipartUpload; Expires is not among them, see :func:`put_headers`."""
+    parameters: dict[str, Any] = {
+        parameter: value
+        for name, parameter in _PARAMETERS.items()
+        if (value := getattr(attributes, name)) is not None
+    }
+    if attributes.metadata:
+        parameters["Metadata"] = {
+            name: encode_metadata(value) for name, value in attributes.metadata.items()
+        }
+    return parameters
+
+
+def put_headers(attributes: Attributes) -> dict[str, str]:
+    """Headers for :func:`~gateway.storage.s3.connection.more_headers`: botocore would reformat Expires, and refuse
+    one that is no date."""
+    return {} if attributes.expires is None else {"Expires": attributes.expires}
+
+
+def condition_parameters(condition: WriteCondition) -> dict[str, str]:
+    """If-None-Match and If-Match of a write."""
+    parameters = {"IfNoneMatch": "*"} if condition.absent else {}
+    if condition.etag is not None:
+        parameters["IfMatch"] = f'"{condition.etag}"'
+    return parameters
+
+
+def etag_of(answer: Mapping[str, Any]) -> str:
+    """The ETag without its quotes.
+
+    Raises:
+        StorageCorrupt: there is none.
+    """
+    etag = str(answer.get("ETag", "")).removeprefix("W/").strip('"')
+    if not etag:
+        raise StorageCorrupt("The store's answer has no ETag.")
+    return etag
+
+
+def version_of(answer: Mapping[str, Any]) -> str | None:
+    """The version, where the bucket keeps versions."""
+    version = answer.get("VersionId")
+    return None if version in (None, "", "null") else str(version)
+
+
+def info_of(key: ObjectKey, answer: Mapping[str, Any], size: int) -> ObjectInfo:
+    """What a HeadObject or GetObject answer says of an object of ``size`` bytes."""
+    attributes = Attributes(
+        **{name: answer.get(parameter) for name, parameter in _PARAMETERS.items()},
+        expires=answer.get("ExpiresString"),
+        metadata={
+            name.lower(): decode_metadata(value)
+            for name, value in answer.get("Metadata", EMPTY).items()
+        },
+    )
+    return ObjectInfo(
+        key=key,
+        size=size,
+        etag=etag_of(answer),
+        modified=answer.get("LastModified") or datetime.fromtimestamp(0, UTC),
+        attributes=attributes,
+        version=version_of(answer),
+    )
+
+
+def range_header(request: RangeRequest) -> str:
+    """``bytes=first-last``; the inclusive form of HTTP."""
+    if isinstance(request, From):
+        return f"bytes={request.start}-{'' if request.stop is None else request.stop - 1}"
+    return f"bytes=-{request.size}"
+
+
+def range_of(
+    answer: Mapping[str, Any], request: RangeRequest | None
+) -> tuple[ByteRange | None, int]:
+    """The range that a GetObject answer delivers, and the object's size.
+
+    Raises:
+        StorageCorrupt: Content-Range does not fit Content-Length, or the store ignored the range.
+    """
+    length = int(answer.get("ContentLength", 0))
+    content_range = answer.get("ContentRange")
+    if request is None or content_range is None:
+        if request is not None and not _covers_all(request, length):
+            raise StorageCorrupt("The store answered a ranged GET with the whole object.")
+        return (ByteRange(0, length) if length else None), length
+    match = _CONTENT_RANGE.fullmatch(content_range)
+    found = ByteRange(int(match[1]), int(match[2]) + 1) if match else None
+    if match is None or found is None or found.size != length:
+        raise StorageCorrupt("The store's Content-Range does not fit its Content-Length.")
+    return found, int(match[3])
+
+
+def _covers_all(request: RangeRequest, size: int) -> bool:
+    if isinstance(request, From):
+        return request.start == 0 and (request.stop is None or request.stop >= size)
+    return request.size >= size

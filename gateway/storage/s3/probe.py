@@ -1,0 +1,184 @@
+"""Find out what a store really does, by doing it.
+
+Documentation and answers lie: Ceph RGW 16 honours a conditional PutObject, ignores a condition on
+CompleteMultipartUpload and overwrites, and takes any ``x-amz-checksum-*`` value without looking. So every
+check here looks at the effect. What is not probed: uniform parts (unequal parts of the minimum size would
+cost 10 MiB of traffic at each start; known by the endpoint's name) and part limits.
+"""
+
+import asyncio
+import hashlib
+import secrets
+from base64 import b64encode
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from gateway.errors import StorageTimeout
+from gateway.model import Digest
+from gateway.storage.base import Capabilities, ConditionalPut
+from gateway.storage.s3.body import ViewsBody
+from gateway.storage.s3.checksums import PREFERENCE, digest_of, parameters
+from gateway.storage.s3.connection import more_headers
+from gateway.storage.s3.errors import map_s3_errors
+
+#: Seconds for the whole probe.
+LIMIT: Final = 30.0
+
+#: Seconds for removing what the probe made.
+CLEAN_UP_LIMIT: Final = 10.0
+
+_BODY: Final = b"What does this store do?"
+_WRONG_ETAG: Final = '"00000000000000000000000000000000"'
+
+
+class Probe:
+    """One run against one bucket. Its objects are called ``<prefix>.sluice-probe-<random>-*`` and are removed."""
+
+    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._stem = f"{prefix}.sluice-probe-{secrets.token_hex(8)}-"
+        self._keys: set[str] = set()
+        self._uploads: list[dict[str, str]] = []
+
+    async def run(self) -> Capabilities:
+        """All checks, side by side.
+
+        Raises:
+            StorageError: the store is unreachable, refuses us, or has no such bucket.
+        """
+        try:
+            async with asyncio.timeout(LIMIT):
+                await self._check_access()
+                conditional, trailers, *verified = await _all(
+                    self._conditional(),
+                    self._trailers(),
+                    *(self._verifies(name) for name in PREFERENCE),
+                )
+        except TimeoutError:
+            raise StorageTimeout(f"The store could not be probed within {LIMIT:g} s.") from None
+        finally:
+            await self._clean_up()
+        return Capabilities(
+            conditional_put=conditional,
+            checksums=frozenset(
+                name for name, yes in zip(PREFERENCE, verified, strict=True) if yes
+            ),
+            trailers=trailers,
+            tells_replaced=False,  # no S3 answer says it
+        )
+
+    async def _check_access(self) -> None:
+        """A plain write must work; what it raises is what is wrong with the store."""
+        with map_s3_errors("PutObject"):
+            await self._put("access", {})
+
+    async def _conditional(self) -> ConditionalPut:
+        """Conditions count as honoured only when both kinds are: absent, and a given ETag."""
+        unless_there = {"IfNoneMatch": "*"}
+        if await self._status("PutObject", self._put("condition", unless_there)) != 200:
+            return "none"
+        for condition in (unless_there, {"IfMatch": _WRONG_ETAG}):
+            if await self._status("PutObject", self._put("condition", condition)) != 412:
+                return "none"
+        for condition in (unless_there, {"IfMatch": _WRONG_ETAG}):
+            if await self._complete("condition", condition) != 412:
+                return "put"
+        return "complete"
+
+    async def _complete(self, suffix: str, condition: dict[str, str]) -> int:
+        """Status of completing a one-part upload of an existing object under a condition that does not hold."""
+        target = {"Bucket": self._bucket, "Key": self._stem + suffix}
+        with map_s3_errors("CreateMultipartUpload"):
+            created = await self._client.create_multipart_upload(**target)
+        target["UploadId"] = created["UploadId"]
+        self._uploads.append(target)
+        with map_s3_errors("UploadPart"):
+            part = await self._client.upload_part(
+                **target, PartNumber=1, Body=self._body(), ContentLength=len(_BODY)
+            )
+        return await self._status(
+            "CompleteMultipartUpload",
+            self._client.complete_multipart_upload(
+                **target,
+                MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
+                **condition,
+            ),
+        )
+
+    async def _verifies(self, name: str) -> bool:
+        """Whether a right checksum is taken and a wrong one refused."""
+        right = digest_of(name, (memoryview(_BODY),))
+        wrong = Digest(right.algorithm, bytes(byte ^ 0xFF for byte in right.value))
+        taken = await self._status("PutObject", self._put(name, parameters((right,))))
+        refused = await self._status("PutObject", self._put(name, parameters((wrong,))))
+        return taken == 200 and refused != 200
+
+    async def _trailers(self) -> bool:
+        """Whether an unsigned aws-chunked body with a trailer is stored as what it frames."""
+        crc = b64encode(digest_of("crc32", (memoryview(_BODY),)).value)
+        framed = b"%x\r\n%b\r\n0\r\nx-amz-checksum-crc32:%b\r\n\r\n" % (len(_BODY), _BODY, crc)
+        headers = {
+            "Content-Encoding": "aws-chunked",
+            "X-Amz-Trailer": "x-amz-checksum-crc32",
+            "X-Amz-Decoded-Content-Length": str(len(_BODY)),
+        }
+        body = self._body(framed, "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+        with more_headers(headers):
+            if await self._status("PutObject", self._put("trailer", {}, body)) != 200:
+                return False
+        with map_s3_errors("GetObject"):
+            answer = await self._client.get_object(Bucket=self._bucket, Key=f"{self._stem}trailer")
+            return bool(await answer["Body"].read() == _BODY)
+
+    async def _put(self, suffix: str, more: dict[str, str], body: ViewsBody | None = None) -> Any:
+        key = self._stem + suffix
+        self._keys.add(key)
+        body = body or self._body()
+        return await self._client.put_object(
+            Bucket=self._bucket, Key=key, Body=body, ContentLength=body.size, **more
+        )
+
+    def _body(self, data: bytes = _BODY, payload_hash: str | None = None) -> ViewsBody:
+        return ViewsBody(
+            (memoryview(data),),
+            payload_hash or hashlib.sha256(data).hexdigest(),
+            idle_timeout=LIMIT,
+        )
+
+    async def _status(self, operation: str, call: Awaitable[Any]) -> int:
+        """The status of a call's answer.
+
+        Raises:
+            StorageUnavailable: no answer, or one that says nothing about the question: 429 or 503.
+        """
+        with map_s3_errors(operation):
+            try:
+                await call
+            except ClientError as error:
+                status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+                if status in (429, 503):
+                    raise
+                return status
+        return 200
+
+    async def _clean_up(self) -> None:
+        """Remove what was made. What fails here is left to the sweep; the probe's finding counts."""
+        calls = [self._client.abort_multipart_upload(**target) for target in self._uploads]
+        calls += [self._client.delete_object(Bucket=self._bucket, Key=key) for key in self._keys]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLEAN_UP_LIMIT):
+                await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def _all(*calls: Awaitable[Any]) -> list[Any]:
+    """Results of all, side by side; the first failure is raised when all have ended, so that cleaning up sees
+    everything that was made."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results

@@ -1,0 +1,293 @@
+"""S3Store: an :class:`~gateway.storage.base.ObjectStore` over anything that speaks S3."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import unquote_plus, urlsplit
+
+from botocore.exceptions import BotoCoreError
+
+from gateway.errors import (
+    MultipartLost,
+    ObjectNotFound,
+    PreconditionFailed,
+    StorageCorrupt,
+    StorageRejected,
+)
+from gateway.model import (
+    Attributes,
+    Digest,
+    MultipartListing,
+    MultipartRef,
+    ObjectInfo,
+    ObjectKey,
+    Opened,
+    Part,
+    PartLimits,
+    PartReceipt,
+    RangeRequest,
+    Stored,
+    Views,
+    WriteCondition,
+)
+from gateway.settings.sections import S3Storage
+from gateway.storage.base import Capabilities
+from gateway.storage.s3 import checksums, fields
+from gateway.storage.s3.aiobotocore_plane import AiobotocorePlane
+from gateway.storage.s3.connection import Connection, more_headers
+from gateway.storage.s3.errors import map_s3_errors
+from gateway.storage.s3.plane import DataPlane
+from gateway.storage.s3.probe import Probe
+
+#: Checksums that run at memory speed; the others go to a thread.
+_INLINE: Final = frozenset({"crc64nvme", "crc32c"})
+
+#: Cloudflare's R2 wants all parts but the last to have one size.
+_UNIFORM_HOSTS: Final = (".r2.cloudflarestorage.com",)
+
+
+class S3Store:
+    """See :class:`~gateway.storage.base.ObjectStore` for what each method does.
+
+    A store's section of the configuration wins over what :meth:`probe` finds.
+    """
+
+    def __init__(self, name: str, section: S3Storage) -> None:
+        self._name = name
+        self._section = section
+        self._capabilities = _configured(section, Capabilities())
+        self._connection: Connection | None = None
+        self._plane: DataPlane | None = None
+
+    @property
+    def name(self) -> str:
+        """The section's name."""
+        return self._name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What configuration says, and after :meth:`probe` what was seen."""
+        return self._capabilities
+
+    async def start(self) -> None:
+        """Read the AWS configuration and open the client.
+
+        Raises:
+            StorageRejected: that configuration is broken.
+        """
+        try:
+            self._connection = await Connection.open(self._section)
+        except (BotoCoreError, ValueError) as error:
+            raise StorageRejected(
+                f"Store {self._name}: its configuration cannot be used: {error}"
+            ) from error
+        self._plane = AiobotocorePlane(self._connection)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        plane, self._plane = self._plane, None
+        connection, self._connection = self._connection, None
+        if plane is not None:
+            await plane.aclose()
+        if connection is not None:
+            await connection.aclose()
+
+    async def probe(self, bucket: str, prefix: str) -> Capabilities:
+        """See :mod:`gateway.storage.s3.probe`."""
+        with map_s3_errors("Probe"):
+            found = await Probe(self._client, bucket, prefix).run()
+        self._capabilities = _configured(self._section, found)
+        return self._capabilities
+
+    async def ping(self, bucket: str) -> None:
+        """HeadBucket."""
+        with map_s3_errors("HeadBucket"):
+            await self._client.head_bucket(Bucket=bucket)
+
+    async def head(self, key: ObjectKey) -> ObjectInfo:
+        """HeadObject."""
+        with map_s3_errors("HeadObject"):
+            return await self._data.head(key)
+
+    async def get(
+        self, key: ObjectKey, *, range: RangeRequest | None = None, if_match: str | None = None
+    ) -> Opened:
+        """GetObject."""
+        with map_s3_errors("GetObject"):
+            return await self._data.get(key, range=range, if_match=if_match)
+
+    async def put(
+        self,
+        key: ObjectKey,
+        views: Views,
+        attributes: Attributes,
+        *,
+        condition: WriteCondition = WriteCondition(),
+        digests: Sequence[Digest] = (),
+    ) -> Stored:
+        """PutObject."""
+        with map_s3_errors("PutObject"):
+            sent = checksums.to_send(digests, self._capabilities.checksums)
+            return await self._data.put(
+                key, views, attributes, condition=condition, digests=digests, sent=sent
+            )
+
+    async def delete(self, key: ObjectKey, *, if_match: str | None = None) -> None:
+        """DeleteObject. With ``if_match`` a HEAD decides first: not all stores know conditional deletes, and those
+        that don't ignore the header silently; those that do decide once more, atomically."""
+        parameters = {}
+        if if_match is not None:
+            await self._must_match(key, if_match)
+            parameters["IfMatch"] = f'"{if_match}"'
+        with map_s3_errors("DeleteObject", condition_on_etag=if_match is not None):
+            await self._client.delete_object(Bucket=key.bucket, Key=key.name, **parameters)
+
+    async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
+        """CreateMultipartUpload, naming the checksum that its parts will carry: S3 refuses parts with another
+        one than was announced here."""
+        parameters = fields.put_parameters(attributes)
+        if (name := checksums.chosen(self._capabilities.checksums)) is not None:
+            parameters["ChecksumAlgorithm"] = name.upper()
+        with map_s3_errors("CreateMultipartUpload"):
+            with more_headers(fields.put_headers(attributes)):
+                answer = await self._client.create_multipart_upload(
+                    Bucket=key.bucket, Key=key.name, **parameters
+                )
+            if not answer.get("UploadId"):
+                raise StorageCorrupt("CreateMultipartUpload: the answer has no upload id.")
+            return MultipartRef(self._name, key, answer["UploadId"])
+
+    async def upload_part(self, ref: MultipartRef, part: Part) -> PartReceipt:
+        """UploadPart."""
+        with map_s3_errors("UploadPart"):
+            return await self._data.upload_part(ref, part, sent=await self._checksum_of(part))
+
+    async def complete_multipart(
+        self,
+        ref: MultipartRef,
+        receipts: Sequence[PartReceipt],
+        *,
+        condition: WriteCondition = WriteCondition(),
+    ) -> Stored:
+        """CompleteMultipartUpload. An error in the body of a 200 raises like any other (botocore turns it into a
+        500). When no answer came, the object may be there: look before you try again."""
+        parts = [
+            {"PartNumber": receipt.number, "ETag": f'"{receipt.etag}"'}
+            | checksums.of_part(receipt.digests)
+            for receipt in receipts
+        ]
+        on_etag = condition.etag is not None
+        with map_s3_errors("CompleteMultipartUpload", condition_on_etag=on_etag):
+            answer = await self._client.complete_multipart_upload(
+                **_target(ref),
+                MultipartUpload={"Parts": parts},
+                **fields.condition_parameters(condition),
+            )
+            return Stored(
+                etag=fields.etag_of(answer),
+                size=sum(receipt.size for receipt in receipts),
+                version=fields.version_of(answer),
+            )
+
+    async def abort_multipart(self, ref: MultipartRef) -> None:
+        """AbortMultipartUpload."""
+        try:
+            with map_s3_errors("AbortMultipartUpload"):
+                await self._client.abort_multipart_upload(**_target(ref))
+        except MultipartLost:
+            return
+
+    async def list_parts(self, ref: MultipartRef) -> list[PartReceipt]:
+        """ListParts, all pages."""
+        receipts: list[PartReceipt] = []
+        offset, marker = 0, 0
+        while True:
+            with map_s3_errors("ListParts"):
+                page = await self._client.list_parts(**_target(ref), PartNumberMarker=marker)
+            for part in page.get("Parts", ()):
+                number, size = int(part["PartNumber"]), int(part["Size"])
+                digests = checksums.of_listed_part(part)
+                receipts.append(PartReceipt(number, offset, size, fields.etag_of(part), digests))
+                offset += size
+            following = int(page.get("NextPartNumberMarker") or 0)
+            if not page.get("IsTruncated") or following <= marker:
+                return receipts
+            marker = following
+
+    async def list_multiparts(self, bucket: str, prefix: str) -> AsyncIterator[MultipartListing]:
+        """ListMultipartUploads, page by page."""
+        marker: dict[str, str] = {}
+        while True:
+            with map_s3_errors("ListMultipartUploads"):
+                page = await self._client.list_multipart_uploads(
+                    Bucket=bucket, Prefix=prefix, EncodingType="url", **marker
+                )
+            encoded = page.get("EncodingType") == "url"
+            for upload in page.get("Uploads", ()):
+                name = unquote_plus(upload["Key"]) if encoded else upload["Key"]
+                ref = MultipartRef(self._name, ObjectKey(bucket, name), upload["UploadId"])
+                yield MultipartListing(ref, upload["Initiated"])
+            following = _following(page, encoded)
+            if not page.get("IsTruncated") or following in ({}, marker):
+                return
+            marker = following
+
+    # ---
+
+    async def _must_match(self, key: ObjectKey, etag: str) -> None:
+        try:
+            found = await self.head(key)
+        except ObjectNotFound:
+            raise PreconditionFailed("The object does not exist.") from None
+        if found.etag != etag:
+            raise PreconditionFailed("The object's ETag is another.")
+
+    async def _checksum_of(self, part: Part) -> tuple[Digest, ...]:
+        """What a part carries: the announced checksum, computed here where nobody has it, and an MD5 at hand."""
+        name = checksums.chosen(self._capabilities.checksums)
+        at_hand = checksums.to_send(part.digests, () if name is None else (name,))
+        if name is None or any(checksums.s3_name(d.algorithm) == name for d in at_hand):
+            return at_hand
+        if name in _INLINE:
+            return (checksums.digest_of(name, part.views), *at_hand)
+        return (await asyncio.to_thread(checksums.digest_of, name, part.views), *at_hand)
+
+    @property
+    def _client(self) -> Any:
+        assert self._connection is not None, "start() comes first"
+        return self._connection.client
+
+    @property
+    def _data(self) -> DataPlane:
+        assert self._plane is not None, "start() comes first"
+        return self._plane
+
+
+def _target(ref: MultipartRef) -> dict[str, str]:
+    return {"Bucket": ref.key.bucket, "Key": ref.key.name, "UploadId": ref.upload_id}
+
+
+def _following(page: dict[str, Any], encoded: bool) -> dict[str, str]:
+    """Where the next page of ListMultipartUploads begins; the key marker comes encoded and is sent plain."""
+    key = page.get("NextKeyMarker") or ""
+    found = {
+        "KeyMarker": unquote_plus(key) if encoded else key,
+        "UploadIdMarker": page.get("NextUploadIdMarker") or "",
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _configured(section: S3Storage, found: Capabilities) -> Capabilities:
+    """What was found, under what configuration says."""
+    host = urlsplit(section.endpoint_url or "").hostname or ""
+    uniform = section.uniform_parts
+    if uniform == "auto":
+        uniform = host.endswith(_UNIFORM_HOSTS)
+    conditional = section.conditional_put
+    return replace(
+        found,
+        parts=replace(PartLimits(), uniform=uniform),
+        conditional_put=found.conditional_put if conditional == "auto" else conditional,
+        checksums=found.checksums if section.checksums == "auto" else frozenset(section.checksums),
+    )

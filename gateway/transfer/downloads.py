@@ -1,0 +1,100 @@
+"""Downloads: conditions judged, ranges resolved, and a source that outlives its backend connection."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.errors import InvalidRange, PreconditionFailed
+from gateway.model import ByteRange, From, ObjectInfo, Opened, RangeRequest, Source
+from gateway.protocol.commands import GetObject, NotModified, ObjectOpened
+from gateway.protocol.conditions import evaluate_read, if_range
+from gateway.protocol.ranges import parse_range, resolve
+from gateway.telemetry import Instrument
+from gateway.transfer.placement import Placement, Placements
+from gateway.transfer.resuming import Call, ResumingSource
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What to answer, and the bytes that go with it (None: no body)."""
+
+    store: str
+    reply: ObjectOpened | NotModified
+    source: Source | None
+
+
+class Downloads:
+    """Opens objects for reading."""
+
+    def __init__(
+        self, placements: Placements, retriers: Mapping[str, Call], instrument: Instrument
+    ) -> None:
+        self._placements = placements
+        self._retriers = retriers
+        self._instrument = instrument
+
+    async def open(self, command: GetObject) -> Download:
+        """Open what the command names, for HEAD without a body.
+
+        An unconditional GET costs one call to the store. A condition, an ``If-Range`` or several
+        ranges are judged on a HEAD first, and the GET then names the ETag that was judged, so the
+        answer is of one version.
+
+        Raises:
+            ObjectNotFound: there is none.
+            PreconditionFailed: a condition does not hold.
+            InvalidRange: no byte of it lies in the range; ``size`` says how long it is.
+            StorageError: the store fails.
+        """
+        placement = self._placements.resolve(command.key)
+        requests = parse_range(command.range_header)
+        looked = bool(command.conditions) or command.head_only or len(requests) > 1
+        if looked or (requests and command.if_range is not None):
+            return await self._judged(placement, command, requests)
+        try:
+            opened = await self._get(placement, requests[0] if requests else None, None)
+        except InvalidRange as error:
+            if error.size is not None:
+                raise
+            info = await self._head(placement)
+            raise InvalidRange(error.detail, size=info.size) from None
+        partial = opened.range if requests else None
+        return self._deliver(placement, opened, partial)
+
+    async def _judged(
+        self, placement: Placement, command: GetObject, requests: tuple[RangeRequest, ...]
+    ) -> Download:
+        info = await self._head(placement)
+        verdict = evaluate_read(command.conditions, info)
+        if verdict == "failed":
+            raise PreconditionFailed("A condition of the request does not hold for the object.")
+        if verdict == "not-modified":
+            return Download(placement.store.name, NotModified(info), None)
+        span = resolve(requests, info.size) if if_range(command.if_range, info) else None
+        if command.head_only:
+            return Download(placement.store.name, ObjectOpened(info=info, range=span), None)
+        opened = await self._get(placement, _request(span), info.etag)
+        return self._deliver(placement, opened, span)
+
+    def _deliver(self, placement: Placement, opened: Opened, partial: ByteRange | None) -> Download:
+        span = opened.range or ByteRange(0, 0)
+        retrier = self._retriers[placement.store.name]
+        source = ResumingSource(placement, opened, span, retrier, self._instrument)
+        return Download(
+            placement.store.name, ObjectOpened(info=opened.info, range=partial), source
+        )
+
+    async def _head(self, placement: Placement) -> ObjectInfo:
+        retrier = self._retriers[placement.store.name]
+        return await retrier.call("HeadObject", lambda: placement.store.head(placement.key))
+
+    async def _get(
+        self, placement: Placement, request: RangeRequest | None, etag: str | None
+    ) -> Opened:
+        retrier = self._retriers[placement.store.name]
+        return await retrier.call(
+            "GetObject", lambda: placement.store.get(placement.key, range=request, if_match=etag)
+        )
+
+
+def _request(span: ByteRange | None) -> RangeRequest | None:
+    return None if span is None else From(span.start, span.stop)

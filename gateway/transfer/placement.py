@@ -1,0 +1,75 @@
+"""Which store, bucket and key stand behind the ones that a client names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from gateway.errors import BucketNotFound, KeyTooLong
+from gateway.model import Attributes, ObjectKey
+from gateway.settings import Settings
+from gateway.settings.sections import BucketOptions
+from gateway.storage.base import ObjectStore
+
+MAX_KEY = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an object lives: ``key`` is the store's own."""
+
+    store: ObjectStore
+    key: ObjectKey
+    options: BucketOptions
+
+    def attributes(self, client: Attributes) -> Attributes:
+        """The client's attributes with those that the bucket's configuration adds."""
+        options = self.options
+        if options.storage_class is None and options.sse is None:
+            return client
+        return replace(
+            client,
+            storage_class=options.storage_class,
+            sse=options.sse,
+            sse_kms_key_id=options.sse_kms_key_id,
+        )
+
+
+class Placements:
+    """The map from clients' buckets to stores, as the configuration draws it."""
+
+    def __init__(self, settings: Settings, stores: Mapping[str, ObjectStore]) -> None:
+        self._buckets = settings.buckets
+        self._default = settings.buckets_default
+        self._stores = stores
+
+    def resolve(self, key: ObjectKey) -> Placement:
+        """Place a client's key.
+
+        Raises:
+            BucketNotFound: no section places this bucket.
+            KeyTooLong: with the bucket's prefix, the key is over 1,024 bytes.
+        """
+        section = self._buckets.get(key.bucket)
+        if section is not None:
+            name = section.prefix + key.name
+            if len(name.encode()) > MAX_KEY:
+                raise KeyTooLong(
+                    f"With the prefix that this bucket is stored under, the key is over {MAX_KEY} bytes."
+                )
+            bucket = section.bucket or key.bucket
+            return Placement(self._stores[section.storage], ObjectKey(bucket, name), section)
+        if self._default is not None:
+            return Placement(self._stores[self._default.storage], key, self._default)
+        raise BucketNotFound(f"There is no bucket {key.bucket!r} here.")
+
+    def anonymous(self) -> dict[str, str]:
+        """The policy for requests without a credential, by bucket."""
+        return {
+            name: section.anonymous for name, section in self._buckets.items() if section.anonymous
+        }
+
+    def areas(self) -> list[tuple[ObjectStore, str, str]]:
+        """Every (store, bucket there, prefix) that is listed: what probes and sweeps look at."""
+        return [
+            (self._stores[section.storage], section.bucket or name, section.prefix)
+            for name, section in self._buckets.items()
+        ]

@@ -1,0 +1,106 @@
+"""A download that outlives its backend connection.
+
+When the store breaks mid-body, reading goes on from the reached offset with ``Range`` and ``If-Match``,
+so the client sees one unbroken body of one version of the object, or a broken connection: never a mix
+of two versions.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol, TypeVar
+
+from gateway.errors import GatewayError, PreconditionFailed, StorageCorrupt, StorageUnavailable
+from gateway.model import ByteRange, From, Opened, Source
+from gateway.telemetry import Instrument
+from gateway.transfer.placement import Placement
+
+T = TypeVar("T")
+
+#: Breaks in a row without a byte between them after which a download is given up.
+MAX_BREAKS: Final = 3
+
+
+class Call(Protocol):
+    """How a call to a store is made: with retries, timing and the breaker."""
+
+    async def call(self, operation: str, fn: Callable[[], Awaitable[T]]) -> T:
+        """Make it.
+
+        Raises:
+            GatewayError: it failed for good.
+        """
+        ...
+
+
+class ResumingSource:
+    """A source over ``opened`` that reopens it when it breaks."""
+
+    def __init__(
+        self,
+        placement: Placement,
+        opened: Opened,
+        span: ByteRange,
+        retrier: Call,
+        instrument: Instrument,
+    ) -> None:
+        self._placement = placement
+        self._etag = opened.info.etag
+        self._source: Source | None = opened.source
+        self._offset = span.start
+        self._stop = span.stop
+        self._retrier = retrier
+        self._instrument = instrument
+        self._breaks = 0
+
+    @property
+    def length(self) -> int | None:
+        """Bytes still to come."""
+        return self._stop - self._offset
+
+    async def read_into(self, view: memoryview, /) -> int:
+        """Fill the view, over as many backend connections as it takes.
+
+        Raises:
+            StorageError: the store breaks again and again, or the object was replaced meanwhile.
+        """
+        while self._offset < self._stop:
+            try:
+                count = await self._read(view)
+            except GatewayError as error:
+                if not error.retryable or self._breaks >= MAX_BREAKS:
+                    raise
+                self._breaks += 1
+                await self._give_up_connection()
+                self._instrument.download_resumed(self._placement.store.name)
+                continue
+            self._breaks = 0
+            self._offset += count
+            return count
+        return 0
+
+    async def _read(self, view: memoryview) -> int:
+        if self._source is None:
+            self._source = await self._reopen()
+        count = await self._source.read_into(view[: self._stop - self._offset])
+        if count == 0:
+            raise StorageUnavailable("The store ended the object before its size.")
+        return count
+
+    async def _reopen(self) -> Source:
+        store, key = self._placement.store, self._placement.key
+        span = From(self._offset, self._stop)
+        try:
+            opened = await self._retrier.call(
+                "GetObject", lambda: store.get(key, range=span, if_match=self._etag)
+            )
+        except PreconditionFailed:
+            raise StorageCorrupt("The object was replaced while it was being read.") from None
+        return opened.source
+
+    async def _give_up_connection(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            await source.aclose()
+
+    async def aclose(self) -> None:
+        """Close the backend connection."""
+        await self._give_up_connection()

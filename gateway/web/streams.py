@@ -1,0 +1,159 @@
+"""Bodies between ASGI and the pipeline.
+
+Where our own HTTP front serves (:mod:`gateway.server`), the scope carries ``sluice.body`` and
+``sluice.writer``: bytes go from the socket into the caller's slab and from the slab to the socket.
+Under any other ASGI server the same sources fall back to ``receive()`` and ``send()``.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol, TypeAlias
+
+from gateway.errors import ClientGone, IncompleteBody
+from gateway.model import Source
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+
+class BodyReader(Protocol):
+    """The front's ``sluice.body``."""
+
+    @property
+    def length(self) -> int | None:
+        """The declared length; None for chunked."""
+        ...
+
+    async def read_into(self, view: memoryview, /) -> int:
+        """One receive into the caller's memory; 0 at the end."""
+        ...
+
+
+class BodyWriter(Protocol):
+    """The front's ``sluice.writer``."""
+
+    async def write(self, view: memoryview, /) -> None:
+        """Send, and return when the view may be reused."""
+        ...
+
+
+class ExtensionSource:
+    """A request's body through the front's extension: no copy between the socket and the slab."""
+
+    __slots__ = ("_reader", "_remaining")
+
+    def __init__(self, reader: BodyReader) -> None:
+        self._reader = reader
+        self._remaining = reader.length
+
+    @property
+    def length(self) -> int | None:
+        """Bytes still to come."""
+        return self._remaining
+
+    async def read_into(self, view: memoryview, /) -> int:
+        """Fill the view from the socket."""
+        count = await self._reader.read_into(view)
+        if self._remaining is not None:
+            self._remaining -= count
+        return count
+
+    async def aclose(self) -> None:
+        """Nothing to give up: the front deals with what was not read."""
+
+
+class ReceiveSource:
+    """A request's body through ASGI's ``receive()``, copied once."""
+
+    __slots__ = ("_left", "_more", "_receive", "_remaining")
+
+    def __init__(self, receive: Receive, length: int | None) -> None:
+        self._receive = receive
+        self._remaining = length
+        self._left = memoryview(b"")
+        self._more = True
+
+    @property
+    def length(self) -> int | None:
+        """Bytes still to come."""
+        return self._remaining
+
+    async def read_into(self, view: memoryview, /) -> int:
+        """Fill the view from the messages; a message longer than the view is kept for the next call."""
+        while not self._left:
+            if not self._more:
+                return self._end()
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone("The client closed the connection before the body was complete.")
+            self._left = memoryview(message.get("body", b""))
+            self._more = message.get("more_body", False)
+        count = min(len(view), len(self._left))
+        view[:count] = self._left[:count]
+        self._left = self._left[count:]
+        if self._remaining is not None:
+            self._remaining -= count
+        return count
+
+    def _end(self) -> int:
+        if self._remaining:
+            raise IncompleteBody(f"The body ended {self._remaining} bytes before its declared length.")
+        return 0
+
+    async def aclose(self) -> None:
+        """Nothing to give up: the server drains or closes."""
+
+
+def request_source(scope: Scope, receive: Receive, length: int | None) -> Source:
+    """The request's body as a source, by the fastest way that the server offers."""
+    reader: BodyReader | None = (scope.get("extensions") or {}).get("sluice.body")
+    return ReceiveSource(receive, length) if reader is None else ExtensionSource(reader)
+
+
+async def send_source(scope: Scope, send: Send, source: Source, slab: memoryview) -> int:
+    """Send everything that ``source`` has through ``slab``; answer how many bytes went out.
+
+    The response's head must have been sent, with a Content-Length. The end of the response is left
+    to the caller.
+
+    Raises:
+        ClientGone: the client left.
+        GatewayError: the source failed; the response cannot be completed.
+    """
+    writer: BodyWriter | None = (scope.get("extensions") or {}).get("sluice.writer")
+    sent = 0
+    while count := await source.read_into(slab):
+        if writer is not None:
+            await writer.write(slab[:count])
+        else:
+            await send(
+                {"type": "http.response.body", "body": bytes(slab[:count]), "more_body": True}
+            )
+        sent += count
+    return sent
+
+
+class CountingSource:
+    """A source that remembers how much went through it."""
+
+    __slots__ = ("_source", "count")
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.count = 0
+
+    @property
+    def length(self) -> int | None:
+        """Bytes still to come."""
+        return self._source.length
+
+    async def read_into(self, view: memoryview, /) -> int:
+        """Fill the view."""
+        count = await self._source.read_into(view)
+        self.count += count
+        return count
+
+    async def aclose(self) -> None:
+        """Give up what is left."""
+        await self._source.aclose()

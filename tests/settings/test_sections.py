@@ -1,0 +1,56 @@
+"""What the sections refuse by themselves."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.settings import Settings
+
+STORE = {"storage": {"main": {"kind": "memory"}}}
+SLOT = {"bucket": "b", "secret": "s", "base_path": "/upload/"}
+
+
+def test_lists_may_be_written_with_commas() -> None:
+    settings = Settings.model_validate({"server": {"domains": "a.example, b.example,"}})
+    assert settings.server.domains == ("a.example", "b.example")
+
+
+@pytest.mark.parametrize(
+    ("tree", "complaint"),
+    [
+        ({"keys": {"A" * 16: {}}}, "exactly one of secret and secret_file"),
+        ({"keys": {"A" * 16: {"secret": "s", "secret_file": "f"}}}, "exactly one"),
+        ({"keys": {"A B" + "C" * 16: {"secret": "s"}}}, "pattern"),
+        (STORE | {"buckets_default": {"storage": "no"}}, r"there is no \[storage.no\]"),
+        (STORE | {"slots": {"x": SLOT}}, r"there is no \[buckets.b\]"),
+        (
+            STORE
+            | {"buckets": {"b": {"storage": "main"}}, "slots": {"x": SLOT | {"base_path": "/b/"}}},
+            "equals the name of a bucket",
+        ),
+        ({"slots": {"x": SLOT | {"base_path": "upload/"}}}, "begins and ends with /"),
+        ({"slots": {"x": SLOT | {"base_path": "/-/up/"}}}, "not under /-/"),
+        ({"slots": {"x": SLOT | {"base_path": "/upload"}}}, "begins and ends with /"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(tree: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        Settings.model_validate(tree)
+
+
+def test_a_slot_may_name_a_bucket_that_is_passed_through() -> None:
+    settings = Settings.model_validate(
+        STORE | {"buckets_default": {"storage": "main"}, "slots": {"x": SLOT}}
+    )
+    assert settings.slots["x"].bucket == "b"
+
+
+def test_tls_needs_both_files() -> None:
+    both = Settings.model_validate({"server": {"tls_cert": "c", "tls_key": "k"}})
+    assert both.server.tls_cert is not None
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().server.port = 1  # type: ignore[misc]
