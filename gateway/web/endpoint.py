@@ -104,7 +104,7 @@ class Endpoint:
             return
         grant = await self._authenticate(exchange, target)
         command = dialect.parse(head, target)
-        policy = door.policies.get(grant.policy)
+        policy = door.policies.for_request(grant.policy)
         decision = _authorise(grant, policy, head, command)
         work.permit(exchange, dialect, grant, policy, decision, door.cors.response_headers(head))
         try:
