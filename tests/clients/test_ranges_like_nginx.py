@@ -54,7 +54,7 @@ CONDITIONS = [
 
 FORMS: list[dict[str, str]] = [{}, *({"Range": value} for value in RANGES), *CONDITIONS]
 
-_INVALID = "no valid ranges-specifier: RFC 9110 (14.2) lets a server ignore it, Amazon S3 does, and so do we; nginx answers 416"
+_INVALID = "no valid ranges-specifier: RFC 9110 (14.2) lets servers ignore it, as Amazon S3 does; nginx answers 416"
 _SPACES = "white space inside a range is no valid syntax (RFC 9110, 14.1.1), so it is ignored; nginx skips it"
 _EMPTY = "empty list elements must be accepted (RFC 9110, 5.6.1.2); nginx answers 416"
 _HUGE = "a number over 2^64 is past the end like any other (RFC 9110, 14.1.2) and clamped; nginx overflows to 416"
