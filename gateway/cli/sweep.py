@@ -21,7 +21,7 @@ def sweep(config: Path | None) -> None:
 
 
 async def _sweep(settings: Settings) -> None:
-    from gateway.app import open_runtime  # type: ignore[attr-defined,unused-ignore]
+    from gateway.app import open_runtime
 
     async with open_runtime(settings) as runtime:
         report = await runtime.sweeper.sweep()
