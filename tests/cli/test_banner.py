@@ -10,7 +10,7 @@ from gateway.auth.keys import KeyRing
 from gateway.cli.banner import LIFE, banner
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import sigv4
-from gateway.protocol.signatures.canonical import Query
+from gateway.protocol.query import Query
 from gateway.protocol.signatures.presign import read_query
 from gateway.settings import Settings, load_settings
 

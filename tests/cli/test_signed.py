@@ -12,7 +12,7 @@ from gateway.client import Account
 from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import jwt, sigv4, slot_token
-from gateway.protocol.signatures.canonical import Query
+from gateway.protocol.query import Query
 from gateway.protocol.signatures.presign import read_query
 from gateway.protocol.signatures.slot_token import SlotSecrets
 from gateway.settings import SlotSection

@@ -17,7 +17,7 @@ from gateway.client import Account
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import sigv4
 from gateway.protocol.signatures.authorization import read_header
-from gateway.protocol.signatures.canonical import Query
+from gateway.protocol.query import Query
 
 ACCOUNT_ID = "SLUICETESTKEY0000001"
 SECRET = "a test secret"
