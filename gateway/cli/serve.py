@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -27,11 +28,13 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     Without a configuration it keeps objects, sessions and keys under .sluice in the working directory,
     makes a first key, and prints commands to paste.
     """
-    from gateway.server.run import serve as run  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from gateway.app import make_apps
+    from gateway.server.run import serve as run
 
     settings = with_overrides(read_settings(config), host=host, port=port, workers=workers)
     prepare(settings)
-    run(settings, announce=lambda port: announce(settings, port))
+    status = run(settings, make_apps, on_listening=lambda url: announce(settings, url))
+    raise SystemExit(status)
 
 
 def with_overrides(
@@ -58,6 +61,8 @@ def prepare(settings: Settings) -> None:
         click.echo(first_key_notice(made, str(ring.path)))
 
 
-def announce(settings: Settings, port: int) -> None:
-    """Say that it listens on ``port``, with commands to paste."""
+def announce(settings: Settings, url: str) -> None:
+    """Say that it listens at ``url``, with commands to paste."""
+    port = urlsplit(url).port
+    assert port is not None
     click.echo(banner(settings, port=port, now=time.time()))

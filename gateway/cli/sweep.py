@@ -24,5 +24,5 @@ async def _sweep(settings: Settings) -> None:
     from gateway.app import open_runtime
 
     async with open_runtime(settings) as runtime:
-        report = await runtime.sweeper.sweep()
+        report = await runtime.sweeper.sweep(runtime.targets)
     click.echo(str(report))

@@ -17,7 +17,11 @@ from gateway.client import Account
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import sigv4
 from gateway.protocol.signatures.authorization import read_header
+<<<<<<< HEAD
 from gateway.protocol.query import Query
+=======
+from gateway.protocol.signatures.query import Query
+>>>>>>> main
 
 ACCOUNT_ID = "SLUICETESTKEY0000001"
 SECRET = "a test secret"

@@ -12,8 +12,7 @@ from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import sigv4
 from gateway.protocol.signatures.authorization import read_header
-from gateway.protocol.paths import decode_once
-from gateway.protocol.query import Query
+from gateway.protocol.signatures.query import Query, decode_once
 from gateway.protocol.signatures.presign import read_query
 
 ACCOUNT = Account(endpoint="http://127.0.0.1:8080", access_key_id="A" * 16, secret="s")

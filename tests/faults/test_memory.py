@@ -11,9 +11,9 @@ import pytest
 
 from gateway.units import GiB, KiB, MiB
 from tests.faults.traffic import pattern_digest, upload
+from tests.servers.fixtures import create_bucket
 from tests.servers.gateway import CONFIG, GatewayProcess, running_gateway
 from tests.servers.lease import S3Endpoint
-from tests.servers.fixtures import create_bucket
 
 BUDGET = """
 [memory]
@@ -38,7 +38,10 @@ def s3_config(endpoint: S3Endpoint, bucket: str) -> str:
     """A configuration whose bucket ``far`` lies in a real S3."""
     base = CONFIG.replace('[memory]\nspool = "{folder}/spool"', BUDGET)
     far = S3_STORE.format(
-        url=endpoint.url, access_key=endpoint.access_key, secret_key=endpoint.secret_key, bucket=bucket
+        url=endpoint.url,
+        access_key=endpoint.access_key,
+        secret_key=endpoint.secret_key,
+        bucket=bucket,
     )
     return base + far
 
@@ -98,7 +101,9 @@ def test_four_gibibytes_go_through_a_64_mib_budget(gateway: GatewayProcess, know
     assert gateway.rss() <= 160 * MiB
 
 
-async def many(gateway: GatewayProcess, count: int, size: int, rate: float | None, bucket: str) -> None:
+async def many(
+    gateway: GatewayProcess, count: int, size: int, rate: float | None, bucket: str
+) -> None:
     urls = [gateway.presign("PUT", bucket, f"many-{i}") for i in range(count)]
     answers = await asyncio.gather(*(upload(url, size, i, rate=rate) for i, url in enumerate(urls)))
 
@@ -111,7 +116,9 @@ async def many(gateway: GatewayProcess, count: int, size: int, rate: float | Non
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("rate", [None, 320 * KiB], ids=["fast", "trickling"])
-async def test_two_hundred_uploads_share_a_64_mib_budget(gateway: GatewayProcess, rate: float | None) -> None:
+async def test_two_hundred_uploads_share_a_64_mib_budget(
+    gateway: GatewayProcess, rate: float | None
+) -> None:
     await many(gateway, 200, 16 * MiB, rate, "far")
 
     print(f"peak RSS {gateway.rss() / MiB:.0f} MiB")
@@ -119,6 +126,8 @@ async def test_two_hundred_uploads_share_a_64_mib_budget(gateway: GatewayProcess
 
 
 async def test_twenty_trickling_uploads_share_a_small_budget(tmp_path: Path) -> None:
-    config = CONFIG.replace('spool = "{folder}/spool"', 'spool = "{folder}/spool"\nbudget = "16MiB"')
+    config = CONFIG.replace(
+        'spool = "{folder}/spool"', 'spool = "{folder}/spool"\nbudget = "16MiB"'
+    )
     with running_gateway(tmp_path, config) as gateway:
         await many(gateway, 20, 10 * MiB, 2 * MiB, "demo")

@@ -1,4 +1,4 @@
-"""Uploads as bad networks make them: trickling, cut off, many at once; over raw sockets, so that nothing smooths them."""
+"""Uploads as bad networks make them: trickling, cut off, many at once; over raw sockets."""
 
 import asyncio
 import hashlib
@@ -94,6 +94,8 @@ async def _answer(reader: asyncio.StreamReader) -> Answer:
         return Answer(0)
     lines = head.decode("latin-1").split("\r\n")
     status = int(lines[0].split()[1])
-    length = next((int(line[15:]) for line in lines if line.lower().startswith("content-length:")), 0)
+    length = next(
+        (int(line[15:]) for line in lines if line.lower().startswith("content-length:")), 0
+    )
     body = await reader.readexactly(length) if length else b""
     return Answer(status, body)

@@ -267,7 +267,9 @@ class Client:
 class Lab:
     """A running front."""
 
-    def __init__(self, app: App, server: uvicorn.Server, port: int, drain: Drain, *, tls: bool) -> None:
+    def __init__(
+        self, app: App, server: uvicorn.Server, port: int, drain: Drain, *, tls: bool
+    ) -> None:
         self.app = app
         self.seen = app.seen
         self.drain = drain

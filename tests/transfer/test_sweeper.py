@@ -36,6 +36,7 @@ class Shelf:
     def __init__(self) -> None:
         self.uploads: dict[MultipartRef, float] = {}
         self.fault: GatewayError | None = None
+        self.fault_at_abort: GatewayError | None = None
         self.before_listing: Callable[[], None] = lambda: None
         self.after_listing: Callable[[], None] = lambda: None
         self.stubborn = False
@@ -48,8 +49,9 @@ class Shelf:
 
     async def abort_multipart(self, ref: MultipartRef) -> None:
         await asyncio.sleep(0)
-        if self.fault is not None:
-            raise self.fault
+        fault = self.fault or self.fault_at_abort
+        if fault is not None:
+            raise fault
         self.aborts.append(ref)
         if not self.stubborn:
             self.uploads.pop(ref, None)
@@ -370,7 +372,27 @@ async def test_without_the_journal_nothing_is_done(shelf: Shelf, dead: str) -> N
     assert len(shelf.uploads) == 1
 
 
+async def test_a_listing_that_lags_does_not_make_ours_foreign(
+    shelf: Shelf, sessions: MemorySessions, sweeper: Sweeper, dead: str
+) -> None:
+    ref = shelf.begin("u1")
+    await sessions.put_intent(_intent(dead, "u1"))
+    shelf.before_listing = lambda: shelf.uploads.update({ref: NOW - 600})
+    report = await sweeper.sweep(EVERYTHING)
+    assert (report.aborted, report.foreign) == ([ref], [])
+
+
 # --- twice at once ---
+
+
+async def test_what_is_taken_for_an_intent_is_written_down_before_the_abort(
+    shelf: Shelf, sessions: MemorySessions, sweeper: Sweeper, dead: str
+) -> None:
+    ref = shelf.begin("u1")
+    await sessions.put_intent(_intent(dead))
+    shelf.fault_at_abort = StorageUnavailable("Down.")
+    assert len((await sweeper.sweep()).failed) == 1
+    assert [intent.ref() for intent in await sessions.intents()] == [ref]
 
 
 @pytest.mark.parametrize("upload_id", ["u1", None])
