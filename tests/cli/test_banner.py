@@ -10,7 +10,7 @@ from gateway.auth.keys import KeyRing
 from gateway.cli.banner import LIFE, banner
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import sigv4
-from gateway.protocol.query import Query
+from gateway.protocol.signatures.canonical import CanonicalQuery
 from gateway.protocol.signatures.presign import read_query
 from gateway.settings import Settings, load_settings
 
@@ -35,7 +35,9 @@ def test_the_pasted_urls_verify_for_an_hour(folder: Path, which: int, method: st
     head = RequestHead(
         method, parts.path.encode(), parts.query.encode(), [(b"host", parts.netloc.encode())]
     )
-    claim = read_query(head, Query(head.raw_query), region="us-east-1", now=NOW + LIFE, max_skew=1)
+    claim = read_query(
+        head, CanonicalQuery(head.raw_query), region="us-east-1", now=NOW + LIFE, max_skew=1
+    )
     (key,) = KeyRing.open(found).list()
     sigv4.verify(claim, key.secret)
     assert parts.path == "/demo/hello.txt"

@@ -87,6 +87,32 @@ def test_capabilities_are_told_as_facts() -> None:
     ]
 
 
+def test_online_everything_is_reached_and_probed(run: Run, folder: Path) -> None:
+    (folder / "sluice.toml").write_text(
+        '[storage.disk]\nkind = "local"\n[storage.spare]\nkind = "memory"\n'
+        '[buckets.photos]\nstorage = "disk"\nprefix = "p/"'
+    )
+    result = run("check", "--online")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[1:4] == [
+        "sessions: right",
+        "storage.disk, bucket photos: right",
+        "storage.disk, probing: right",
+    ]
+    assert "storage.spare: no bucket is configured on it, so nothing was probed" in lines
+
+
+def test_online_what_cannot_be_reached_is_told_with_exit_status_one(run: Run, folder: Path) -> None:
+    (folder / "sluice.toml").write_text(
+        '[storage.disk]\nkind = "local"\nbuckets = "existing"\n[buckets.photos]\nstorage = "disk"'
+    )
+    result = run("check", "--online")
+    assert result.exit_code == 1
+    assert "storage.disk, bucket photos: bucket-not-found" in result.stderr
+    assert result.stderr.endswith("sluice: not everything could be reached\n")
+
+
 def test_the_effective_configuration_is_toml_without_secrets(run: Run, folder: Path) -> None:
     (folder / "sluice.toml").write_text('[keys.EXAMPLEKEY000001]\nsecret = "hunter2"')
     output = run("print-config", SLUICE_SERVER__PORT="99").stdout

@@ -43,5 +43,5 @@ def test_it_is_announced_with_the_port_that_is_listened_on(
 ) -> None:
     settings = load_settings(None, {})
     prepare(settings)
-    announce(settings, 4321)
+    announce(settings, "http://127.0.0.1:4321")
     assert "listens on http://127.0.0.1:4321" in capsys.readouterr().out

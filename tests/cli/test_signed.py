@@ -12,7 +12,7 @@ from gateway.client import Account
 from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import jwt, sigv4, slot_token
-from gateway.protocol.query import Query
+from gateway.protocol.signatures.canonical import CanonicalQuery
 from gateway.protocol.signatures.presign import read_query
 from gateway.protocol.signatures.slot_token import SlotSecrets
 from gateway.settings import SlotSection
@@ -49,7 +49,9 @@ def head_of(signed: SignedRequest, **headers: str) -> RequestHead:
 
 def test_a_presigned_url_verifies() -> None:
     head = head_of(sign_with_key(wanted("GET"), "sigv4", ACCOUNT))
-    claim = read_query(head, Query(head.raw_query), region="us-east-1", now=NOW, max_skew=1)
+    claim = read_query(
+        head, CanonicalQuery(head.raw_query), region="us-east-1", now=NOW, max_skew=1
+    )
     sigv4.verify(claim, "s")
 
 
@@ -78,7 +80,7 @@ def test_a_slot_token_verifies(scheme: str) -> None:
     head = head_of(signed, content_length="7")
     verdict = slot_token.verify(
         head,
-        Query(head.raw_query),
+        CanonicalQuery(head.raw_query),
         path=slot_token.slot_path(head.raw_path, SLOT.base_path),
         base_path=SLOT.base_path,
         secrets=SlotSecrets(secret="slot secret", delete_secret="del"),
@@ -92,7 +94,7 @@ def test_a_slots_delete_verifies() -> None:
     head = head_of(sign_slot(wanted("DELETE"), "token", SLOT, "http://h:1"))
     slot_token.verify(
         head,
-        Query(head.raw_query),
+        CanonicalQuery(head.raw_query),
         path=KEY.name,
         base_path=SLOT.base_path,
         secrets=SlotSecrets(secret="slot secret", delete_secret="del"),

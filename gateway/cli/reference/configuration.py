@@ -4,7 +4,6 @@ import inspect
 import types
 import typing
 from collections.abc import Iterator
-
 from pathlib import Path
 from typing import Any, Final, Literal
 
