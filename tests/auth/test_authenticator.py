@@ -615,8 +615,24 @@ def test_no_input_raises_anything_but_gateway_errors(
 @given(
     st.dictionaries(
         st.sampled_from(
-            "bucket key prefix exp nbf iat methods max_size sub jti aud"
-            " slot filename filesize filetype content_type".split()
+            [
+                "bucket",
+                "key",
+                "prefix",
+                "exp",
+                "nbf",
+                "iat",
+                "methods",
+                "max_size",
+                "sub",
+                "jti",
+                "aud",
+                "slot",
+                "filename",
+                "filesize",
+                "filetype",
+                "content_type",
+            ]
         ),
         st.none()
         | st.booleans()
