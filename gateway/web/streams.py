@@ -98,7 +98,9 @@ class ReceiveSource:
 
     def _end(self) -> int:
         if self._remaining:
-            raise IncompleteBody(f"The body ended {self._remaining} bytes before its declared length.")
+            raise IncompleteBody(
+                f"The body ended {self._remaining} bytes before its declared length."
+            )
         return 0
 
     async def aclose(self) -> None:
@@ -132,3 +134,28 @@ async def send_source(scope: Scope, send: Send, source: Source, slab: memoryview
             )
         sent += count
     return sent
+
+
+class CountingSource:
+    """A source that remembers how much went through it."""
+
+    __slots__ = ("_source", "count")
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.count = 0
+
+    @property
+    def length(self) -> int | None:
+        """Bytes still to come."""
+        return self._source.length
+
+    async def read_into(self, view: memoryview, /) -> int:
+        """Fill the view."""
+        count = await self._source.read_into(view)
+        self.count += count
+        return count
+
+    async def aclose(self) -> None:
+        """Give up what is left."""
+        await self._source.aclose()

@@ -90,7 +90,10 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
     (root / "public" / "file.bin").write_bytes(BODY)
     for path in (folder, *folder.parents[:3]):
         path.chmod(0o755)
-    with running_nginx(folder / "nginx", root) as nginx, running_gateway(folder / "gateway") as gateway:
+    with (
+        running_nginx(folder / "nginx", root) as nginx,
+        running_gateway(folder / "gateway") as gateway,
+    ):
         url = gateway.presign("PUT", "public", "file.bin")
         assert httpx.put(url, content=BODY).status_code == 200
         with httpx.Client(base_url=nginx) as one, httpx.Client(base_url=gateway.url) as two:
@@ -104,7 +107,9 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
 
 
 @pytest.mark.nginx
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: " & ".join(f"{k}: {v}" for k, v in form.items()) or "plain")
+@pytest.mark.parametrize(
+    "form", FORMS, ids=lambda form: " & ".join(f"{k}: {v}" for k, v in form.items()) or "plain"
+)
 def test_a_request_form_is_answered_as_by_nginx(peers: Peers, form: dict[str, str]) -> None:
     name = " & ".join(f"{header}: {value}" for header, value in form.items())
 

@@ -30,7 +30,9 @@ def running_nginx(folder: Path, root: Path) -> Iterator[str]:
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "nginx.conf"
     config.write_text(_CONFIG.format(folder=folder, port=port, root=root))
-    process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(config), "-p", str(folder)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        ["/usr/sbin/nginx", "-c", str(config), "-p", str(folder)], stderr=subprocess.DEVNULL
+    )
     try:
         wait_for_port(port)
         yield f"http://127.0.0.1:{port}"

@@ -1,0 +1,89 @@
+"""What operators ask: ``/-/healthz``, ``/-/readyz``, ``/-/metrics``, ``/-/version``, ``/-/errors/{code}``."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway import __version__
+from gateway.drain import Drain
+from gateway.errors import GatewayError
+from gateway.web.metrics import Metrics
+
+READY_TIMEOUT = 5.0
+
+
+class Ops:
+    """The operators' pages. ``check`` raises GatewayError where a store or the sessions fail."""
+
+    def __init__(
+        self, drain: Drain, metrics: Metrics, check: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._drain = drain
+        self._metrics = metrics
+        self._check = check
+
+    def routes(self, *, metrics: bool) -> list[Route]:
+        """The routes; without ``metrics`` where these have a listener of their own."""
+        routes = [
+            Route("/-/healthz", self._healthz),
+            Route("/-/readyz", self._readyz),
+            Route("/-/version", self._version),
+            Route("/-/errors/{code}", self._error),
+        ]
+        return [*routes, self.metrics_route()] if metrics else routes
+
+    def metrics_route(self) -> Route:
+        """The exposition alone."""
+        return Route("/-/metrics", self._exposition)
+
+    async def _healthz(self, request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def _readyz(self, request: Request) -> Response:
+        if self._drain.begun:
+            return _unready("draining")
+        try:
+            async with asyncio.timeout(READY_TIMEOUT):
+                await self._check()
+        except TimeoutError:
+            return _unready("the stores or the sessions do not answer")
+        except GatewayError as error:
+            return _unready(error.code)
+        return PlainTextResponse("ready\n")
+
+    async def _version(self, request: Request) -> Response:
+        return JSONResponse({"name": "sluice", "version": __version__})
+
+    async def _exposition(self, request: Request) -> Response:
+        text = await asyncio.to_thread(self._metrics.text)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _error(self, request: Request) -> Response:
+        """The page behind a problem's ``type``."""
+        found = _classes().get(request.path_params["code"])
+        if found is None:
+            return PlainTextResponse("There is no such error code.\n", status_code=404)
+        story = " ".join((found.__doc__ or "").split())
+        again = "may succeed when sent again" if found.retryable else "fails again unless changed"
+        return PlainTextResponse(
+            f"{found.code} (HTTP {found.status})\n\n{story}\n\n"
+            f"Whose fault: the {found.fault}'s. The same request {again}.\n"
+        )
+
+
+def _unready(why: str) -> Response:
+    return PlainTextResponse(f"not ready: {why}\n", status_code=503, headers={"Retry-After": "1"})
+
+
+def _classes() -> dict[str, type[GatewayError]]:
+    """Every error by its code."""
+    found: dict[str, type[GatewayError]] = {}
+    stack: list[type[GatewayError]] = [GatewayError]
+    while stack:
+        error = stack.pop()
+        found.setdefault(error.code, error)
+        stack.extend(error.__subclasses__())
+    return found
