@@ -17,7 +17,7 @@ from gateway.client import Account
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import sigv4
 from gateway.protocol.signatures.authorization import read_header
-from gateway.protocol.signatures.query import Query
+from gateway.protocol.signatures.canonical import CanonicalQuery
 
 ACCOUNT_ID = "SLUICETESTKEY0000001"
 SECRET = "a test secret"
@@ -148,7 +148,9 @@ class Handler(BaseHTTPRequestHandler):
             self.path.encode(),
             headers=[(k.lower().encode(), v.encode("latin-1")) for k, v in self.headers.items()],
         )
-        claim = read_header(head, Query(b""), region="us-east-1", now=time.time(), max_skew=900)
+        claim = read_header(
+            head, CanonicalQuery(b""), region="us-east-1", now=time.time(), max_skew=900
+        )
         if claim.key_id != ACCOUNT_ID:
             self.refuse(403, "InvalidAccessKeyId", "No such key.")
             return None

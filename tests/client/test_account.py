@@ -12,7 +12,7 @@ from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import sigv4
 from gateway.protocol.signatures.authorization import read_header
-from gateway.protocol.signatures.query import Query, decode_once
+from gateway.protocol.signatures.canonical import CanonicalQuery, decode_once
 from gateway.protocol.signatures.presign import read_query
 
 ACCOUNT = Account(endpoint="http://127.0.0.1:8080", access_key_id="A" * 16, secret="s")
@@ -64,7 +64,7 @@ def test_signed_headers_verify() -> None:
         urlsplit(url).path.encode(),
         headers=[(name.encode(), value.encode()) for name, value in headers.items()],
     )
-    claim = read_header(head, Query(b""), region="us-east-1", now=NOW, max_skew=1)
+    claim = read_header(head, CanonicalQuery(b""), region="us-east-1", now=NOW, max_skew=1)
     assert sigv4.verify(claim, "s").payload is not None
     assert "content-type;host" in headers["authorization"]
     assert "content-length" not in headers["authorization"]
@@ -76,7 +76,7 @@ def test_a_presigned_url_verifies_until_it_expires() -> None:
         "GET", parts.path.encode(), parts.query.encode(), [(b"host", b"127.0.0.1:8080")]
     )
     claim = read_query(
-        head, Query(parts.query.encode()), region="us-east-1", now=NOW + 60, max_skew=1
+        head, CanonicalQuery(parts.query.encode()), region="us-east-1", now=NOW + 60, max_skew=1
     )
     assert sigv4.verify(claim, "s").payload is None
 
