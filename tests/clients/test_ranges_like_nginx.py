@@ -55,8 +55,48 @@ CONDITIONS = [
 
 FORMS: list[dict[str, str]] = [{}, *({"Range": value} for value in RANGES), *CONDITIONS]
 
+_MALFORMED = "a malformed Range is ignored, as Amazon S3 does; nginx answers 416"
+_SPACES = "white space inside a range is malformed (RFC 9110, 14.1.2); nginx skips it"
+_EMPTY = "empty list elements and white space around elements are allowed (RFC 9110, 5.6.1)"
+_LARGE = "a last position past the end is clamped, however large; nginx stops at 63 bits"
+_SEVERAL = "several satisfiable ranges are ignored (ranges.py); nginx sends multipart/byteranges"
+_LATER = "304 unless modified after that date (RFC 9110, 13.1.3); nginx compares for equality"
+_INVALID = "an invalid date is ignored (RFC 9110, 13.1.4)"
+_TAG_FIRST = "an entity tag outranks a date (RFC 9110, 13.2.2); nginx wants both to hold"
+
 #: Where Sluice differs from nginx on purpose.
-REASONS: dict[str, str] = {}
+REASONS: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            f"Range: bytes={specs}"
+            for specs in (
+                *("500-499", "1 0-20", "-", "--1", "a-b", "1-b", "a-1", "0x0-0x5", "+1-+5"),
+                *("1.0-5", "1-5;", "0-5-9", "0--5"),
+            )
+        ),
+        _MALFORMED,
+    ),
+    **dict.fromkeys(("Range: bytes=10 -20", "Range: bytes=10- 20"), _SPACES),
+    **dict.fromkeys(
+        (f"Range: bytes={specs}" for specs in ("1-5,", ",1-5", "0-0,", "0-5\t", "\t0-5")),
+        _EMPTY,
+    ),
+    **dict.fromkeys(
+        (f"Range: bytes={specs}" for specs in ("0-18446744073709551615", "-18446744073709551616")),
+        _LARGE,
+    ),
+    **dict.fromkeys(
+        (
+            f"Range: bytes={specs}"
+            for specs in ("0-0,1-1", "0-9,20-29", "0-9, 20-29", "0-9,5-14", "-5,0-5")
+        ),
+        _SEVERAL,
+    ),
+    "If-Modified-Since: {after}": _LATER,
+    "If-Unmodified-Since: rubbish": _INVALID,
+    "If-None-Match: {etag} & If-Modified-Since: {before}": _TAG_FIRST,
+    "If-Match: {etag} & If-Unmodified-Since: {before}": _TAG_FIRST,
+}
 
 
 @dataclass
