@@ -154,7 +154,11 @@ def _opened(head: RequestHead, command: Command, reply: ObjectOpened) -> Headers
         headers += ((b"x-amz-storage-class", wire(attributes.storage_class)),)
     if attributes.sse is not None:
         headers += ((b"x-amz-server-side-encryption", wire(attributes.sse)),)
-    mode = amz_headers(head, single(parse_query(head.raw_query))).get("x-amz-checksum-mode")
-    if mode == "ENABLED" and reply.range is None:
+    if reply.info.digests and reply.range is None and _wants_checksums(head):
         headers += checksum_headers(reply.info.digests)
     return headers
+
+
+def _wants_checksums(head: RequestHead) -> bool:
+    amz = amz_headers(head, single(parse_query(head.raw_query)))
+    return amz.get("x-amz-checksum-mode") == "ENABLED"
