@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 #: `make accept` and CI set it to "all": then a server that is missing is a failure, not a skip.
 REQUIRED = os.environ.get("SLUICE_TEST_REQUIRE", "")
 

@@ -45,11 +45,11 @@ async def ask_for_slot(
     client.enable_direct_tls = False
     client.enable_starttls = False
     client.enable_plaintext = True
-    ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    client.add_event_handler("session_start", lambda _: ready.done() or ready.set_result(None))
+    ready = asyncio.Event()
+    client.add_event_handler("session_start", lambda _: ready.set())
     client.connect("127.0.0.1", server.port)
     try:
-        await asyncio.wait_for(ready, 20)
+        await asyncio.wait_for(ready.wait(), 20)
         answer = await client["xep_0363"].request_slot(
             slixmpp.JID(component), name, size, content_type
         )

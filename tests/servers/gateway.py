@@ -170,7 +170,7 @@ def start_gateway(
 @contextmanager
 def running_gateway(folder: Path, config: str = CONFIG, **extra: str) -> Iterator[GatewayProcess]:
     """A gateway for the length of a block."""
-    gateway = start_gateway(folder, config, **extra)
+    gateway = start_gateway(folder, config, port=0, **extra)
     try:
         yield gateway
     finally:

@@ -51,7 +51,7 @@ def canonical_path(raw: bytes) -> bytes:
     return raw if _PLAIN_PATH(raw) else encode(decode_once(raw), safe="/")
 
 
-class Query:
+class CanonicalQuery:
     """A query string read once: every parameter at most once, in canonical spelling.
 
     Decoded once, with ``+`` a plus and not a space: a dialect reads parameters by the same rule, so

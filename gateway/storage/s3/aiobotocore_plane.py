@@ -28,6 +28,7 @@ class AiobotocorePlane:
     """A :class:`~gateway.storage.s3.plane.DataPlane` that uses the control plane's connections."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._client = connection.client
         self._endpoint = connection.endpoint
 
@@ -49,7 +50,7 @@ class AiobotocorePlane:
         parameters = (
             checksums.parameters(sent)
             | fields.put_parameters(attributes)
-            | fields.condition_parameters(condition)
+            | fields.condition_parameters(condition, bare_etags=self._connection.bare_etags)
         )
         on_etag = condition.etag is not None
         with (

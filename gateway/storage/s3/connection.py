@@ -95,6 +95,8 @@ class Connection:
         self._stack = AsyncExitStack()
         self.client = client
         self.endpoint = endpoint
+        #: Whether the store wants the ETag in If-Match of writes without quotes (found by the probe).
+        self.bare_etags = False
 
     @classmethod
     async def open(cls, section: S3Storage) -> "Connection":

@@ -19,6 +19,7 @@ from botocore.parsers import ResponseParserError
 from gateway.errors import (
     BucketNotFound,
     ConcurrentWrite,
+    DigestMismatch,
     GatewayError,
     InvalidBucketName,
     InvalidPart,
@@ -54,11 +55,11 @@ _BY_CODE: Final[dict[str, type[GatewayError]]] = {
     "RequestTimeout": StorageTimeout,
     "InternalError": StorageUnavailable,
     "ServiceUnavailable": StorageUnavailable,
-    # The bytes were damaged or cut short on their way: what we hold is still right, so send it again.
-    # Never the client's mistake: its digests are verified before a store is asked to commit.
-    "BadDigest": StorageUnavailable,
-    "XAmzContentSHA256Mismatch": StorageUnavailable,
-    "XAmzContentChecksumMismatch": StorageUnavailable,
+    # The store tells whose mistake it was from what it holds itself.
+    "BadDigest": DigestMismatch,
+    "XAmzContentSHA256Mismatch": DigestMismatch,
+    "XAmzContentChecksumMismatch": DigestMismatch,
+    # Cut short on its way; what we hold is still whole.
     "IncompleteBody": StorageUnavailable,
 } | dict.fromkeys(
     (
@@ -87,6 +88,10 @@ _REJECTED: Final[dict[str, str]] = {
     "PermanentRedirect": "the bucket lives in another region or under another endpoint",
     "IllegalLocationConstraintException": "the bucket lives in another region",
 }
+
+#: Ceph RGW 16 answers 500 InternalError with these words where a CompleteMultipartUpload runs already, and
+#: where the upload does not exist.
+_ALREADY: Final = "completion is already in progress"
 
 #: Statuses of answers whose code says nothing (HEAD answers have no body, proxies no S3 code).
 _BY_STATUS: Final[dict[int, type[GatewayError]]] = {
@@ -182,6 +187,8 @@ def _from_client_error(
     meta = error.response.get("ResponseMetadata", {})
     headers = meta.get("HTTPHeaders", {})
     code = str(answer.get("Code", ""))
+    if _ALREADY in str(answer.get("Message", "")):
+        return ConcurrentWrite(f"{operation}: another call completes this upload.")
     return from_answer(
         operation,
         int(meta.get("HTTPStatusCode", 500)),

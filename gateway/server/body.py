@@ -1,0 +1,251 @@
+"""Request bodies: pulled by the application, straight into its own buffers.
+
+``scope["extensions"]["sluice.body"]`` is one of these. Nothing is read from the socket that nobody
+has asked for, so a slow application closes the client's TCP window and no queue exists here.
+"""
+
+import asyncio
+from typing import Protocol
+
+from gateway.errors import BadRequest, ClientGone, GatewayError, RequestTimeout
+from gateway.server.chunked import ChunkedDecoder
+from gateway.server.deadlines import Pace
+from gateway.units import KiB
+
+#: Inside a chunk with this much to come it pays to receive into place, one recv for data alone.
+DIRECT = 16 * KiB
+#: How much ``receive()`` takes at once.
+PIECE = 64 * KiB
+
+
+class Wire(Protocol):
+    """What a body needs of its connection."""
+
+    pending: bytearray
+    """Bytes that came with the head and were not read yet."""
+    scratch: memoryview
+    """A buffer shared by all connections, valid until the event loop goes on."""
+
+    def time(self) -> float:
+        """The event loop's clock."""
+        ...
+
+    def want(self, due: float) -> None:
+        """Start reading; something must come before ``due``."""
+        ...
+
+    def rest(self) -> None:
+        """Stop reading."""
+        ...
+
+    def invite(self) -> None:
+        """Send ``100 Continue`` when the client waits for it and it was not sent."""
+        ...
+
+
+class RequestBody:
+    """A body of which the length is known, and the base of the other kind.
+
+    ``length`` is the declared length in bytes (None: unknown), ``trailers`` what came after a
+    chunked body: (lower-case name, value) pairs that are never merged into the headers. ``size``
+    counts the bytes that were read, ``paused_seconds`` the time in which nobody asked for any.
+    """
+
+    def __init__(self, wire: Wire, length: int | None, pace: Pace) -> None:
+        self.length = length
+        self.trailers: tuple[tuple[bytes, bytes], ...] = ()
+        self.paused_seconds = 0.0
+        self.size = 0
+        self._wire = wire
+        self._pace = pace
+        self._left = length or 0
+        self._rested_at = wire.time()
+        self._failure: tuple[type[GatewayError], str] | None = None
+        self._waiter: asyncio.Future[int] | None = None
+        self._target: memoryview | None = None
+        self._piece: bytearray | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every byte was read."""
+        return self._left == 0
+
+    @property
+    def left(self) -> int | None:
+        """How many bytes were not read yet; None when that cannot be known."""
+        return self._left
+
+    @property
+    def broken(self) -> bool:
+        """Whether the connection is of no more use after this body."""
+        return self._failure is not None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for bytes now."""
+        return self._target is not None
+
+    async def read_into(self, view: memoryview) -> int:
+        """Fill ``view`` from its start with at least one byte; answer how many, 0 at the end.
+
+        Raises:
+            ClientGone: the client left, or the response is already complete.
+            RequestTimeout: it paused too long or came too slowly.
+            BadRequest: malformed framing.
+        """
+        if not view:
+            raise ValueError("read_into needs room for at least one byte")
+        if self.complete:
+            return 0
+        self._wire.invite()
+        self.paused_seconds += self._wire.time() - self._rested_at
+        try:
+            size = await self._read(view)
+        finally:
+            self._rested_at = self._wire.time()
+        self.size += size
+        return size
+
+    async def read(self) -> bytes:
+        """The next piece of the body, at most 64 KiB; empty at the end."""
+        if self._piece is None:
+            self._piece = bytearray(min(PIECE, self._left) if self.length is not None else PIECE)
+        size = await self.read_into(memoryview(self._piece)) if self._piece else 0
+        return bytes(memoryview(self._piece)[:size])
+
+    async def _read(self, view: memoryview) -> int:
+        size = min(len(view), self._left)
+        pending = self._wire.pending
+        if not pending:
+            return await self._receive(view[:size])
+        size = min(size, len(pending))
+        with memoryview(pending) as ready:
+            view[:size] = ready[:size]
+        del pending[:size]
+        self._left -= size
+        return size
+
+    async def _receive(self, view: memoryview) -> int:
+        self._raise_failure()
+        if self._waiter is not None:
+            raise RuntimeError("the body is already being read")
+        self._waiter = asyncio.get_running_loop().create_future()
+        self._target = view
+        self._wire.want(self._pace.wait(self._wire.time()))
+        try:
+            return await self._waiter
+        finally:
+            self._waiter = self._target = None
+            self._wire.rest()
+
+    # --- the connection's side ---------------------------------------------------------------
+
+    def buffer(self) -> memoryview:
+        """Where the next bytes of the socket go. Only while ``wanted``."""
+        assert self._target is not None
+        return self._target
+
+    def received(self, size: int) -> None:
+        """``size`` bytes were put there."""
+        self._left -= size
+        self._deliver(size)
+
+    def skip(self, size: int) -> None:
+        """``size`` bytes were thrown away unread."""
+        self._left -= size
+
+    def fail(self, kind: type[GatewayError], detail: str) -> None:
+        """Nothing more will come. The first reason stays."""
+        if self._failure is None:
+            self._failure = (kind, detail)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            self._target = None
+            waiter.set_exception(self._failure[0](self._failure[1]))
+
+    def expire(self) -> None:
+        """The client was too slow."""
+        self.fail(RequestTimeout, "The body paused for too long or came too slowly.")
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure[0](self._failure[1])
+
+    def _deliver(self, size: int) -> None:
+        self._pace.progress(size, self._wire.time())
+        self._target = None
+        self._wire.rest()
+        assert self._waiter is not None
+        if not self._waiter.done():
+            self._waiter.set_result(size)
+
+
+class ChunkedBody(RequestBody):
+    """A body in the chunked transfer coding."""
+
+    def __init__(self, wire: Wire, pace: Pace) -> None:
+        super().__init__(wire, None, pace)
+        self._decoder = ChunkedDecoder()
+        self._direct = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last chunk and the trailers were read."""
+        return self._decoder.ended
+
+    @property
+    def left(self) -> int | None:
+        """Zero at the end, else unknown."""
+        return 0 if self._decoder.ended else None
+
+    async def _read(self, view: memoryview) -> int:
+        pending = self._wire.pending
+        while not self._decoder.ended:
+            if pending:
+                with memoryview(pending) as ready:
+                    used, made = self._decode(ready, view)
+                del pending[:used]
+            else:
+                made = await self._receive(view)
+            self._raise_malformed()
+            if made:
+                return made
+        return 0
+
+    def buffer(self) -> memoryview:
+        """The caller's view inside a large chunk, else the scratch buffer."""
+        assert self._target is not None
+        left = self._decoder.data_left
+        self._direct = left >= DIRECT and len(self._target) >= DIRECT
+        return self._target[:left] if self._direct else self._wire.scratch
+
+    def received(self, size: int) -> None:
+        """Decode; bytes after the end of the body, or that have no room, wait in ``pending``."""
+        assert self._target is not None
+        if self._direct:
+            self._decoder.took(size)
+            self._deliver(size)
+            return
+        wire = self._wire.scratch[:size]
+        used, made = self._decode(wire, self._target)
+        self._wire.pending += wire[used:]
+        if made or self._decoder.ended or self.broken:
+            self._deliver(made)
+        else:
+            now = self._wire.time()
+            self._pace.progress(0, now)
+            self._wire.want(self._pace.wait(now))
+
+    def _decode(self, wire: memoryview, view: memoryview) -> tuple[int, int]:
+        try:
+            used, made = self._decoder.feed(wire, view)
+        except BadRequest as error:
+            self.fail(BadRequest, error.detail)
+            return len(wire), 0
+        if self._decoder.ended:
+            self.trailers = tuple(self._decoder.trailers)
+        return used, made
+
+    def _raise_malformed(self) -> None:
+        if self._failure is not None and self._failure[0] is not ClientGone:
+            self._raise_failure()

@@ -1,0 +1,149 @@
+"""One request and its response, as an ASGI application sees them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import unquote
+
+from gateway.errors import ClientGone, GatewayError, InternalError
+from gateway.protocol.commands import RequestHead, ResponseHead
+from gateway.server.body import RequestBody
+from gateway.server.head import Head
+from gateway.server.response import BodyWriter, Header, Response, Turn
+
+Message: TypeAlias = MutableMapping[str, Any]
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_log = logging.getLogger("gateway.server")
+
+
+class Connection(Turn, Protocol):
+    """What an exchange needs of its connection."""
+
+    scheme: str
+    client: tuple[str, int] | None
+    server: tuple[str, int] | None
+    state: dict[str, Any]
+
+    def default_headers(self) -> list[Header]:
+        """Headers of every response: Date."""
+        ...
+
+    def render(self, head: RequestHead, error: GatewayError) -> ResponseHead:
+        """An error in the request's own dialect."""
+        ...
+
+    def cut(self) -> None:
+        """End the connection in the middle of a response, so that the client sees it is incomplete."""
+        ...
+
+
+class Exchange:
+    """Runs the application for one request."""
+
+    def __init__(self, connection: Connection, head: Head, body: RequestBody) -> None:
+        self.head = head
+        self.body = body
+        self.response = Response(connection, is_head=head.method == "HEAD", version=head.version)
+        self._connection = connection
+        self._ended = asyncio.Event()
+        self._end_told = False
+
+    def scope(self) -> Scope:
+        """The ASGI scope (HTTP, spec version 2.3) with our extensions."""
+        head, connection = self.head, self._connection
+        path = head.path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": head.version,
+            "server": connection.server,
+            "client": connection.client,
+            "scheme": connection.scheme,
+            "method": head.method,
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": head.path,
+            "query_string": head.query,
+            "headers": head.headers,
+            "state": connection.state.copy(),
+            "extensions": {
+                "sluice.body": self.body,
+                "sluice.writer": BodyWriter(self.response),
+            },
+        }
+
+    async def run(self, app: AsgiApp) -> None:
+        """Call the application and answer for it when it fails."""
+        try:
+            await app(self.scope(), self.receive, self.send)
+            if not self.response.complete and not self._connection.outlet.gone:
+                raise RuntimeError("The application returned without completing its response.")
+        except ClientGone:
+            self._connection.cut()
+        except GatewayError as error:
+            await self._fail(error)
+        except Exception as error:  # noqa: BLE001 - a bug of the application ends its request only
+            _log.error("Exception in the application", exc_info=error)
+            await self._fail(InternalError("Something went wrong here."))
+        except BaseException:
+            self._connection.cut()
+            raise
+
+    async def _fail(self, error: GatewayError) -> None:
+        if self.response.started:
+            if not self.response.complete:
+                self._connection.cut()
+            return
+        head = self.head.as_request(
+            self._connection.scheme,
+            self._connection.client[0] if self._connection.client else None,
+        )
+        await self.answer(self._connection.render(head, error))
+
+    async def answer(self, rendered: ResponseHead) -> None:
+        """Send a rendered response."""
+        headers = list(rendered.headers)
+        if not any(name.lower() == b"content-length" for name, _ in headers):
+            headers.append((b"content-length", b"%d" % len(rendered.body)))
+        self.response.start(rendered.status, self._connection.default_headers() + headers)
+        await self.response.body(rendered.body, more=False)
+
+    def end(self) -> None:
+        """The client left, or the response is complete: wake who waits for that."""
+        self._ended.set()
+        self.body.fail(ClientGone, "The client closed the connection.")
+
+    async def receive(self) -> Message:
+        """ASGI's ``receive``: pieces of the body, then the disconnect."""
+        if not self._ended.is_set() and not self._end_told and not self._was_read():
+            try:
+                data = await self.body.read()
+            except ClientGone:
+                return {"type": "http.disconnect"}
+            self._end_told = self.body.complete
+            return {"type": "http.request", "body": data, "more_body": not self._end_told}
+        await self._ended.wait()
+        return {"type": "http.disconnect"}
+
+    def _was_read(self) -> bool:
+        """Whether the extension has already taken a body to its end."""
+        return self.body.complete and self.body.size > 0
+
+    async def send(self, message: Message) -> None:
+        """ASGI's ``send``. Silent after a disconnect, as spec version 2.3 says."""
+        if self._connection.outlet.gone:
+            return
+        if message["type"] == "http.response.start":
+            headers = self._connection.default_headers() + list(message.get("headers", ()))
+            self.response.start(message["status"], headers)
+        elif message["type"] == "http.response.body":
+            await self.response.body(
+                message.get("body", b""), more=bool(message.get("more_body", False))
+            )
+        else:
+            raise RuntimeError(f"Unexpected ASGI message {message['type']!r}.")

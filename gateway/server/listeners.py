@@ -1,0 +1,76 @@
+"""Sockets to listen on, opened once and shared by all workers."""
+
+import socket
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.settings.sections import ServerSection
+
+BACKLOG: Final = 2048
+
+
+class ListenError(Exception):
+    """An address that cannot be listened on. ``str()`` says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The main socket and, when metrics have a listener of their own, that one's."""
+
+    main: socket.socket
+    metrics: socket.socket | None
+    tls: bool
+
+    @property
+    def url(self) -> str:
+        """Where the main socket can be reached, with the port that it really has."""
+        host, port = self.main.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.tls else 'http'}://{shown}:{port}"
+
+    def close(self) -> None:
+        """Close this process's copies."""
+        self.main.close()
+        if self.metrics is not None:
+            self.metrics.close()
+
+
+def open_listeners(section: ServerSection) -> Listeners:
+    """Bind what the settings name; port 0 picks a free one, ``::`` serves IPv6 and IPv4.
+
+    Raises:
+        ListenError: an address is taken, unknown or malformed.
+    """
+    main = _listen(section.host, section.port)
+    metrics = None
+    if section.metrics_listen:
+        try:
+            metrics = _listen(*_host_port(section.metrics_listen))
+        except ListenError:
+            main.close()
+            raise
+    return Listeners(main, metrics, tls=section.tls_cert is not None)
+
+
+def _host_port(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ListenError(f"metrics_listen = {text!r}: write host:port, for example 127.0.0.1:9100")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.create_server(
+            address[:2],
+            family=family,
+            backlog=BACKLOG,
+            dualstack_ipv6=address[0] == "::" and socket.has_dualstack_ipv6(),
+        )
+    except OSError as error:
+        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,176 @@
+"""Responses: the ASGI messages and the slab writer, onto one transport.
+
+``scope["extensions"]["sluice.writer"]`` is a :class:`BodyWriter`. It and ``send()`` may be mixed:
+both count against the same Content-Length.
+"""
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final, Protocol
+
+from gateway.errors import ClientGone
+from gateway.server.outlet import Outlet
+from gateway.units import KiB
+
+#: A first piece of up to this size leaves in one write with the head.
+JOIN: Final = 16 * KiB
+#: What ``send()`` may leave in the transport's buffer before it waits.
+BACKLOG: Final = 64 * KiB
+
+_BAD_NAME = re.compile(b'[\x00-\x20\x7f-\xff()<>@,;:\\\\\\[\\]={}"/?]')
+_BAD_VALUE = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]")
+Header = tuple[bytes, bytes]
+
+
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
+
+
+_STATUS_LINES: Final = {status: _status_line(status) for status in range(100, 600)}
+
+
+class Turn(Protocol):
+    """What a response needs to know of its place among the requests of a connection."""
+
+    outlet: Outlet
+
+    def keeps_alive(self) -> bool:
+        """Whether the connection may serve another request after this response."""
+        ...
+
+    def responded(self) -> None:
+        """The response is complete."""
+        ...
+
+
+class Response:
+    """One response. ``started``: its head is decided; ``complete``: all of it was written."""
+
+    def __init__(self, turn: Turn, *, is_head: bool, version: str) -> None:
+        self.started = False
+        self.complete = False
+        self.keep_alive = False
+        self._turn = turn
+        self._outlet = turn.outlet
+        self._is_head = is_head
+        self._version = version
+        self._head = b""
+        self._left: int | None = None
+        self._chunked = False
+        self._bodiless = False
+
+    def start(self, status: int, headers: Iterable[Header]) -> None:
+        """Decide the head; it leaves with the first piece of the body.
+
+        Raises:
+            RuntimeError: started before, or a header that would split the response.
+        """
+        if self.started:
+            raise RuntimeError("The response was already started.")
+        lines = [_STATUS_LINES[status]]
+        closes = framed = False
+        for name, value in headers:
+            if _BAD_NAME.search(name) or _BAD_VALUE.search(value):
+                raise RuntimeError("Invalid response header.")
+            lower = name.lower()
+            if lower == b"transfer-encoding":
+                continue  # ours to decide
+            if lower == b"content-length":
+                self._left = int(value)
+                framed = True
+            elif lower == b"connection" and b"close" in value.lower():
+                closes = True
+            lines += (name, b": ", value, b"\r\n")
+        self.started = True
+        self._bodiless = self._is_head or status in (204, 304)
+        if not framed and not self._bodiless:
+            if self._version == "1.1":
+                self._chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+            else:
+                closes = True
+        self.keep_alive = self._turn.keeps_alive() and not closes
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        self._head = b"".join(lines)
+
+    async def body(self, data: bytes | memoryview, *, more: bool) -> None:
+        """Write a piece; the last one when not ``more``. Returns when another may follow.
+
+        Raises:
+            RuntimeError: not started, already complete, or not of the declared length.
+        """
+        self._put(data)
+        if more:
+            await self._outlet.flushed(BACKLOG)
+            return
+        if self._left and not self._bodiless:
+            raise RuntimeError("Response content shorter than Content-Length.")
+        self._finish()
+
+    async def view(self, view: memoryview) -> None:
+        """Write a slab; when this returns it may be used again.
+
+        Raises:
+            ClientGone: the client left; what the slab holds is of no more use to anybody.
+            RuntimeError: as for :meth:`body`.
+        """
+        if self._outlet.gone:
+            raise ClientGone("The client closed the connection.")
+        self._put(view)
+        await self._outlet.flushed(0)
+
+    def _put(self, data: bytes | memoryview) -> None:
+        if not self.started:
+            raise RuntimeError("The response was not started.")
+        if self.complete:
+            raise RuntimeError("The response is already complete.")
+        size = len(data)
+        if self._bodiless or not size:
+            return
+        if self._left is not None:
+            if size > self._left:
+                raise RuntimeError("Response content longer than Content-Length.")
+            self._left -= size
+        pieces: list[bytes | memoryview] = [data]
+        if self._chunked:
+            pieces = [b"%x\r\n" % size, data, b"\r\n"]
+        head, self._head = self._head, b""
+        if head:
+            pieces = [head + bytes(data)] if size <= JOIN and not self._chunked else [head, *pieces]
+        self._outlet.write(*pieces)
+
+    def _finish(self) -> None:
+        tail = b"0\r\n\r\n" if self._chunked else b""
+        head, self._head = self._head, b""
+        if head or tail:
+            self._outlet.write(head + tail)
+        self.complete = True
+        self._turn.responded()
+
+
+class BodyWriter:
+    """Writes slabs of a response body straight to the client's transport.
+
+    Used between ``http.response.start`` and the ``http.response.body`` message with
+    ``more_body`` false, which still ends the response. Bodies that must not be sent (HEAD, 204,
+    304) are dropped.
+    """
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    async def write(self, view: memoryview) -> None:
+        """Send ``view``, in order; returns when its memory may be used again.
+
+        Raises:
+            ClientGone: the client left or stopped reading.
+            RuntimeError: before the start, after the end, or over the Content-Length.
+        """
+        await self._response.view(view)
