@@ -13,7 +13,7 @@ from gateway.errors import (
     MethodNotAllowed,
     NotImplementedHere,
 )
-from gateway.model import ObjectKey
+from gateway.model import Digest, ObjectKey
 from gateway.protocol.commands import (
     Command,
     Deleted,
@@ -117,7 +117,7 @@ class S3Dialect:
                 headers = (
                     (b"etag", quoted(reply.info_etag)),
                     *_version(reply.version),
-                    *checksum_headers(reply.digests),
+                    *checksum_headers(_asked(command, reply.digests)),
                     (b"content-length", b"0"),
                 )
                 return ResponseHead(200, own + headers)
@@ -138,6 +138,15 @@ class S3Dialect:
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
         """See :class:`~gateway.protocol.commands.Dialect`."""
         return render_s3_error(head, error, request_id)
+
+
+def _asked(command: Command, digests: tuple[Digest, ...]) -> tuple[Digest, ...]:
+    """The checksum that the client sent or named. Others, such as the payload hash of its signature,
+    stay untold: S3 answers with one."""
+    if not isinstance(command, PutObject):
+        return ()
+    named = command.want_digests or tuple(digest.algorithm for digest in command.digests)
+    return tuple(digest for digest in digests if digest.algorithm in named)
 
 
 def _version(version: str | None) -> Headers:
