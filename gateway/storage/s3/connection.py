@@ -2,7 +2,10 @@
 
 What is set here and why:
 
-- No retries. Retries exist once, in :mod:`gateway.storage.retry`; stacked ones multiply.
+- No repetition of any kind. Retries exist once, in :mod:`gateway.storage.retry`; stacked ones multiply, and
+  a hidden one makes a conditional write whose answer was lost look like a failed condition. botocore
+  retries, botocore follows buckets to their region, aiohttp repeats idempotent methods when a
+  connection breaks, aiohttp follows redirects: all four are off.
 - Checksums ``when_required``: botocore's default adds a CRC32 trailer that older stores refuse, and to
   parts of uploads that were created without one ("Checksum Type mismatch"). Ours are chosen by what
   the store was seen to verify.
@@ -22,8 +25,10 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+import aiohttp
 import botocore.auth
 from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import NoCredentialsError
 
@@ -65,6 +70,27 @@ class Endpoint:
     idle_timeout: float
     max_connections: int
     hash_payload: bool
+
+
+class _OneRequest:
+    """An aiohttp session whose ``request`` makes one request: it follows no redirect (urllib3 under botocore does
+    not either; the signature holds for one host only)."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        # aiohttp would send PUT, GET, HEAD and DELETE again by itself when the connection broke.
+        session._retry_connection = False
+        self._session = session
+
+    async def request(self, method: str, **arguments: Any) -> aiohttp.ClientResponse:
+        """As ClientSession.request."""
+        return await self._session.request(method, allow_redirects=False, **arguments)
+
+
+class _HttpSession(AIOHTTPSession):  # type: ignore[misc]
+    """aiobotocore's HTTP session without aiohttp's own repetitions."""
+
+    async def _get_session(self, proxy_url: str | None) -> _OneRequest:
+        return _OneRequest(await super()._get_session(proxy_url))
 
 
 class _ViewsAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
@@ -159,6 +185,7 @@ def _config(section: S3Storage) -> AioConfig:
         retries={"total_max_attempts": 1, "mode": "standard"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
+        http_session_cls=_HttpSession,
         s3={"addressing_style": _addressing(section)},
     )
 
@@ -208,13 +235,16 @@ def _adapt(client: Any) -> None:
     events = client.meta.events
     for operation in ("PutObject", "UploadPart"):
         events.register_first(f"choose-signer.s3.{operation}", _choose_signer)
-    events.register_last("before-call.s3", _adapt_headers)
+    events.register_last("before-call.s3", _adapt_request)
 
 
 def _choose_signer(**_: object) -> str:
     return _SIGNER
 
 
-def _adapt_headers(params: dict[str, Any], **_: object) -> None:
+def _adapt_request(params: dict[str, Any], **_: object) -> None:
     params["headers"].pop("Expect", None)
     params["headers"].update(_more_headers.get())
+    # "Redirected already": else botocore looks for the bucket's region by HeadBucket (over and over, where the
+    # store redirects those as well) and sends the call again.
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
