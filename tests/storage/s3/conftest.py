@@ -38,7 +38,7 @@ async def opened(settings: S3Storage) -> AsyncIterator[S3Store]:
         await store.aclose()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bucket(moto_s3: S3Endpoint) -> str:
     """A bucket of this process in moto."""
     return create_bucket(moto_s3, BUCKET)
