@@ -19,7 +19,7 @@ from gateway.drain import Drain
 from gateway.errors import GatewayError
 from gateway.server.exchange import AsgiApp, Receive, Scope, Send
 from gateway.server.http_protocol import FrontFactory
-from gateway.server.refusals import Render, render_problem
+from gateway.server.refusals import Render, render_refusal
 from gateway.server.rules import Rules
 
 AUTHORITY = trustme.CA()
@@ -267,7 +267,9 @@ class Client:
 class Lab:
     """A running front."""
 
-    def __init__(self, app: App, server: uvicorn.Server, port: int, drain: Drain, *, tls: bool) -> None:
+    def __init__(
+        self, app: App, server: uvicorn.Server, port: int, drain: Drain, *, tls: bool
+    ) -> None:
         self.app = app
         self.seen = app.seen
         self.drain = drain
@@ -313,20 +315,21 @@ def running(
     rules: Rules = QUICK,
     *,
     tls: bool = False,
-    render: Render = render_problem,
+    render: Render = render_refusal,
     app: AsgiApp | None = None,
 ) -> Iterator[Lab]:
     """Start a front in a thread of its own; end it with the block."""
     drain = Drain()
     inner = App()
     config = uvicorn.Config(
-        app or inner,  # type: ignore[arg-type]
+        app or inner,
         http=FrontFactory(rules, drain, render),  # type: ignore[arg-type]
         loop="uvloop",
         lifespan="off",
         interface="asgi3",
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=1,
     )
     config.load()
