@@ -1,15 +1,18 @@
 """What the front refuses by itself, and how connections end."""
 
+import contextlib
 import json
 import time
+from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 
 from gateway.errors import GatewayError
 from gateway.protocol.commands import RequestHead, ResponseHead
-from gateway.server.rules import Rules
 from tests.server.lab import QUICK, Client, Lab, Reply, eventually, running
 
+CHUNKED = b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 NEXT = b"GET /index HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -23,20 +26,23 @@ def refused(client: Client, *pieces: bytes, pause: float = 0.0) -> Reply:
     return reply
 
 
+PUT = b"PUT /put HTTP/1.1\r\nHost: x\r\n"
 MALFORMED = {
-    "case_32_length_and_chunked": b"PUT /put HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "case_32_chunked_and_length": b"PUT /put HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
-    "case_33_gzip_chunked": b"PUT /put HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-    "case_33_identity": b"PUT /put HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\n",
-    "case_33_chunked_twice": b"PUT /put HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "case_32_length_and_chunked": PUT
+    + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "case_32_chunked_and_length": PUT
+    + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "case_33_gzip_chunked": PUT + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
+    "case_33_identity": PUT + b"Transfer-Encoding: identity\r\n\r\n",
+    "case_33_twice": PUT + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
     "case_33_obs_fold": b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
     "case_33_bare_lf": b"GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n",
     "case_33_space_before_colon": b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
-    "case_33_plus_length": b"PUT /put HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\nhello",
-    "case_33_negative_length": b"PUT /put HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    "case_33_hexadecimal_length": b"PUT /put HTTP/1.1\r\nHost: x\r\nContent-Length: 0x1\r\n\r\nh",
-    "case_10_two_lengths": b"PUT /put HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
-    "case_33_length_list": b"PUT /put HTTP/1.1\r\nHost: x\r\nContent-Length: 5, 5\r\n\r\nhello",
+    "case_33_plus_length": PUT + b"Content-Length: +5\r\n\r\nhello",
+    "case_33_negative_length": PUT + b"Content-Length: -1\r\n\r\n",
+    "case_33_hexadecimal_length": PUT + b"Content-Length: 0x1\r\n\r\nh",
+    "case_33_length_list": PUT + b"Content-Length: 5, 5\r\n\r\nhello",
+    "case_10_two_lengths": PUT + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
     "case_55_no_host": b"GET / HTTP/1.1\r\nAccept: x\r\n\r\n",
     "case_55_two_hosts": b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
     "case_55_empty_host": b"GET / HTTP/1.1\r\nHost:\r\n\r\n",
@@ -53,8 +59,10 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("request_bytes", MALFORMED.values(), ids=MALFORMED)
-def test_what_is_malformed_is_refused_and_the_connection_ends(request_bytes: bytes) -> None:
-    with running() as lab, lab.client() as client:
+def test_what_is_malformed_is_refused_and_the_connection_ends(
+    lab: Lab, request_bytes: bytes
+) -> None:
+    with lab.client() as client:
         reply = refused(client, request_bytes)
         assert reply.status in (400, 405)
         assert json.loads(reply.body)["status"] == reply.status
@@ -138,21 +146,14 @@ def test_heads_just_under_the_limits_pass(lab: Lab) -> None:
 @pytest.mark.parametrize("path", [b"/put", b"/stock"])
 def test_case_54_chunk_framing_is_bounded_and_strict(lab: Lab, flood: bytes, path: bytes) -> None:
     with lab.client() as client:
-        try:
-            client.send(
-                b"PUT "
-                + path
-                + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                + flood
-            )
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):
+            client.send(b"PUT " + path + CHUNKED + flood)
         assert client.reply().status == 400
         assert eventually(lambda: lab.connections() == 0)
 
 
 def test_case_53_a_head_that_drips_is_ended(tls: bool) -> None:
-    with running(Rules(header_timeout=0.3), tls=tls) as lab, lab.client() as client:
+    with running(replace(QUICK, header_timeout=0.3), tls=tls) as lab, lab.client() as client:
         started = time.monotonic()
         reply = refused(client, b"GET / ", b"HTTP/1.1\r\n", b"Ho", b"st:", b" x", pause=0.1)
         assert reply.status == 408
@@ -160,13 +161,13 @@ def test_case_53_a_head_that_drips_is_ended(tls: bool) -> None:
 
 
 def test_case_53_a_connection_without_a_request_is_closed_without_a_word(tls: bool) -> None:
-    with running(Rules(header_timeout=0.2), tls=tls) as lab, lab.client() as client:
+    with running(replace(QUICK, header_timeout=0.2), tls=tls) as lab, lab.client() as client:
         assert client.closed(within=1)
         assert client.buffer == b""
 
 
 def test_an_idle_connection_is_kept_for_a_while_and_then_closed(tls: bool) -> None:
-    rules = Rules(header_timeout=0.2, keep_alive=0.6)
+    rules = replace(QUICK, header_timeout=0.2, keep_alive=0.6)
     with running(rules, tls=tls) as lab, lab.client() as client:
         client.send(NEXT)
         client.reply()
@@ -180,7 +181,7 @@ def test_an_idle_connection_is_kept_for_a_while_and_then_closed(tls: bool) -> No
 
 
 def test_the_second_head_has_its_own_deadline(tls: bool) -> None:
-    rules = Rules(header_timeout=0.3, keep_alive=10)
+    rules = replace(QUICK, header_timeout=0.3, keep_alive=10)
     with running(rules, tls=tls) as lab, lab.client() as client:
         client.send(NEXT)
         client.reply()
@@ -190,14 +191,14 @@ def test_the_second_head_has_its_own_deadline(tls: bool) -> None:
 @pytest.mark.parametrize("path", [b"/put", b"/stock"])
 @pytest.mark.parametrize("framing", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
 def test_case_53_a_body_that_stalls_is_ended(tls: bool, path: bytes, framing: bytes) -> None:
-    with running(Rules(body_idle_timeout=0.3), tls=tls) as lab, lab.client() as client:
+    with running(replace(QUICK, body_idle_timeout=0.3), tls=tls) as lab, lab.client() as client:
         start = b"PUT " + path + b" HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n5\r\nhello\r\n"
         assert refused(client, start).status == 408
         assert type(lab.seen.errors[0]).__name__ == "RequestTimeout"
 
 
 def test_case_53_a_body_that_drips_is_ended(tls: bool) -> None:
-    rules = Rules(body_idle_timeout=0.4, body_min_rate=1000)
+    rules = replace(QUICK, body_idle_timeout=0.4, body_min_rate=1000)
     with running(rules, tls=tls) as lab, lab.client() as client:
         client.send(b"PUT /put HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
         client.send(*[b"x"] * 6, pause=0.1)
@@ -205,7 +206,7 @@ def test_case_53_a_body_that_drips_is_ended(tls: bool) -> None:
 
 
 def test_a_slow_body_above_the_minimum_is_not(tls: bool) -> None:
-    rules = Rules(body_idle_timeout=0.4, body_min_rate=20)
+    rules = replace(QUICK, body_idle_timeout=0.4, body_min_rate=20)
     with running(rules, tls=tls) as lab, lab.client() as client:
         client.send(b"PUT /put HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
         client.send(*[b"x" * 10] * 10, pause=0.12)
@@ -213,7 +214,10 @@ def test_a_slow_body_above_the_minimum_is_not(tls: bool) -> None:
 
 
 def test_our_own_pause_does_not_count_against_the_client(tls: bool) -> None:
-    with running(Rules(body_idle_timeout=0.3, probe=0.05), tls=tls) as lab, lab.client() as client:
+    with (
+        running(replace(QUICK, body_idle_timeout=0.3, probe=0.05), tls=tls) as lab,
+        lab.client() as client,
+    ):
         client.send(b"PUT /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n" + b"x" * 20)
         assert lab.seen.reached.wait(5)
         time.sleep(0.8)
@@ -258,15 +262,15 @@ def test_pitfall_35_a_refused_upload_reads_its_refusal_although_it_goes_on_sendi
 
 def test_trap_9_lingering_ends_although_the_client_never_stops(lab: Lab) -> None:
     started = time.monotonic()
-    with lab.client() as client, pytest.raises(OSError):
+    with lab.client() as client, contextlib.suppress(OSError):
         client.send(b"PUT /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
         while time.monotonic() - started < 10:
             client.send(b"x" * 10_000, pause=0.01)
-    assert 1.5 < time.monotonic() - started < 6
+    assert 0.2 < time.monotonic() - started < 5
 
 
 def test_case_56_connections_over_the_limit_are_answered_503(tls: bool) -> None:
-    with running(Rules(max_connections=2), tls=tls) as lab:
+    with running(replace(QUICK, max_connections=2), tls=tls) as lab:
         with lab.client() as one, lab.client() as two:
             one.send(NEXT)
             two.send(NEXT)
@@ -282,14 +286,15 @@ def test_case_56_connections_over_the_limit_are_answered_503(tls: bool) -> None:
 
 
 def test_case_56_connections_of_one_address_are_limited_but_not_a_proxys(tls: bool) -> None:
-    from ipaddress import ip_network
-
-    with running(Rules(max_connections_per_address=1), tls=tls) as lab, lab.client() as one:
+    with (
+        running(replace(QUICK, max_connections_per_address=1), tls=tls) as lab,
+        lab.client() as one,
+    ):
         one.send(NEXT)
         assert one.reply().status == 200
         with lab.client() as two:
             assert two.reply().status == 503
-    proxied = Rules(max_connections_per_address=1, proxies=(ip_network("127.0.0.0/8"),))
+    proxied = replace(QUICK, max_connections_per_address=1, proxies=(ip_network("127.0.0.0/8"),))
     with running(proxied, tls=tls) as lab, lab.client() as one, lab.client() as two:
         for client in (one, two):
             client.send(NEXT)
@@ -330,8 +335,8 @@ def test_an_upgrade_is_not_offered_and_not_a_mistake(lab: Lab) -> None:
         assert client.reply().status == 200
 
 
-def test_while_draining_every_response_ends_its_connection(lab: Lab) -> None:
-    with lab.client() as client:
+def test_while_draining_every_response_ends_its_connection(tls: bool) -> None:
+    with running(tls=tls) as lab, lab.client() as client:
         client.send(NEXT)
         assert "connection" not in client.reply().headers
         lab.call(lab.drain.begin)

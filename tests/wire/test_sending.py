@@ -1,6 +1,7 @@
 """Responses on the wire."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_the_writer_learns_that_the_client_left(lab: Lab, end: str) -> None:
 
 
 def test_a_reader_that_stalls_is_cut_off(tls: bool) -> None:
-    rules = type(QUICK)(probe=0.05, body_idle_timeout=0.4)
+    rules = replace(QUICK, body_idle_timeout=0.4)
     with running(rules, tls=tls) as lab, lab.client(receive_buffer=16 * 1024) as client:
         client.send(get(b"/get?%d" % (256 << 20)))
         assert eventually(lambda: lab.seen.errors, within=5)
@@ -56,7 +57,7 @@ def test_a_reader_that_stalls_is_cut_off(tls: bool) -> None:
 
 
 def test_a_slow_reader_is_not_cut_off(tls: bool) -> None:
-    rules = type(QUICK)(probe=0.05, body_idle_timeout=0.4)
+    rules = replace(QUICK, body_idle_timeout=0.4)
     with running(rules, tls=tls) as lab, lab.client(receive_buffer=16 * 1024) as client:
         size = 8 << 20
         client.send(get(b"/get?%d" % size))
