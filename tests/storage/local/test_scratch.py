@@ -16,6 +16,7 @@ def test_what_the_dead_left_is_removed_and_what_the_living_have_stays(tmp_path: 
     dead.mkdir()
     (dead / "file").write_bytes(b"half")
     (dead / "folder").mkdir()
+    (tmp_path / "stray").write_bytes(b"somebody else's")
     mine = Scratch(tmp_path)
     mine.path().write_bytes(b"mine")
     mine.clean_dead()
@@ -23,7 +24,7 @@ def test_what_the_dead_left_is_removed_and_what_the_living_have_stays(tmp_path: 
     assert len(list(tmp_path.glob("*/*"))) == 2
     living.close()
     mine.close()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["stray"]
 
 
 def test_a_discarded_folder_is_gone(tmp_path: Path) -> None:
@@ -38,22 +39,25 @@ def test_a_discarded_folder_is_gone(tmp_path: Path) -> None:
     mine.close()
 
 
+@pytest.mark.parametrize("moment", ["open", "flock"])
 def test_a_folder_that_a_cleaner_took_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """The cleaner comes between making the folder and locking it, once."""
+    """The cleaner comes between making the folder and opening or locking it, once."""
     names = iter(["first", "second"])
-    real = fcntl.flock
+    module = os if moment == "open" else fcntl
+    real = getattr(module, moment)
 
-    def flock(descriptor: int, operation: int) -> None:
-        real(descriptor, operation)
+    def clean_first(*arguments: object) -> object:
         if (tmp_path / "first").exists():
             (tmp_path / "first").rmdir()
+        return real(*arguments)
 
     monkeypatch.setattr(scratch, "new_name", lambda: next(names))
-    monkeypatch.setattr(fcntl, "flock", flock)
     before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else None
-    mine = Scratch(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, moment, clean_first)
+        mine = Scratch(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["second"]
     mine.close()
     if before is not None:
