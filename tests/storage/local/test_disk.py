@@ -23,7 +23,9 @@ def go_on() -> None:
     return None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 @given(
     pieces=st.lists(st.binary(max_size=40), max_size=30),
     offset=st.integers(0, 50),

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidBucketName
@@ -11,6 +11,7 @@ from gateway.storage.local.layout import Layout
 LAYOUT = Layout(Path("/store"))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1024))
 def test_case_66_no_key_is_a_path(name: str) -> None:
     path = LAYOUT.object(ObjectKey("photos", name))

@@ -1,6 +1,6 @@
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.storage.local.part_table import Entry, Kept, PartTable, Taken, decode, encode
@@ -21,6 +21,7 @@ def lines(*some: Entry) -> bytes:
     return b"".join(map(encode, some))
 
 
+@settings(deadline=None)
 @given(entries)
 def test_an_entry_comes_back_from_its_line(entry: Entry) -> None:
     line = encode(entry)
@@ -29,6 +30,7 @@ def test_an_entry_comes_back_from_its_line(entry: Entry) -> None:
     assert decode(line[:-1]) == entry
 
 
+@settings(deadline=None)
 @given(entries, st.data())
 def test_a_torn_line_says_nothing(entry: Entry, data: st.DataObject) -> None:
     line = encode(entry)[:-1]
@@ -38,6 +40,7 @@ def test_a_torn_line_says_nothing(entry: Entry, data: st.DataObject) -> None:
     assert decode(b"00000000 ") is None
 
 
+@settings(deadline=None)
 @given(st.lists(entries, max_size=20), st.data())
 def test_a_journal_may_be_replayed_in_any_pieces(some: list[Entry], data: st.DataObject) -> None:
     journal = lines(*some)
@@ -90,6 +93,7 @@ def test_a_part_again_replaces_the_first_and_keeps_its_place() -> None:
     assert table.end == 22
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=40),
     st.randoms(use_true_random=False),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import StorageCorrupt
@@ -59,6 +59,7 @@ def test_every_missing_end_is_noticed(tmp_path: Path) -> None:
             read_back(tmp_path / "f", whole[:length])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 20)), max_size=12))
 def test_joined_extents_are_the_same_bytes(extents: list[Extent]) -> None:
     def places(some: list[Extent]) -> list[int]:

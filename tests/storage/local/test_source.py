@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import StorageCorrupt, StorageUnavailable
@@ -29,6 +29,7 @@ def file(tmp_path: Path) -> io.FileIO:
     return io.FileIO(tmp_path / "file")
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 1000), st.integers(1, 9)), min_size=1, max_size=8),
     st.data(),

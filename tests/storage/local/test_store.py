@@ -1,8 +1,10 @@
 import asyncio
+import errno
 import os
 import re
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from gateway.errors import (
     StorageRejected,
     StorageUnavailable,
 )
-from gateway.model import Attributes, Digest, ObjectKey, WriteCondition
+from gateway.model import Attributes, Digest, ObjectInfo, ObjectKey, WriteCondition
 from gateway.settings.sections import LocalStorage
 from gateway.storage.base import ObjectStore
 from gateway.storage.local import LocalStore, disk
@@ -338,3 +340,96 @@ async def test_a_folder_that_cannot_be_written_fails_the_ping(
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(StorageRejected):
         await store.ping("photos")
+
+
+async def test_with_durability_power_nothing_is_acknowledged_before_it_is_on_the_disk(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut may come at any point: names lead only to settled bytes, answers only to settled names."""
+    await store.put(KEY, views(b"makes the folders"), PLAIN)
+    events: list[str] = []
+    rename, sync, fsync = Path.rename, os.fdatasync, os.fsync
+
+    def place(descriptor: int) -> str:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        return path.name if path.name in {"data", "parts", ".multipart"} else path.parent.name[:2]
+
+    def note_rename(path: Path, target: Path) -> Path:
+        events.append(f"rename to {target.parent.name[:2]}")
+        return rename(path, target)
+
+    def note_sync(descriptor: int) -> None:
+        sync(descriptor)
+        events.append(f"bytes {place(descriptor)}")
+
+    def note_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        events.append("folder")
+
+    monkeypatch.setattr(Path, "rename", note_rename)
+    monkeypatch.setattr(disk, "_SYNC_DATA", note_sync)
+    monkeypatch.setattr(os, "fsync", note_fsync)
+
+    await store.put(KEY, views(b"x"), PLAIN)
+    shard = events[1].removeprefix("rename to ")
+    assert [event.split()[0] for event in events] == ["bytes", "rename", "folder"]
+    events.clear()
+    ref = await store.create_multipart(KEY, PLAIN)
+    assert [event.split()[0] for event in events] == ["bytes"] * 3 + ["folder", "rename", "folder"]
+    events.clear()
+    receipt = await store.upload_part(ref, part(1, b"x", 0))
+    assert events == ["bytes data", "bytes parts"]
+    events.clear()
+    await store.complete_multipart(ref, [receipt])
+    assert events[:3] == ["bytes data", f"rename to {shard}", "folder"]
+    events.clear()
+    await store.delete(KEY)
+    assert events == ["folder"]
+
+
+async def test_an_upload_that_cannot_be_begun_leaves_nothing(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwritev", full)
+        with pytest.raises(StorageError, match="full"):
+            await store.create_multipart(KEY, PLAIN)
+        with pytest.raises(StorageError, match="full"):
+            await store.put(KEY, views(b"x"), PLAIN)
+    assert len(files(tmp_path)) == 1
+    assert list(tmp_path.glob(".tmp/*/*")) == []
+
+
+async def test_completing_on_a_full_disk_fails_and_can_be_done_again(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = await store.create_multipart(KEY, PLAIN)
+    receipt = await store.upload_part(ref, part(1, b"kept", 0))
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwritev", full)
+        with pytest.raises(StorageError, match="full"):
+            await store.complete_multipart(ref, [receipt])
+    with pytest.raises(ObjectNotFound):
+        await store.head(KEY)
+    await store.complete_multipart(ref, [receipt])
+    assert await body(await store.get(KEY)) == b"kept"
+
+
+async def test_a_probe_notices_a_folder_that_loses_bytes(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = store.head
+
+    async def shorter(key: ObjectKey) -> ObjectInfo:
+        return replace(await real(key), size=0)
+
+    monkeypatch.setattr(store, "head", shorter)
+    with pytest.raises(StorageRejected):
+        await store.probe("photos", "probe/")
