@@ -2,7 +2,9 @@ import asyncio
 import errno
 import os
 import re
+import shutil
 import threading
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -272,11 +274,38 @@ async def test_pitfall_28_a_part_that_ends_after_the_abort_finds_the_upload_lost
         patch.setattr(disk, "_SYNC_DATA", slow)
         sending = asyncio.create_task(store.upload_part(ref, part(1, b"x", 0)))
         await asyncio.to_thread(began.wait)
-    await store.abort_multipart(ref)
+    with monkeypatch.context() as patch:
+        # The files are not yet removed when the part comes back: their folder being gone is enough.
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        await store.abort_multipart(ref)
     release.set()
     with pytest.raises(MultipartLost):
         await sending
     assert list((tmp_path / ".multipart").iterdir()) == []
+
+
+async def test_pitfall_08_nobody_comes_between_the_look_and_the_rename(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await store.put(KEY, views(b"first"), PLAIN)
+    rename = Path.rename
+
+    def slow(path: Path, target: Path) -> Path:
+        time.sleep(0.02)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", slow)
+    absent, on_first = WriteCondition(absent=True), WriteCondition(etag=first.etag)
+    for key, condition in ((ObjectKey("photos", "new"), absent), (KEY, on_first)):
+        outcomes = await asyncio.gather(
+            *(store.put(key, views(b"%d" % n), PLAIN, condition=condition) for n in range(4)),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(one, PreconditionFailed) for one in outcomes) == 3, outcomes
+    replaced = await asyncio.gather(
+        *(store.put(ObjectKey("photos", "newer"), views(b"x"), PLAIN) for _ in range(4))
+    )
+    assert sorted(bool(one.replaced) for one in replaced) == [False, True, True, True]
 
 
 async def test_a_part_that_is_still_written_cannot_touch_the_completed_object(
