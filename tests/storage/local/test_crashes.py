@@ -104,7 +104,7 @@ async def survive(folder: Path, processes: ForkServerContext, kills: int) -> Non
     ledger = Ledger()
     for turn in range(kills):
         wait = chance.uniform(0, 0.06)
-        assert write_until_killed(processes, folder, turn * 100_000, wait, ledger)
+        assert write_until_killed(processes, folder, turn * 1_000, wait, ledger)
         await check(folder, ledger)
 
 
