@@ -42,11 +42,13 @@ class Fault(Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that the store itself never sees the request for. ``body`` may depend on the request."""
+    """An answer that the store itself never sees the request for. ``early``: given to the head alone, the body is
+    not read, the connection stays open."""
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+    early: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,9 @@ class FaultyS3:
         self.calls.append(operation)
         self._counts[operation] += 1
         behaviour = self._behaviour(operation)
+        if isinstance(behaviour, Answer) and behaviour.early:
+            await _send(writer, method, behaviour)
+            behaviour = Fault.DEAF
         if behaviour is Fault.DEAF:
             await asyncio.sleep(3600)
         length = int(headers.get("content-length", 0))

@@ -16,8 +16,9 @@ matter. What a store announces in ``capabilities`` is read from there.
 
 from tests.storage.contract_multipart import MultipartContract
 from tests.storage.contract_objects import ObjectContract
+from tests.storage.contract_parts import PartContract
 from tests.storage.contract_writes import WriteContract
 
 
-class StoreContract(ObjectContract, WriteContract, MultipartContract):
+class StoreContract(ObjectContract, WriteContract, PartContract, MultipartContract):
     """All of it."""

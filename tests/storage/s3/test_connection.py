@@ -1,6 +1,9 @@
 import hashlib
 import os
+import re
 import ssl
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -135,6 +138,29 @@ async def test_without_credentials_calls_are_rejected() -> None:
     async with opened(S3Storage(kind="s3", endpoint_url="http://127.0.0.1:9")) as store:
         with pytest.raises(StorageRejected, match="credentials"):
             await store.head(KEY)
+
+
+@pytest.mark.usefixtures("no_aws")
+async def test_temporary_credentials_are_renewed_before_they_expire(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, proxy: FaultyS3
+) -> None:
+    soon = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    issuer = tmp_path / "issuer.py"
+    issuer.write_text(
+        "import json, pathlib\n"
+        f"count = pathlib.Path({str(tmp_path / 'count')!r})\n"
+        "n = len(count.read_text()) + 1 if count.exists() else 1\n"
+        "count.write_text('x' * n)\n"
+        f"print(json.dumps(dict(Version=1, AccessKeyId=f'key-{{n}}', SecretAccessKey='s', Expiration={soon!r})))\n"
+    )
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {sys.executable} {issuer}\n")
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    async with opened(S3Storage(kind="s3", endpoint_url=proxy.url)) as store:
+        for _ in range(2):
+            await store.put(KEY, views(DATA), PLAIN)
+    first, second = (request.headers["authorization"] for request in proxy.requests)
+    keys = [re.findall(r"key-\d+", sent)[0] for sent in (first, second)]
+    assert keys[0] != keys[1]
 
 
 async def test_pitfall_37_credentials_hide_their_secrets() -> None:

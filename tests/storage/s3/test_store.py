@@ -23,7 +23,16 @@ from gateway.errors import (
     StorageTimeout,
     StorageUnavailable,
 )
-from gateway.model import Attributes, Digest, From, MultipartRef, ObjectKey, Suffix, WriteCondition
+from gateway.model import (
+    Attributes,
+    Digest,
+    From,
+    MultipartRef,
+    ObjectKey,
+    Part,
+    Suffix,
+    WriteCondition,
+)
 from gateway.storage.base import ObjectStore
 from gateway.storage.checksums import compute
 from gateway.storage.s3 import S3Store
@@ -294,6 +303,19 @@ async def test_a_store_that_stops_reading_is_a_timeout(store: S3Store, proxy: Fa
     async with asyncio.timeout(5):
         with pytest.raises(StorageTimeout):
             await store.put(KEY, views(bytes(32 * MiB)), PLAIN)
+
+
+async def test_an_answer_before_the_body_is_out_is_the_answer(
+    store: S3Store, proxy: FaultyS3
+) -> None:
+    xml = b"<Error><Code>AccessDenied</Code></Error>"
+    proxy.fail("UploadPart", Answer(403, xml, early=True))
+    buffer = bytearray(32 * MiB)
+    ref = MultipartRef("main", KEY, "x")
+    async with asyncio.timeout(5):
+        with pytest.raises(StorageRejected):
+            await store.upload_part(ref, Part(1, 0, len(buffer), (memoryview(buffer),)))
+    assert [task for task in asyncio.all_tasks() if "write_bytes" in repr(task)] == []
 
 
 async def test_an_error_inside_a_200_of_complete_is_an_error(
