@@ -92,10 +92,14 @@ class CanonicalQuery:
         value = self._pairs.get(encode(name.encode()))
         return None if value is None else _text(unquote_to_bytes(value))
 
-    def items(self) -> Iterable[tuple[bytes, bytes]]:
-        """Names and decoded values, in the order they were sent. Names are in canonical spelling,
-        which for the letters, digits and hyphens of every known parameter is themselves."""
-        return [(name, unquote_to_bytes(value)) for name, value in self._pairs.items()]
+    def names(self) -> Iterable[bytes]:
+        """The names in the order they were sent, in canonical spelling: for the letters, digits and
+        hyphens of every known parameter that is the plain one."""
+        return self._pairs.keys()
+
+    def raw(self, name: bytes) -> bytes:
+        """The decoded bytes of a parameter of :meth:`names`."""
+        return unquote_to_bytes(self._pairs[name])
 
     def canonical(self, *, without: bytes = b"") -> bytes:
         """The canonical query string: sorted by name, all with ``=``; ``without`` is left out."""
