@@ -90,7 +90,7 @@ class CanonicalQuery:
             InvalidUri: the value is not UTF-8.
         """
         value = self._pairs.get(encode(name.encode()))
-        return None if value is None else _text(unquote_to_bytes(value))
+        return None if value is None else _text(_decoded(value))
 
     def names(self) -> Iterable[bytes]:
         """The names in the order they were sent, in canonical spelling: for the letters, digits and
@@ -99,7 +99,7 @@ class CanonicalQuery:
 
     def raw(self, name: bytes) -> bytes:
         """The decoded bytes of a parameter of :meth:`names`."""
-        return unquote_to_bytes(self._pairs[name])
+        return _decoded(self._pairs[name])
 
     def canonical(self, *, without: bytes = b"") -> bytes:
         """The canonical query string: sorted by name, all with ``=``; ``without`` is left out."""
@@ -110,6 +110,10 @@ class CanonicalQuery:
 
 def _respell(raw: bytes) -> bytes:
     return raw if _PLAIN(raw) else encode(decode_once(raw))
+
+
+def _decoded(value: bytes) -> bytes:
+    return unquote_to_bytes(value) if b"%" in value else value
 
 
 def _text(value: bytes) -> str:
