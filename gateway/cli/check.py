@@ -1,7 +1,7 @@
 """``sluice check`` and ``sluice print-config``: is it right, and what is it really."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -70,37 +70,33 @@ def describe(capabilities: Capabilities) -> Iterator[str]:
     yield f"checksum trailers: {'yes' if capabilities.trailers else 'no'}"
 
 
-def buckets_of(settings: Settings, store: str) -> list[tuple[str, str]]:
-    """The buckets that are configured on a store: real name, prefix."""
-    return [
-        (section.bucket or name, section.prefix)
-        for name, section in settings.buckets.items()
-        if section.storage == store
-    ]
-
-
 async def _check_online(settings: Settings) -> bool:
     """Reach everything; say what was found. False when something is out of reach."""
-    from gateway.app import open_runtime  # type: ignore[attr-defined,unused-ignore]
+    from gateway.app import open_runtime
 
     async with open_runtime(settings) as runtime:
         right = await _reached("sessions", runtime.sessions.ping())
-        for name, store in runtime.stores.items():
-            right &= await _check_store(store, buckets_of(settings, name))
+        areas = runtime.placements.areas()
+        for store in runtime.stores.values():
+            own = [(bucket, prefix) for owner, bucket, prefix in areas if owner is store]
+            right &= await check_store(store, own)
     return right
 
 
-async def _check_store(store: ObjectStore, buckets: list[tuple[str, str]]) -> bool:
+async def check_store(store: ObjectStore, areas: Sequence[tuple[str, str]]) -> bool:
+    """Reach every (bucket, prefix) of a store, probe the first, and say what it does.
+
+    Answers whether all could be reached.
+    """
+    where = f"storage.{store.name}"
+    if not areas:
+        click.echo(f"{where}: no bucket is configured on it, so nothing was probed")
     right = True
-    for bucket, _ in buckets:
-        right &= await _reached(f"storage.{store.name}, bucket {bucket}", store.ping(bucket))
-    if right and buckets:
-        bucket, prefix = buckets[0]
-        right = await _reached(
-            f"storage.{store.name}, probing", store.probe(bucket, prefix + _PROBED)
-        )
-    if not buckets:
-        click.echo(f"storage.{store.name}: no bucket is configured on it, so it was not probed")
+    for bucket, _ in areas:
+        right &= await _reached(f"{where}, bucket {bucket}", store.ping(bucket))
+    if right and areas:
+        bucket, prefix = areas[0]
+        right = await _reached(f"{where}, probing", store.probe(bucket, prefix + _PROBED))
     for fact in describe(store.capabilities):
         click.echo(f"  {fact}")
     return right

@@ -11,10 +11,19 @@ from gateway.auth.policy_file import PolicyError
 from gateway.cli.mistakes import Mistake, one_line
 from gateway.client import TransferFailed
 from gateway.errors import GatewayError
+from gateway.server.listeners import ListenError
 from gateway.settings import SettingsError
 
 #: Mistakes of people and networks. Anything else is a bug, and shows where it is.
-_TOLD: Final = (SettingsError, KeysError, PolicyError, TransferFailed, GatewayError, OSError)
+_TOLD: Final = (
+    SettingsError,
+    KeysError,
+    PolicyError,
+    ListenError,
+    TransferFailed,
+    GatewayError,
+    OSError,
+)
 
 #: Which module has which command. They are loaded when asked for: `sluice sign` needs no server.
 _COMMANDS: Final = {

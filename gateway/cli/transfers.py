@@ -44,6 +44,8 @@ class Bar:
             self._bar = click.progressbar(
                 length=total, label=self._label, file=sys.stderr, item_show_func=_amount
             ).__enter__()
+        if done < self._bar.pos:  # click's bars only go forward
+            self._bar.pos, self._bar.finished = done, False
         self._bar.length = total
         self._bar.update(done - self._bar.pos, (done, total))
 

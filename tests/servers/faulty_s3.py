@@ -15,6 +15,7 @@ closes its connection.
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections import Counter
 from collections.abc import Callable
@@ -79,9 +80,11 @@ class _Rule:
 
 @dataclass
 class FaultyS3:
-    """See the module's text. ``calls`` are operations in order, ``requests`` the whole requests (bodies too)."""
+    """See the module's text. ``calls`` are operations in order, ``requests`` the whole requests (bodies too).
+    With ``tls`` it speaks TLS."""
 
     upstream: str
+    tls: ssl.SSLContext | None = None
     calls: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     _rules: dict[str, list[_Rule]] = field(default_factory=dict)
@@ -93,7 +96,8 @@ class FaultyS3:
     def url(self) -> str:
         """Where to point a client."""
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def fail(
         self, operation: str, behaviour: Behaviour, *, nth: int = 1, times: int | None = 1
@@ -111,7 +115,9 @@ class FaultyS3:
         self.requests.clear()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 20)
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", 0, limit=1 << 20, ssl=self.tls
+        )
         return self
 
     async def __aexit__(

@@ -1,0 +1,47 @@
+"""``sluice serve``, up to the server itself."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.auth.keys import KeyRing
+from gateway.auth.policy_file import PolicyError
+from gateway.cli.serve import announce, prepare, with_overrides
+from gateway.settings import load_settings
+
+
+def test_the_first_start_makes_a_key_and_shows_it_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings(None, {})
+    prepare(settings)
+    (key,) = KeyRing.open(settings).list()
+    shown = capsys.readouterr().out
+    assert key.id in shown
+    assert key.secret in shown
+    assert (folder / ".sluice" / "keys.json").stat().st_mode & 0o777 == 0o600
+    prepare(settings)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_wrong_policy_stops_the_start() -> None:
+    settings = load_settings(None, {"SLUICE_KEYS__EXAMPLEKEY000001__SECRET": "s"})
+    key = settings.keys["EXAMPLEKEY000001"].model_copy(update={"policy": "no-such"})
+    with pytest.raises(PolicyError, match="no-such"):
+        prepare(settings.model_copy(update={"keys": {"EXAMPLEKEY000001": key}}))
+
+
+def test_what_is_said_on_the_command_line_stands_in_for_the_server_section() -> None:
+    settings = load_settings(None, {})
+    changed = with_overrides(settings, host="::", port=0, workers=2).server
+    assert (changed.host, changed.port, changed.workers) == ("::", 0, 2)
+    assert with_overrides(settings, host=None, port=None, workers=None) == settings
+
+
+def test_it_is_announced_with_the_port_that_is_listened_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = load_settings(None, {})
+    prepare(settings)
+    announce(settings, "http://127.0.0.1:4321")
+    assert "listens on http://127.0.0.1:4321" in capsys.readouterr().out
