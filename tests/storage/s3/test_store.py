@@ -151,6 +151,27 @@ class TestCephRgw(StoreContract):
         assert all(isinstance(one, MultipartLost | ConcurrentWrite) for one in failed), failed
         assert await self.read(store, key) == b"once"
 
+    async def test_a_fault_proxy_in_front_keeps_signatures_right(
+        self, rgw: S3Endpoint, store: ObjectStore, key: ObjectKey
+    ) -> None:
+        async with (
+            FaultyS3(rgw.url) as proxy,
+            opened(section(rgw, endpoint_url=proxy.url)) as through,
+        ):
+            proxy.fail("CompleteMultipartUpload", Fault.LOST)
+            ref = await through.create_multipart(key, PLAIN)
+            receipts = await self.upload(through, ref, [self.full_part(store), b"tail"])
+            with pytest.raises(StorageUnavailable):
+                await through.complete_multipart(ref, receipts)
+            assert (await through.head(key)).size == sum(one.size for one in receipts)
+            assert proxy.calls == [
+                "CreateMultipartUpload",
+                "UploadPart",
+                "UploadPart",
+                "CompleteMultipartUpload",
+                "HeadObject",
+            ]
+
 
 for _class, _without in ((TestMoto, NOT_FOR_MOTO), (TestCephRgw, NOT_FOR_RGW)):
     for _name in _without:
