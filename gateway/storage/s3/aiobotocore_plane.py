@@ -111,7 +111,7 @@ class AiobotocorePlane:
         """HeadObject."""
         with map_s3_errors("HeadObject"):
             answer: dict[str, Any] = await self._client.head_object(Bucket=key.bucket, Key=key.name)
-        return fields.info_of(key, answer, int(answer.get("ContentLength", 0)))
+        return fields.info_of(key, answer, fields.length_of(answer))
 
     async def _body(self, views: Views, digests: Sequence[Digest]) -> ViewsBody:
         """The body, its payload hash taken from a digest at hand where there is one."""

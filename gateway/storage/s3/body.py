@@ -85,9 +85,8 @@ class ViewsBody(Payload):
             for piece in self._slices(0, stop, _STEP):
                 await writer.write(piece)
                 self._progress()
-        except (
-            BaseException
-        ):  # cancelled: the answer came before the body was out, or the call ended
+        except BaseException:
+            # Most likely cancelled: the answer came before the body was out.
             self._abort()
             raise
         # From here aiohttp's own read timeout watches for the answer.

@@ -96,13 +96,13 @@ class _HttpSession(AIOHTTPSession):  # type: ignore[misc]
 
 
 class _ViewsAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
-    """SigV4 that takes a body's payload hash as given instead of reading the body in the event loop."""
+    """SigV4 that takes a body's payload hash as given instead of reading the body in the event loop. Signs only
+    PutObject and UploadPart, whose bodies are always ViewsBody."""
 
     def payload(self, request: Any) -> str:
         """The value of X-Amz-Content-SHA256."""
-        if isinstance(request.body, ViewsBody):
-            return request.body.payload_hash
-        return str(super().payload(request))
+        body: ViewsBody = request.body
+        return body.payload_hash
 
 
 @contextmanager

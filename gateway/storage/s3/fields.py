@@ -123,6 +123,17 @@ def multipart_etag(receipts: Sequence[PartReceipt]) -> str | None:
     return f"{digest.hexdigest()}-{len(receipts)}"
 
 
+def length_of(answer: Mapping[str, Any]) -> int:
+    """Bytes that the body has, or would have had.
+
+    Raises:
+        StorageCorrupt: the answer does not say it: then nobody could tell a whole body from a broken one.
+    """
+    if "ContentLength" not in answer:
+        raise StorageCorrupt("The store's answer has no Content-Length.")
+    return int(answer["ContentLength"])
+
+
 def version_of(answer: Mapping[str, Any]) -> str | None:
     """The version, where the bucket keeps versions."""
     version = answer.get("VersionId")
@@ -165,7 +176,7 @@ def range_of(
         StorageCorrupt: Content-Range does not fit Content-Length, or the store ignored the range.
         InvalidRange: the store ignored the range, and the object is empty.
     """
-    length = int(answer.get("ContentLength", 0))
+    length = length_of(answer)
     content_range = answer.get("ContentRange")
     if request is None or content_range is None:
         if request is not None and length == 0:

@@ -134,7 +134,7 @@ class S3Store:
     ) -> Stored:
         """PutObject."""
         sent = checksums.to_send(digests, self._capabilities.checksums)
-        with _damage_told_from_mistakes(views, sent):
+        with _damage_told_from_mistakes(views, digests):
             return await self._data.put(
                 key, views, attributes, condition=condition, digests=digests, sent=sent
             )
@@ -171,7 +171,7 @@ class S3Store:
     async def upload_part(self, ref: MultipartRef, part: Part) -> PartReceipt:
         """UploadPart. Of the part's digests the store is sent the announced one, and an MD5."""
         sent = await self._checksum_of(part)
-        with _damage_told_from_mistakes(part.views, sent):
+        with _damage_told_from_mistakes(part.views, part.digests):
             return await self._data.upload_part(ref, part, sent=sent)
 
     async def complete_multipart(
@@ -262,7 +262,7 @@ def _check_match(wanted: str | None, etag: str) -> None:
 
 
 @contextmanager
-def _damage_told_from_mistakes(views: Views, sent: Sequence[Digest]) -> Iterator[None]:
+def _damage_told_from_mistakes(views: Views, digests: Sequence[Digest]) -> Iterator[None]:
     """When a store finds that bytes and digest differ: either the digest we were given is wrong, or the bytes were
     damaged on their way, and then sending them again helps.
 
@@ -273,7 +273,7 @@ def _damage_told_from_mistakes(views: Views, sent: Sequence[Digest]) -> Iterator
     try:
         yield
     except DigestMismatch as error:
-        verify(views, sent)
+        verify(views, digests)
         raise StorageUnavailable("The bytes were damaged on their way to the store.") from error
 
 

@@ -97,12 +97,13 @@ def test_answers_say_what_they_deliver(
     [
         ({"ContentLength": 9}, From(1)),
         ({"ContentLength": 9}, Suffix(3)),
+        ({}, None),
         ({"ContentLength": 4, "ContentRange": "bytes 2-4/9"}, From(2, 5)),
         ({"ContentLength": 3, "ContentRange": "bytes 2-4/*"}, From(2, 5)),
     ],
 )
 def test_answers_that_contradict_themselves_are_corrupt(
-    answer: dict[str, object], request_: RangeRequest
+    answer: dict[str, object], request_: RangeRequest | None
 ) -> None:
     with pytest.raises(StorageCorrupt):
         range_of(answer, request_)

@@ -3,6 +3,7 @@
 import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -150,6 +151,27 @@ class TestCephRgw(StoreContract):
         assert len(failed) < 4
         assert all(isinstance(one, MultipartLost | ConcurrentWrite) for one in failed), failed
         assert await self.read(store, key) == b"once"
+
+    async def test_a_fault_proxy_in_front_keeps_signatures_right(
+        self, rgw: S3Endpoint, store: ObjectStore, key: ObjectKey
+    ) -> None:
+        async with (
+            FaultyS3(rgw.url) as proxy,
+            opened(section(rgw, endpoint_url=proxy.url)) as through,
+        ):
+            proxy.fail("CompleteMultipartUpload", Fault.LOST)
+            ref = await through.create_multipart(key, PLAIN)
+            receipts = await self.upload(through, ref, [self.full_part(store), b"tail"])
+            with pytest.raises(StorageUnavailable):
+                await through.complete_multipart(ref, receipts)
+            assert (await through.head(key)).size == sum(one.size for one in receipts)
+            assert proxy.calls == [
+                "CreateMultipartUpload",
+                "UploadPart",
+                "UploadPart",
+                "CompleteMultipartUpload",
+                "HeadObject",
+            ]
 
 
 for _class, _without in ((TestMoto, NOT_FOR_MOTO), (TestCephRgw, NOT_FOR_RGW)):
@@ -420,6 +442,27 @@ async def test_parts_carry_the_checksum_that_the_store_verifies(
         for receipt in receipts:
             value = b64encode(receipt.digests[0].value).decode()
             assert f"<ChecksumCRC64NVME>{value}</ChecksumCRC64NVME>" in named
+
+
+async def test_a_checksum_that_costs_much_is_computed_as_well(
+    moto_s3: S3Endpoint, proxy: FaultyS3
+) -> None:
+    settings = section(moto_s3, endpoint_url=proxy.url, checksums="sha256")
+    piece = part(1, b"content", 0)
+    md5 = compute("md5", piece.views)
+    async with opened(settings) as store:
+        ref = await store.create_multipart(KEY, PLAIN)
+        receipt = await store.upload_part(ref, replace(piece, digests=(md5,)))
+    assert receipt.digests == (compute("sha-256", piece.views), md5)
+    assert b64decode(proxy.requests[-1].headers["content-md5"]) == md5.value
+
+
+async def test_a_claim_that_is_signed_and_wrong_is_a_mismatch(
+    store: S3Store, proxy: FaultyS3
+) -> None:
+    proxy.fail("PutObject", answer(400, "XAmzContentSHA256Mismatch"))
+    with pytest.raises(DigestMismatch):
+        await store.put(KEY, views(b"x"), PLAIN, digests=[compute("sha-256", views(b"y"))])
 
 
 async def test_a_put_carries_a_digest_at_hand_and_computes_none(
