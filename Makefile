@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 help: ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-# What the gateway needs to run. uv installs in seconds; where it cannot be had, pip does the same.
+# What the gateway needs to run. uv installs in seconds; where it cannot, pip does the same.
 $(VENV)/.run: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -28,8 +28,10 @@ $(VENV)/.ready: $(VENV)/.run
 
 # pip learned --group only lately, so the groups are read here.
 groups = $(BIN)/python -c 'import tomllib; g = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]; print(*(p for n in "$(1)".split() for p in g[n]))'
-install = if test -x $(BIN)/uv; then VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt $(1); \
-	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(1); fi
+# uv knows neither pip's configuration nor, unasked, the system's certificates: what it cannot do, pip does.
+install = { test -x $(BIN)/uv && VIRTUAL_ENV=$(VENV) UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 \
+	$(BIN)/uv pip install --quiet -c constraints.txt $(1) 2>/dev/null; } || \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(1)
 
 setup: $(VENV)/.ready ## Set up; the command is then at .venv/bin/sluice
 
