@@ -4,11 +4,11 @@
 
 - **General memory** (``total - reserve``) goes first come, first served within a principal and in turns
   between principals. The one whose turn it is is never overtaken by a smaller wish.
-- **The right of way.** When general memory is out, the oldest unfinished part among those that wait
-  may use the reserve too, until it is complete. What was not granted by right never
-  exceeds general memory, a complete part always returns its memory (the store answers or times out),
-  and the reserve holds the largest part: so the next holder finds room, and there is no deadlock, however
-  many uploads hold pieces of parts.
+- **The right of way.** When general memory is out, one part among those that wait may use the reserve too,
+  until it is complete: the oldest that is complete on disk and only waits to be sent, else the oldest
+  unfinished one. What was not granted by right never exceeds general memory, a complete part always
+  returns its memory (the store answers or times out), and the reserve holds the largest part: so the next
+  holder finds room, and there is no deadlock, however many uploads hold pieces of parts.
 - A part whose client is slow loses the right (:mod:`gateway.pipeline.pressure`) and is the youngest from then on.
 """
 
@@ -58,11 +58,12 @@ class Claim:
 
 
 class _Waiter:
-    __slots__ = ("claim", "ready", "size")
+    __slots__ = ("claim", "complete", "ready", "size")
 
-    def __init__(self, claim: Claim, size: int) -> None:
+    def __init__(self, claim: Claim, size: int, complete: bool) -> None:
         self.claim = claim
         self.size = size
+        self.complete = complete
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
@@ -103,8 +104,8 @@ class Budget:
         """Bytes that are waited for."""
         return sum(waiter.size for waiter in self._queue)
 
-    async def charge(self, claim: Claim, size: int) -> None:
-        """Wait for ``size`` bytes and take them.
+    async def charge(self, claim: Claim, size: int, *, complete: bool = False) -> None:
+        """Wait for ``size`` bytes and take them. ``complete``: they are all that a part needs to be sent.
 
         Raises:
             Overloaded: so much is never free.
@@ -113,7 +114,7 @@ class Budget:
             return
         if size > (self.general if claim.ticket is None else self.total):
             raise Overloaded("More memory is needed than this gateway may use.", retry_after=60)
-        waiter = claim.waiter = _Waiter(claim, size)
+        waiter = claim.waiter = _Waiter(claim, size, complete)
         self._queue.push(claim.principal, waiter)
         self._dispatch()
         try:
@@ -180,8 +181,13 @@ class Budget:
         self._grant(waiter)
 
     def _oldest(self) -> Claim | None:
-        old = [waiter.claim for waiter in self._queue if waiter.claim.ticket is not None]
-        return min(old, key=lambda claim: claim.ticket or 0, default=None)
+        """The claim that gets the right of way: with a part that depends on no client any more, if there is one."""
+        able = [
+            (not waiter.complete, waiter.claim.ticket, waiter.claim)
+            for waiter in self._queue
+            if waiter.claim.ticket is not None
+        ]
+        return min(able, key=lambda entry: entry[:2])[2] if able else None
 
     def _grant(self, waiter: _Waiter) -> None:
         if waiter.ready.cancelled():

@@ -30,7 +30,7 @@ class Retry(Protocol):
     """
 
     def __call__(self, operation: str, call: Callable[[], Awaitable[T]], /) -> Awaitable[T]:
-        """``call`` is called once per attempt; ``operation`` names it (``upload_part``, ...)."""
+        """``call`` is called once per attempt; ``operation`` names it (``UploadPart``, ...)."""
         ...
 
 
@@ -116,7 +116,7 @@ class Flight:
 
         try:
             part = draft.part(part_digests(self._store, draft.views()))
-            receipt = await self._retry("upload_part", attempt)
+            receipt = await self._retry("UploadPart", attempt)
             if (receipt.number, receipt.size) != (part.number, part.size):
                 raise StorageCorrupt("The store acknowledged another part than was sent.")
             self.receipts[part.number] = receipt

@@ -75,7 +75,7 @@ class Multipart:
             GatewayError: it can't be created or not be journalled. What was created is in ``ref`` even then.
         """
         if self.ref is None:
-            self.ref = await self._retry("create_multipart", self._attempt)
+            self.ref = await self._retry("CreateMultipartUpload", self._attempt)
             assert self._intent is not None
             await self._journal.attached(self._intent, self.ref)
         return self.ref
@@ -101,7 +101,7 @@ class Multipart:
             return
         try:
             for _ in range(_ABORTS):
-                await self._retry("abort_multipart", lambda: self._store.abort_multipart(ref))
+                await self._retry("AbortMultipartUpload", lambda: self._store.abort_multipart(ref))
                 if not confirm or await self._is_gone(ref):
                     await self.close()
                     return
@@ -113,7 +113,7 @@ class Multipart:
 
     async def _is_gone(self, ref: MultipartRef) -> bool:
         try:
-            await self._retry("list_parts", lambda: self._store.list_parts(ref))
+            await self._retry("ListParts", lambda: self._store.list_parts(ref))
         except MultipartLost:
             return True
         await asyncio.sleep(0)

@@ -6,6 +6,7 @@ slab shared by two parts would tie a finished part's memory to the next one's cl
 multiples of the smallest slab and slabs shrink towards a part's end, so this leaves no slab half empty.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from gateway.adapt.buffer_size import SMALLEST
@@ -78,10 +79,8 @@ class Draft:
     def release(self) -> None:
         """Give memory and disk space back. May be called more than once."""
         for view in self._views:
-            try:
+            with suppress(BufferError):  # somebody holds a buffer of it: the slab will be retired
                 view.release()
-            except BufferError:  # somebody still holds it: the slab's own check retires the memory
-                continue
         self._views = ()
         slabs, self.slabs = self.slabs, []
         for slab in slabs:

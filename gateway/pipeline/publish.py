@@ -115,7 +115,7 @@ async def _ours(
     store: ObjectStore, key: ObjectKey, retry: Retry, fingerprint: Fingerprint
 ) -> Stored | None:
     try:
-        info = await retry("head", lambda: store.head(key))
+        info = await retry("HeadObject", lambda: store.head(key))
     except GatewayError:
         return None  # unknown: the first error is the better answer
     if not fingerprint.matches(info):

@@ -27,6 +27,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
@@ -156,8 +157,7 @@ class PartSink:
     async def _leave(self) -> None:
         await self._spills.join()
         landed = await self._flight.stop(0 if self._published else self._grace)
-        if self._window is not None:
-            self._window.release()
+        self._close_window()
         self._builder.draft.release()
         if not self._published:
             await self._multipart.abort(confirm=not landed)
@@ -186,12 +186,9 @@ class PartSink:
     def filled(self, size: int) -> Slab | None:
         """The source put ``size`` bytes there. Answers the slab that this has filled, if it has: with one lease
         more, for the taps, which release it."""
-        assert self._window is not None
         assert self._reading_since is not None
         self._client.on_read(size, self._clock() - self._reading_since)
-        self._reading_since = None
-        self._window.release()
-        self._window = None
+        self._close_window()
         slab = self._builder.advance(size)
         if slab is not None:
             self._client.on_filled()
@@ -200,10 +197,19 @@ class PartSink:
 
     def ended(self) -> Slab | None:
         """The source is at its end. Answers the last slab, if it holds bytes that no tap saw."""
+        self._close_window()
         slab = self._builder.seal()
         if slab is not None:
             slab.retain()
         return slab
+
+    def _close_window(self) -> None:
+        self._reading_since = None
+        if self._window is not None:
+            # Whoever still holds a buffer of it keeps the slab from being reused; see Slab.
+            with suppress(BufferError):
+                self._window.release()
+            self._window = None
 
     async def put(self) -> None:
         """Send the part if it is complete. Waits for a place in flight, never for a receipt.
@@ -297,7 +303,7 @@ class PartSink:
             self._store,
             self._key,
             self._retry,
-            "put",
+            "PutObject",
             lambda: self._store.put(
                 self._key, views, self._attributes, condition=self._condition, digests=digests
             ),
@@ -314,7 +320,7 @@ class PartSink:
             self._store,
             self._key,
             self._retry,
-            "complete_multipart",
+            "CompleteMultipartUpload",
             lambda: self._store.complete_multipart(ref, receipts, condition=self._condition),
             lambda: Fingerprint(size, multipart_etag(receipts), self._since),
         )

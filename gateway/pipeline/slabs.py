@@ -143,7 +143,7 @@ class Account:
         Raises:
             Overloaded: the budget is smaller than that.
         """
-        await self._pool.charge(self.claim, size)
+        await self._pool.charge(self.claim, size, complete=True)
 
     def leave_room(self, size: int) -> None:
         """They no longer are."""
@@ -226,9 +226,9 @@ class SlabPool:
         self.budget.end_part(claim)
         self._pressure.remove(claim)
 
-    async def charge(self, claim: Claim, size: int) -> None:
+    async def charge(self, claim: Claim, size: int, *, complete: bool = False) -> None:
         """Take bytes of the budget, and have the memory for them ready."""
-        waiting = self.budget.charge(claim, size)
+        waiting = self.budget.charge(claim, size, complete=complete)
         if self.budget.waiting or self.budget.used + size > self.budget.general:
             started = self._clock()
             await waiting

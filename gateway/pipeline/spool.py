@@ -13,15 +13,15 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway.pipeline.owner import Owner
 from gateway.telemetry import Instrument
 
 #: Buffers for one system call (POSIX: IOV_MAX is 1024 on Linux).
 _AT_ONCE: Final = 1024
-#: Writes at a time: more would only queue in the kernel.
-_WRITERS: Final = 4
 _LOCK: Final = "lock"
 _YOUNG: Final = 60.0
 
@@ -42,8 +42,7 @@ class SpoolFile:
         if not self._spool.reserve(size):
             return False
         try:
-            async with self._spool.writers:
-                await asyncio.to_thread(_write, self._descriptor, views, self.size)
+            await self._spool.write(self._descriptor, views, self.size)
         except OSError:
             self._spool.refund(size)
             self._spool.full = True
@@ -79,7 +78,8 @@ class Spool:
         self.used = 0
         #: The disk refused a write; until a file is closed there is no point in another.
         self.full = False
-        self.writers: Final = asyncio.Semaphore(_WRITERS)
+        self._pending: list[_Job] = []
+        self._writer = Owner()
 
     async def start(self) -> None:
         """Make the directories; remove what dead processes left.
@@ -124,6 +124,29 @@ class Spool:
         self.used -= size
         self._instrument.spool_held(self.used)
 
+    async def write(self, descriptor: int, views: Sequence[memoryview], offset: int) -> None:
+        """For :class:`SpoolFile`: write to a file, in a thread. All that wait share one trip to the thread,
+        because under load the trip costs more than the write.
+
+        Raises:
+            OSError: the disk failed or is full.
+        """
+        job = _Job(descriptor, views, offset, asyncio.get_running_loop().create_future())
+        self._pending.append(job)
+        if not len(self._writer):
+            self._writer.start(self._write_pending(), name="spool writer")
+        await job.done
+
+    async def _write_pending(self) -> None:
+        while self._pending:
+            jobs, self._pending = self._pending, []
+            outcomes = await asyncio.to_thread(_write_all, jobs)
+            for job, error in zip(jobs, outcomes, strict=True):
+                if error is not None and not job.done.done():
+                    job.done.set_exception(error)
+                elif not job.done.done():
+                    job.done.set_result(None)
+
     def _prepare(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory.chmod(0o700)
@@ -151,6 +174,26 @@ def _is_dead(directory: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    descriptor: int
+    views: Sequence[memoryview]
+    offset: int
+    done: asyncio.Future[None]
+
+
+def _write_all(jobs: Sequence[_Job]) -> list[OSError | None]:
+    outcomes: list[OSError | None] = []
+    for job in jobs:
+        try:
+            _write(job.descriptor, job.views, job.offset)
+        except OSError as error:
+            outcomes.append(error)
+        else:
+            outcomes.append(None)
+    return outcomes
 
 
 def _write(descriptor: int, views: Sequence[memoryview], offset: int) -> None:

@@ -13,9 +13,11 @@ from gateway.server.deadlines import Pace
 from gateway.units import KiB
 
 #: Inside a chunk with this much to come it pays to receive into place, one recv for data alone.
-DIRECT = 16 * KiB
+DIRECT = 128 * KiB
 #: How much ``receive()`` takes at once.
-PIECE = 64 * KiB
+PIECE = 128 * KiB
+#: Smallest read of a chunked body, so that a small view does not mean a system call for each byte.
+CHUNKED_READ = 4 * KiB
 
 
 class Wire(Protocol):
@@ -103,11 +105,13 @@ class RequestBody:
             size = await self._read(view)
         finally:
             self._rested_at = self._wire.time()
+            if self.complete:
+                self._wire.rest()
         self.size += size
         return size
 
     async def read(self) -> bytes:
-        """The next piece of the body, at most 64 KiB; empty at the end."""
+        """The next piece of the body, at most 128 KiB; empty at the end."""
         if self._piece is None:
             self._piece = bytearray(min(PIECE, self._left) if self.length is not None else PIECE)
         size = await self.read_into(memoryview(self._piece)) if self._piece else 0
@@ -216,8 +220,10 @@ class ChunkedBody(RequestBody):
         """The caller's view inside a large chunk, else the scratch buffer."""
         assert self._target is not None
         left = self._decoder.data_left
-        self._direct = left >= DIRECT and len(self._target) >= DIRECT
-        return self._target[:left] if self._direct else self._wire.scratch
+        self._direct = left >= min(DIRECT, max(len(self._target), CHUNKED_READ))
+        if self._direct:
+            return self._target[:left]
+        return self._wire.scratch[: max(len(self._target), CHUNKED_READ)]
 
     def received(self, size: int) -> None:
         """Decode; bytes after the end of the body, or that have no room, wait in ``pending``."""

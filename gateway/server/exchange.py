@@ -1,6 +1,7 @@
 """One request and its response, as an ASGI application sees them."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol, TypeAlias
@@ -10,6 +11,7 @@ from gateway.errors import ClientGone, GatewayError, InternalError
 from gateway.protocol.commands import RequestHead, ResponseHead
 from gateway.server.body import RequestBody
 from gateway.server.head import Head
+from gateway.server.refusals import with_length
 from gateway.server.response import BodyWriter, Header, Response, Turn
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -107,10 +109,8 @@ class Exchange:
 
     async def answer(self, rendered: ResponseHead) -> None:
         """Send a rendered response."""
-        headers = list(rendered.headers)
-        if not any(name.lower() == b"content-length" for name, _ in headers):
-            headers.append((b"content-length", b"%d" % len(rendered.body)))
-        self.response.start(rendered.status, self._connection.default_headers() + headers)
+        headers = self._connection.default_headers() + with_length(rendered)
+        self.response.start(rendered.status, headers)
         await self.response.body(rendered.body, more=False)
 
     def end(self) -> None:
@@ -142,8 +142,9 @@ class Exchange:
             headers = self._connection.default_headers() + list(message.get("headers", ()))
             self.response.start(message["status"], headers)
         elif message["type"] == "http.response.body":
-            await self.response.body(
-                message.get("body", b""), more=bool(message.get("more_body", False))
-            )
+            with contextlib.suppress(ClientGone):
+                await self.response.body(
+                    message.get("body", b""), more=bool(message.get("more_body", False))
+                )
         else:
             raise RuntimeError(f"Unexpected ASGI message {message['type']!r}.")

@@ -133,7 +133,7 @@ def parse_head(data: bytes) -> Head:
         headers=reader.headers,
     )
     head.path, _, head.query = head.target.partition(b"?")
-    head.keep_alive = head.version == "1.1" and parser.should_keep_alive()
+    head.keep_alive = head.version == "1.1"
     _read_framing(head)
     return head
 
@@ -175,6 +175,8 @@ def _read_framing(head: Head) -> None:
             codings.append(value.lower())
         elif name == b"content-length":
             lengths.append(value)
+        elif name == b"connection" and b"close" in value.lower():
+            head.keep_alive = False
         elif name == b"expect" and head.version == "1.1":
             head.expects_continue = value.lower() == b"100-continue"
     if codings and (lengths or codings != [b"chunked"]):

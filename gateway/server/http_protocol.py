@@ -37,7 +37,7 @@ from gateway.units import KiB
 
 #: Read at once while a head is due: a head and a small body, and no more memory for idle clients.
 HEAD_READ: Final = 20 * KiB
-SCRATCH: Final = 64 * KiB
+SCRATCH: Final = 256 * KiB
 
 
 class Phase(enum.Enum):
@@ -351,7 +351,8 @@ class Front(asyncio.BufferedProtocol):
         reads = True
         if self._phase is Phase.EXCHANGE:
             body = self._body()
-            reads = body.wanted or (body.complete and not self.pending)
+            # With all of the body here we listen for the client's leaving, up to its next request.
+            reads = body.wanted or body.left == len(self.pending)
         if reads is not self._reading:
             self._reading = reads
             if reads:

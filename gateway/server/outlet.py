@@ -5,10 +5,12 @@ from typing import Final
 
 from gateway.errors import ClientGone
 from gateway.server.liveness import unsent
-from gateway.units import KiB
+from gateway.units import KiB, MiB
 
 #: On TLS connections the transport copies; this much may wait in it.
 TLS_BACKLOG: Final = 128 * KiB
+#: A writer whose client takes everything at once still lets others have their turn after this much.
+BURST: Final = MiB
 
 
 class Outlet:
@@ -19,7 +21,17 @@ class Outlet:
     at once into memory of its own, and with a mark of zero would pause and resume at every write.
     """
 
-    __slots__ = ("_fd", "_loop", "_paused", "_stalled", "_transport", "_waiter", "gone", "tls")
+    __slots__ = (
+        "_burst",
+        "_fd",
+        "_loop",
+        "_paused",
+        "_stalled",
+        "_transport",
+        "_waiter",
+        "gone",
+        "tls",
+    )
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.gone = False
@@ -27,6 +39,7 @@ class Outlet:
         self._transport = transport
         self._loop = loop
         self._fd = transport.get_extra_info("socket").fileno()
+        self._burst = 0
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
         self._stalled: tuple[int, float] | None = None
@@ -36,6 +49,7 @@ class Outlet:
         """Hand bytes to the transport; dropped when the client left."""
         if self.gone or self._transport.is_closing():
             return
+        self._burst += sum(map(len, pieces))
         if len(pieces) == 1:
             self._transport.write(pieces[0])
         else:
@@ -47,12 +61,16 @@ class Outlet:
         Raises:
             ClientGone: the client left before, or stopped reading.
         """
-        if not self._paused or (backlog and self._transport.get_write_buffer_size() <= backlog):
-            return
-        if self.gone:
+        if self.gone or self._transport.is_closing():
             raise ClientGone("The client closed the connection.")
+        if not self._paused or (backlog and self._transport.get_write_buffer_size() <= backlog):
+            if self._burst >= BURST:
+                self._burst = 0
+                await asyncio.sleep(0)
+            return
         if self._waiter is not None:
             raise RuntimeError("The response is already being written.")
+        self._burst = 0
         self._waiter = self._loop.create_future()
         try:
             await self._waiter

@@ -1,34 +1,22 @@
-"""Answers that the front gives by itself, when no dialect was asked yet."""
+"""Answers that the front gives by itself, before the application saw the request."""
 
-import json
+import secrets
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from math import ceil
 from typing import TypeAlias
 
-from gateway.errors import GatewayError, MethodNotAllowed
+from gateway.errors import GatewayError
 from gateway.protocol.commands import RequestHead, ResponseHead
+from gateway.protocol.problems import render_problem
 from gateway.server.head import Head
 
 #: Renders an error for the request it belongs to; None: not even the head could be read.
 Render: TypeAlias = Callable[[RequestHead | None, GatewayError], ResponseHead]
 
 
-def render_problem(head: RequestHead | None, error: GatewayError) -> ResponseHead:
-    """A short problem+json body (RFC 9457), whatever the request was."""
-    del head
-    problem = {
-        "type": f"urn:sluice:problem:{error.code}",
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": error.detail,
-    }
-    headers: list[tuple[bytes, bytes]] = [(b"content-type", b"application/problem+json")]
-    if isinstance(error, MethodNotAllowed):
-        headers.append((b"allow", ", ".join(error.allow).encode("ascii")))
-    if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % ceil(error.retry_after)))
-    return ResponseHead(error.status, tuple(headers), json.dumps(problem).encode("ascii"))
+def render_refusal(head: RequestHead | None, error: GatewayError) -> ResponseHead:
+    """A problem+json body, whatever the request was; applications may bring a renderer of theirs."""
+    return render_problem(head or RequestHead("GET", b"/"), error, secrets.token_hex(8))
 
 
 def final_response(
@@ -36,8 +24,16 @@ def final_response(
 ) -> bytes:
     """The bytes of the last response on a connection; for HEAD without its body."""
     lines = [f"HTTP/1.1 {rendered.status} {HTTPStatus(rendered.status).phrase}\r\n".encode("ascii")]
-    lines += [b"%b: %b\r\n" % pair for pair in (*defaults, *rendered.headers)]
-    lines.append(b"content-length: %d\r\nconnection: close\r\n\r\n" % len(rendered.body))
+    lines += [b"%b: %b\r\n" % pair for pair in (*defaults, *with_length(rendered))]
+    lines.append(b"connection: close\r\n\r\n")
     if head is None or head.method != "HEAD":
         lines.append(rendered.body)
     return b"".join(lines)
+
+
+def with_length(rendered: ResponseHead) -> list[tuple[bytes, bytes]]:
+    """The response's headers, with a Content-Length in any case."""
+    headers = list(rendered.headers)
+    if not any(name.lower() == b"content-length" for name, _ in headers):
+        headers.append((b"content-length", b"%d" % len(rendered.body)))
+    return headers

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from gateway.errors import ClientGone
 from gateway.server.outlet import Outlet
 from gateway.units import KiB
 
@@ -121,8 +120,6 @@ class Response:
             ClientGone: the client left; what the slab holds is of no more use to anybody.
             RuntimeError: as for :meth:`body`.
         """
-        if self._outlet.gone:
-            raise ClientGone("The client closed the connection.")
         self._put(view)
         await self._outlet.flushed(0)
 

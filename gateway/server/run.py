@@ -16,7 +16,7 @@ from gateway.drain import Drain
 from gateway.server.exchange import AsgiApp
 from gateway.server.http_protocol import Front, FrontFactory
 from gateway.server.listeners import Listeners, open_listeners
-from gateway.server.refusals import Render, render_problem
+from gateway.server.refusals import Render, render_refusal
 from gateway.server.rules import Rules
 from gateway.settings.sections import ServerSection, Settings
 
@@ -31,7 +31,7 @@ class Apps:
 
     main: AsgiApp
     metrics: AsgiApp | None = None
-    render: Render = render_problem
+    render: Render = render_refusal
 
 
 #: Builds them, once in each process. With workers it must be importable (a module's function).

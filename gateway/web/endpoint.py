@@ -35,7 +35,7 @@ from gateway.protocol.commands import (
 )
 from gateway.protocol.cors import Cors, is_preflight
 from gateway.protocol.object_heads import Headers
-from gateway.protocol.routing import SlotMount, route
+from gateway.protocol.routing import SlotMount, dialect_of, route
 from gateway.web.carry import Carrier, Work
 from gateway.web.exchange import Exchange
 from gateway.web.forwarded import TrustedProxies
@@ -94,9 +94,9 @@ class Endpoint:
 
     async def _answer(self, exchange: Exchange, work: Work) -> None:
         door, head = self._door, exchange.head
+        exchange.dialect = dialect_of(head, door.slots)
         target = route(head, door.slots, door.domains)
         dialect = door.dialects[target.dialect]
-        exchange.dialect = target.dialect
         if door.drain.begun:
             raise Draining("This gateway is shutting down; try again.", retry_after=1)
         if head.method == "OPTIONS":

@@ -65,6 +65,8 @@ def curl_put(gateway: GatewayProcess, size: int, key: str, *options: str) -> str
         timeout=600,
         check=True,
     )
+    assert producer.stdout is not None
+    producer.stdout.close()
     producer.wait(10)
     return done.stdout
 

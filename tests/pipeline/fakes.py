@@ -6,6 +6,7 @@ in the third part.
 
 import asyncio
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -71,6 +72,7 @@ class MemoryPartStore:
         self.uploads: dict[str, dict[int, bytes]] = {}
         self.sizes: dict[str, list[int]] = {}
         self.calls: Counter[str] = Counter()
+        self._ids = itertools.count(1)
         self.in_flight = 0
         self.peak = 0
         self.plain_etags = True
@@ -136,7 +138,7 @@ class MemoryPartStore:
 
     async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
         async with self._call("create_multipart"):
-            ref = MultipartRef(self.name, key, f"upload-{self.calls['create_multipart']}")
+            ref = MultipartRef(self.name, key, f"upload-{next(self._ids)}")
             self.uploads[ref.upload_id] = {}
         return ref
 

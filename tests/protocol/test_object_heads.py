@@ -237,6 +237,11 @@ def test_text_from_elsewhere_becomes_a_header_that_cannot_split_the_response() -
     assert quoted("abc") == b'"abc"'
 
 
+def test_metadata_that_no_header_can_carry_is_left_out() -> None:
+    odd = Attributes(metadata={"a b": "1", "": "2", "c:d": "3", "☃": "4", "ok": "5"})
+    assert attribute_headers(odd, b"m-")[1:] == ((b"m-ok", b"5"),)
+
+
 def test_stronger_headers_replace_weaker_ones_of_their_name() -> None:
     weak = ((b"a", b"1"), (b"b", b"2"), (b"a", b"3"))
     assert replaced(weak, ()) == weak

@@ -57,6 +57,7 @@ def test_case_11_a_parameter_sent_twice_is_refused() -> None:
         ("GET /photos/a\nAuthorization: AWSX id:sig", False),
         ("GET /photos/a?X-Amz-Signature=00", True),
         ("GET /photos/a?x-amz-credential=00", True),
+        ("GET /photos/a?AWSAccessKeyId=x&Signature=y&Expires=1", True),
         ("GET /photos/a?X-Amz-Date=1", False),
         ("GET /photos/a?v2=00", False),
     ],

@@ -5,7 +5,7 @@ import pytest
 from gateway.errors import BadRequest, InvalidUri
 from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
-from gateway.protocol.routing import SlotMount, host_of, route
+from gateway.protocol.routing import SlotMount, dialect_of, host_of, route
 from tests.protocol.heads import request
 
 SLOTS = (SlotMount("up", "/upload/", "files"), SlotMount("deep", "/upload/deep/", "deeper"))
@@ -65,7 +65,7 @@ def test_case_58_only_an_aws_signature_makes_dot_segments_literal() -> None:
             route(request(text), SLOTS, DOMAINS)
 
 
-@pytest.mark.parametrize("path", ["a%00b", "..", "a/./b", "%ff", "%", ""])
+@pytest.mark.parametrize("path", ["a%00b", "..", "a/./b", "%ff", "%", "", "/a", "%2Fa"])
 def test_pitfall_05_slot_paths_are_strict(path: str) -> None:
     with pytest.raises(InvalidUri):
         route(request(f"PUT /upload/{path}?v=0"), SLOTS, DOMAINS)
@@ -101,3 +101,22 @@ def test_case_55_absolute_forms_are_refused(target: str) -> None:
 
 def test_hosts_are_compared_without_case_port_and_trailing_dot() -> None:
     assert host_of(request("GET /\nHost: Photos.Example.ORG.:8080")) == "photos.example.org"
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        ("PUT /upload/%ff?v=0", "slot"),
+        ("GET /Photos/a\nx-amz-date: 1", "s3"),
+        ("GET /photos/%ff?X-Amz-Signature=0", "s3"),
+        ("GET /photos/a?X-Amz-Signature=%", "s3"),
+        ("GET /photos/a?x=%", "plain"),
+        ("GET /photos/%ff", "plain"),
+        ("GET http://x/", "plain"),
+    ],
+)
+def test_what_cannot_be_routed_is_refused_in_its_own_dialect(text: str, dialect: str) -> None:
+    head = request(text)
+    assert dialect_of(head, SLOTS) == dialect
+    with pytest.raises(BadRequest):
+        route(head, SLOTS, DOMAINS)

@@ -4,26 +4,27 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import random
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import trustme
 import uvicorn
 
 from gateway.drain import Drain
-from gateway.errors import GatewayError
-from gateway.server.exchange import AsgiApp, Receive, Scope, Send
-from gateway.server.http_protocol import FrontFactory
-from gateway.server.refusals import Render, render_problem
+from gateway.server.exchange import Receive, Scope, Send
+from gateway.server.http_protocol import Front, FrontFactory
+from gateway.server.refusals import Render, render_refusal
 from gateway.server.rules import Rules
 
 AUTHORITY = trustme.CA()
-QUICK = Rules(probe=0.05)
+CERTIFICATE = AUTHORITY.issue_cert("localhost")
+QUICK = Rules(probe=0.05, linger=0.3)
 
 
 @dataclass
@@ -162,10 +163,16 @@ class App:
         raise ValueError("secret detail")
 
 
+_NOISE = random.Random(4).randbytes(1 << 20) * 2
+
+
 def pattern(offset: int, size: int) -> bytes:
-    """Bytes that tell where they belong."""
-    first = offset // 8
-    return b"".join(n.to_bytes(8, "big") for n in range(first, first + -(-size // 8)))[:size]
+    """Bytes that differ from one MiB to the next; ``offset`` is at the start of one."""
+    pieces = []
+    for at in range(offset, offset + size, 1 << 20):
+        start = (at >> 20) * 7919 % (1 << 20)
+        pieces.append(_NOISE[start : start + min(1 << 20, offset + size - at)])
+    return b"".join(pieces)
 
 
 @dataclass
@@ -183,7 +190,7 @@ class Client:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.buffer = b""
+        self.buffer = bytearray()
 
     def send(self, *pieces: bytes, pause: float = 0.0) -> None:
         for piece in pieces:
@@ -205,7 +212,7 @@ class Client:
             if not self.more():
                 raise ConnectionError(f"closed after {self.buffer!r}")
         head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
-        line, *lines = head.decode("latin-1").split("\r\n")
+        line, *lines = bytes(head).decode("latin-1").split("\r\n")
         fields = dict(item.split(": ", 1) for item in lines)
         return int(line.split(" ")[1]), {name.lower(): value for name, value in fields.items()}
 
@@ -213,7 +220,8 @@ class Client:
         while len(self.buffer) < size:
             if not self.more():
                 raise ConnectionError(f"closed after {len(self.buffer)} of {size}")
-        data, self.buffer = self.buffer[:size], self.buffer[size:]
+        data = bytes(self.buffer[:size])
+        del self.buffer[:size]
         return data
 
     def reply(self, *, bodiless: bool = False) -> Reply:
@@ -264,19 +272,36 @@ class Client:
         self.sock.close()
 
 
+class Server(uvicorn.Server):
+    """uvicorn's, without its tenths of seconds."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stop = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.stop.wait()
+        for connection in list(self.server_state.connections):
+            cast("Front", connection).abort()
+        await asyncio.sleep(0)
+
+
 class Lab:
     """A running front."""
 
-    def __init__(
-        self, app: App, server: uvicorn.Server, port: int, drain: Drain, *, tls: bool
-    ) -> None:
-        self.app = app
-        self.seen = app.seen
+    def __init__(self, server: Server, port: int, drain: Drain, *, tls: bool) -> None:
         self.drain = drain
         self.port = port
         self.tls = tls
         self.server = server
         self.loop: asyncio.AbstractEventLoop
+        self.renew()
+
+    def renew(self) -> None:
+        """Forget what was seen."""
+        self.app = App()
+        self.seen = self.app.seen
 
     @contextlib.contextmanager
     def client(self, receive_buffer: int = 0) -> Iterator[Client]:
@@ -312,33 +337,33 @@ class Lab:
 
 @contextlib.contextmanager
 def running(
-    rules: Rules = QUICK,
-    *,
-    tls: bool = False,
-    render: Render = render_problem,
-    app: AsgiApp | None = None,
+    rules: Rules = QUICK, *, tls: bool = False, render: Render = render_refusal
 ) -> Iterator[Lab]:
     """Start a front in a thread of its own; end it with the block."""
     drain = Drain()
-    inner = App()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await lab.app(scope, receive, send)
+
     config = uvicorn.Config(
-        app or inner,  # type: ignore[arg-type]
+        app,
         http=FrontFactory(rules, drain, render),  # type: ignore[arg-type]
         loop="uvloop",
         lifespan="off",
         interface="asgi3",
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=1,
     )
     config.load()
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        AUTHORITY.issue_cert("localhost").configure_cert(context)
+        CERTIFICATE.configure_cert(context)
         config.ssl = context
-    server = uvicorn.Server(config)
+    server = Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
-    lab = Lab(inner, server, listener.getsockname()[1], drain, tls=tls)
+    lab = Lab(server, listener.getsockname()[1], drain, tls=tls)
     started = threading.Event()
 
     async def main() -> None:
@@ -347,20 +372,16 @@ def running(
         await server.serve(sockets=[listener])
 
     def run() -> None:
-        factory = config.get_loop_factory()
-        with asyncio.Runner(loop_factory=factory) as runner:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(main())
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     assert started.wait(10)
-    deadline = time.monotonic() + 10
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.005)
     try:
         yield lab
     finally:
-        server.should_exit = True
+        lab.call(server.stop.set)
         thread.join(10)
         assert not thread.is_alive(), "the server did not end"
 
@@ -373,6 +394,3 @@ def eventually(fact: Callable[[], object], within: float = 5.0) -> bool:
             return True
         time.sleep(0.01)
     return False
-
-
-__all__ = ["App", "Client", "GatewayError", "Lab", "Reply", "eventually", "pattern", "running"]

@@ -15,6 +15,7 @@ closes its connection.
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections import Counter
 from collections.abc import Callable
@@ -41,11 +42,13 @@ class Fault(Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that the store itself never sees the request for. ``body`` may depend on the request."""
+    """An answer that the store itself never sees the request for. ``early``: given to the head alone, the body is
+    not read, the connection stays open."""
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+    early: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,11 @@ class _Rule:
 
 @dataclass
 class FaultyS3:
-    """See the module's text. ``calls`` are operations in order, ``requests`` the whole requests (bodies too)."""
+    """See the module's text. ``calls`` are operations in order, ``requests`` the whole requests (bodies too).
+    With ``tls`` it speaks TLS."""
 
     upstream: str
+    tls: ssl.SSLContext | None = None
     calls: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     _rules: dict[str, list[_Rule]] = field(default_factory=dict)
@@ -93,7 +98,8 @@ class FaultyS3:
     def url(self) -> str:
         """Where to point a client."""
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def fail(
         self, operation: str, behaviour: Behaviour, *, nth: int = 1, times: int | None = 1
@@ -111,7 +117,9 @@ class FaultyS3:
         self.requests.clear()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 20)
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", 0, limit=1 << 20, ssl=self.tls
+        )
         return self
 
     async def __aexit__(
@@ -144,6 +152,9 @@ class FaultyS3:
         self.calls.append(operation)
         self._counts[operation] += 1
         behaviour = self._behaviour(operation)
+        if isinstance(behaviour, Answer) and behaviour.early:
+            await _send(writer, method, behaviour)
+            behaviour = Fault.DEAF
         if behaviour is Fault.DEAF:
             await asyncio.sleep(3600)
         length = int(headers.get("content-length", 0))

@@ -7,8 +7,10 @@ child and ends it when no leaseholder lives any more, so a killed test run clean
 
 import asyncio
 import fcntl
+import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+_COUNTER = itertools.count()
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -43,7 +46,7 @@ def leased(module: str, folder: Path, *, start_limit: float) -> Iterator[S3Endpo
     """
     home = folder / module
     (home / "leases").mkdir(parents=True, exist_ok=True)
-    lease = home / "leases" / str(os.getpid())
+    lease = home / "leases" / f"{os.getpid()}-{next(_COUNTER)}"
     with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lease.touch()
@@ -82,12 +85,29 @@ async def supervise(home: Path, start: Callable[[], Awaitable[S3Endpoint]]) -> N
     draft = home / "endpoint.draft"
     draft.write_text(json.dumps(asdict(endpoint)))
     draft.rename(home / "endpoint.json")
-    try:
-        while any(_lives(int(lease.name)) for lease in (home / "leases").iterdir()):
-            await asyncio.sleep(0.5)
-    finally:
-        with suppress(OSError):
-            (home / "endpoint.json").unlink()
+    while not _given_up(home):
+        await asyncio.sleep(0.5)
+
+
+def forget(home: Path) -> None:
+    """Run by the supervisor at its end: leave nothing behind."""
+    shutil.rmtree(home, ignore_errors=True)
+    with suppress(OSError):  # another server's folder is still there
+        home.parent.rmdir()
+
+
+def _given_up(home: Path) -> bool:
+    """Whether nobody holds a lease. Then the endpoint is taken back under the lock, so that who comes now starts a
+    server of its own."""
+    with (home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if any(_lives(int(lease.name.partition("-")[0])) for lease in (home / "leases").iterdir()):
+            return False
+        (home / "endpoint.json").unlink(missing_ok=True)
+        return True
 
 
 def _lives(pid: int) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from moto.server import ThreadedMotoServer
 
-from tests.servers.lease import S3Endpoint, supervise
+from tests.servers.lease import S3Endpoint, forget, supervise
 
 
 async def main(home: Path) -> None:
@@ -20,6 +20,7 @@ async def main(home: Path) -> None:
 
     await supervise(home, start)
     await asyncio.to_thread(server.stop)
+    forget(home)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from tests.servers.lease import S3Endpoint, ServerFailed, supervise
+from tests.servers.lease import S3Endpoint, ServerFailed, forget, supervise
 
 ACCESS_KEY, SECRET_KEY = "rgwtestaccesskey01", "rgwtestsecretkey0123456789"
 _SBIN = "/usr/sbin:/usr/local/sbin:/sbin"
@@ -232,6 +232,7 @@ async def main(home: Path) -> None:
         await supervise(home, cluster.start)
     finally:
         await cluster.stop()
+    forget(home)
 
 
 if __name__ == "__main__":

@@ -160,6 +160,21 @@ async def test_a_rest_as_long_as_the_store_asks() -> None:
     assert world.slept == [9.0]
 
 
+async def test_a_call_waits_for_one_rest_only_however_often_others_are_throttled() -> None:
+    world = World(attempts=1)
+    await world.fails(SLOW)
+
+    async def throttled_again(seconds: float) -> None:
+        await World.sleep(world, seconds)
+        if len(world.slept) < 100:
+            with pytest.raises(StorageThrottled):
+                await world.retrier.call("put", answers(SLOW))
+
+    world.retrier._sleep = throttled_again  # somebody else always comes first
+    assert await world.retrier.call("head", answers("at last")) == "at last"
+    assert len(world.slept) < 100
+
+
 async def test_constant_throttling_never_opens_the_breaker() -> None:
     world = World(breaker_failures=2)
     for _ in range(10):

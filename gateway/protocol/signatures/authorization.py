@@ -32,6 +32,8 @@ _FORM: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^\s,]+), ?SignedHeaders=([^\s,]+), ?Signature=([^\s,]+)"
 ).fullmatch
 
+_ZERO_ZONE: Final = re.compile(r" [+-]0000\Z")
+
 
 def read_header(
     head: RequestHead, query: CanonicalQuery, *, region: str, now: float, max_skew: float
@@ -93,7 +95,8 @@ def _request_time(head: RequestHead) -> str:
     given = head.get(b"date")
     if given is None:
         raise MalformedCredential("A signed request needs an x-amz-date header.")
-    date = parse_date(given)
+    # botocore writes the zone as RFC 5322 does: -0000.
+    date = parse_date(_ZERO_ZONE.sub(" GMT", given))
     return given if date is None else write_timestamp(int(date.timestamp()))
 
 

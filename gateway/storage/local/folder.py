@@ -8,7 +8,6 @@ from gateway.errors import StorageRejected
 from gateway.model import PartLimits
 from gateway.settings.sections import LocalStorage
 from gateway.storage.local.disk import (
-    FOLDER_MODE,
     Disk,
     locked,
     map_os_errors,
@@ -77,8 +76,9 @@ class Folder:
 
 
 def _make_ready(layout: Layout, disk: Disk) -> None:
-    layout.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    with opened_folder(layout.root) as folder, locked(folder):
+    for folder in reversed((layout.root, *layout.root.parents)):
+        disk.make_folder(folder)
+    with opened_folder(layout.root) as root, locked(root):
         if layout.format.exists():
             found = layout.format.read_text()
             if found != FORMAT:

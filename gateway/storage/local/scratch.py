@@ -25,12 +25,13 @@ class Scratch:
         while True:
             folder = self._parent / new_name()
             folder.mkdir(mode=FOLDER_MODE)
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # A cleaner may have locked and removed it in between: then it is not there any more.
-            if folder.exists():
-                return folder, lock
-            os.close(lock)
+            # Until it is locked, a cleaner may take it for a dead process's and remove it.
+            with suppress(FileNotFoundError):
+                lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if folder.exists():
+                    return folder, lock
+                os.close(lock)
 
     def path(self) -> Path:
         """A name that nobody has used."""
@@ -49,7 +50,10 @@ class Scratch:
     def clean_dead(self) -> None:
         """Remove what processes that ended left behind."""
         for folder in self._parent.iterdir():
-            with suppress(FileNotFoundError), opened_folder(folder) as descriptor:
+            with (
+                suppress(FileNotFoundError, NotADirectoryError),
+                opened_folder(folder) as descriptor,
+            ):
                 if folder != self._folder and try_lock(descriptor):
                     shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,6 +8,7 @@ is a completed upload that a crash left behind: to everybody it does not exist.
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -32,7 +33,7 @@ from gateway.model import (
 )
 from gateway.storage import checksums
 from gateway.storage.local import part_table
-from gateway.storage.local.disk import Disk, locked, opened, opened_folder, write_all
+from gateway.storage.local.disk import FOLDER_MODE, Disk, locked, opened, opened_folder, write_all
 from gateway.storage.local.layout import Layout
 from gateway.storage.local.objects import Objects
 from gateway.storage.local.part_table import Entry, Kept, PartTable
@@ -124,17 +125,12 @@ class Uploads:
         }
         ref = MultipartRef(self._store, key, new_name())
         draft = self._scratch.path()
-        draft.mkdir(mode=0o700)
-        for name, text in (
-            (_ABOUT, json.dumps(about).encode("ascii")),
-            (_DATA, b""),
-            (_JOURNAL, b""),
-        ):
-            with opened(draft / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
-                write_all(file, [memoryview(text)], 0, lambda: None)
-                self._disk.settle(file)
-        self._disk.settle_folder(draft)
-        draft.rename(self._layout.uploads / ref.upload_id)
+        try:
+            self._draft(draft, json.dumps(about).encode("ascii"))
+            draft.rename(self._layout.uploads / ref.upload_id)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
         self._disk.settle_folder(self._layout.uploads)
         return ref
 
@@ -215,6 +211,15 @@ class Uploads:
             with suppress(FileNotFoundError), opened_folder(path) as folder, locked(folder):
                 if _is_at(folder, path) and not (path / _DATA).exists():
                     self._scratch.discard(path)
+
+    def _draft(self, folder: Path, about: bytes) -> None:
+        """An upload's folder as it is at the beginning, durably."""
+        folder.mkdir(mode=FOLDER_MODE)
+        for name, text in ((_ABOUT, about), (_DATA, b""), (_JOURNAL, b"")):
+            with opened(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
+                write_all(file, [memoryview(text)], 0, lambda: None)
+                self._disk.settle(file)
+        self._disk.settle_folder(folder)
 
     @contextmanager
     def _opened(self, ref: MultipartRef) -> Iterator[_Upload]:

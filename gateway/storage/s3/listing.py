@@ -1,14 +1,17 @@
 """ListParts and ListMultipartUploads, all pages of them."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
 from gateway.model import MultipartListing, MultipartRef, ObjectKey, PartReceipt
 from gateway.storage.s3 import checksums, fields
 from gateway.storage.s3.errors import map_s3_errors
+
+#: botocore turns a 200 that is no XML into a 500, whose code it makes of the status.
+_UNREADABLE: Final = "500"
 
 
 def target(ref: MultipartRef) -> dict[str, str]:
@@ -67,7 +70,9 @@ async def _page_of_multiparts(client: Any, request: dict[str, str]) -> dict[str,
         try:
             page: dict[str, Any] = await client.list_multipart_uploads(**request)
             return page
-        except ResponseParserError:
+        except ClientError as error:
+            if error.response["Error"]["Code"] != _UNREADABLE:
+                raise
             page = await client.list_multipart_uploads(**request, EncodingType="url")
     for upload in page.get("Uploads", ()):
         upload["Key"] = unquote_plus(upload["Key"])

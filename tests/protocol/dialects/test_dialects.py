@@ -120,7 +120,7 @@ def test_case_57_304_and_head_carry_no_body(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_a_piece_of_an_object_is_never_a_put(name: str) -> None:
+def test_case_71_a_piece_of_an_object_is_never_a_put(name: str) -> None:
     text = PATHS[name].replace("GET", "PUT") + "\nContent-Length: 5\nContent-Range: bytes 0-4/10"
     head = request(text)
     with pytest.raises(errors.BadRequest, match="Content-Range"):

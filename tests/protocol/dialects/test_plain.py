@@ -52,11 +52,16 @@ def render(text: str, reply: Reply) -> str:
     [
         (
             "PUT /photos/a/b.txt\nContent-Length: 5",
-            PutObject(key=KEY, length=5, attributes=Attributes()),
+            PutObject(key=KEY, length=5, attributes=Attributes(), tell_created=True),
         ),
         (
             "PUT /photos/a/b.txt\nTransfer-Encoding: chunked\nContent-Type: text/plain",
-            PutObject(key=KEY, length=None, attributes=Attributes(content_type="text/plain")),
+            PutObject(
+                key=KEY,
+                length=None,
+                attributes=Attributes(content_type="text/plain"),
+                tell_created=True,
+            ),
         ),
         (
             "POST /photos/a/b.txt\nContent-Length: 5\n"
@@ -65,6 +70,7 @@ def render(text: str, reply: Reply) -> str:
                 key=KEY,
                 length=5,
                 attributes=Attributes(content_type="application/x-www-form-urlencoded"),
+                tell_created=True,
             ),
         ),
         (
@@ -95,6 +101,7 @@ def render(text: str, reply: Reply) -> str:
                 conditions=Preconditions(if_none_match=("*",)),
                 digests=(EMPTY_SHA,),
                 want_digests=("sha-512",),
+                tell_created=True,
             ),
         ),
         ("GET /photos/a/b.txt?v=1", GetObject(key=KEY)),

@@ -38,6 +38,7 @@ SIGNED = "\nAuthorization: AWS4-HMAC-SHA256 x\nx-amz-date: 20240101T000000Z"
 URL = "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=c&X-Amz-Date=d&X-Amz-Expires=60"
 URL += "&X-Amz-SignedHeaders=host&X-Amz-Signature=0"
 CRC = Digest("crc32", bytes(4))
+SHA = Digest("sha-256", bytes(32))
 
 
 def parse(text: str, target: Target = TARGET) -> Command:
@@ -229,8 +230,8 @@ KEPT = ObjectInfo(
             content-length: 0""",
         ),
         (
-            f"PUT /photos/a/b.txt\nContent-Length: 5{SIGNED}",
-            ObjectStored(info_etag="abc", size=5, created=False, version="v1", digests=(CRC,)),
+            f"PUT /photos/a/b.txt\nContent-Length: 5\nx-amz-checksum-crc32: AAAAAA=={SIGNED}",
+            ObjectStored(info_etag="abc", size=5, created=False, version="v1", digests=(SHA, CRC)),
             """200
             x-amz-request-id: r-1
             etag: "abc"
@@ -305,10 +306,30 @@ def test_checksums_are_told_when_asked_and_never_with_a_range(
     assert not any(name.startswith(b"x-amz-checksum") for name, _ in answer.headers)
 
 
-def test_a_reply_to_another_command_has_no_overrides() -> None:
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("x-amz-checksum-algorithm: CRC32", [b"x-amz-checksum-crc32"]),
+        ("x-amz-checksum-crc32: AAAAAA==", [b"x-amz-checksum-crc32"]),
+        ("x-amz-checksum-sha256: " + "A" * 43 + "=", [b"x-amz-checksum-sha256"]),
+        ("Content-MD5: AAAAAAAAAAAAAAAAAAAAAA==", []),
+    ],
+)
+def test_only_the_checksum_that_was_sent_or_named_is_told(line: str, told: list[bytes]) -> None:
+    head = request(f"PUT /photos/a/b.txt\nContent-Length: 5\n{line}{SIGNED}")
+    stored = ObjectStored(info_etag="abc", size=5, created=True, digests=(SHA, CRC))
+    answer = S3.render(head, S3.parse(head, TARGET), stored, "r-1")
+    checksums = [name for name, _ in answer.headers if name.startswith(b"x-amz-checksum")]
+    assert checksums == ([*told, b"x-amz-checksum-type"] if told else [])
+
+
+def test_a_reply_to_another_command_has_no_overrides_and_no_checksums() -> None:
     head = RequestHead("OPTIONS", b"/photos/a", b"")
     answer = S3.render(head, Describe(key=KEY), ObjectOpened(info=info()), "r-1")
     assert dict(answer.headers)[b"content-type"] == b"application/octet-stream"
+    stored = ObjectStored(info_etag="abc", size=5, created=True, digests=(CRC,))
+    answer = S3.render(head, Describe(key=KEY), stored, "r-1")
+    assert b"x-amz-checksum-crc32" not in dict(answer.headers)
 
 
 def test_errors_are_s3s_own() -> None:

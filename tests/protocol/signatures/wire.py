@@ -68,9 +68,8 @@ def _request(
 
 
 def _sign(signer: S3SigV4Auth | S3SigV4QueryAuth, request: AWSRequest, now: float) -> None:
-    clock = mock.patch(
-        "botocore.auth.get_current_datetime", lambda: datetime.fromtimestamp(now, UTC)
-    )
+    moment = datetime.fromtimestamp(now, UTC)
+    clock = mock.patch("botocore.auth.get_current_datetime", return_value=moment)
     with clock:
         signer.add_auth(request)
 

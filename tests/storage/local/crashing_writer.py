@@ -1,16 +1,15 @@
 """A process that writes without end, and says through a pipe what the store acknowledged."""
 
 import asyncio
-import hashlib
 import itertools
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from gateway.model import Attributes, MultipartRef, ObjectKey, PartReceipt
 from gateway.settings.sections import LocalStorage
+from gateway.storage.checksums import compute
 from gateway.storage.local import LocalStore
-from tests.storage.contract_base import part, pattern, views
+from tests.storage.contract_base import part, views
 
 KEYS = [ObjectKey("photos", f"key-{n}") for n in range(5)]
 
@@ -70,20 +69,25 @@ class Ledger:
 
 
 def part_data(seed: int) -> bytes:
-    return pattern(40_000 + seed % 7, seed)
+    """Large and quick to make, so that a random moment is likely one of writing."""
+    return seed.to_bytes(8, "big") * (100_000 + seed % 7)
 
 
-def write_for_ever(folder: Path, first: int, said: Connection) -> None:
-    asyncio.run(_write(folder, first, said))
+def digest_of(data: bytes) -> str:
+    return compute("crc64nvme", [memoryview(data)]).value.hex()
 
 
-async def _write(folder: Path, first: int, said: Connection) -> None:
-    store = LocalStore("disk", LocalStorage(kind="local", path=folder))
+def write_for_ever(section: LocalStorage, first: int, said: Connection) -> None:
+    asyncio.run(_write(section, first, said))
+
+
+async def _write(section: LocalStorage, first: int, said: Connection) -> None:
+    store = LocalStore("disk", section)
     await store.start()
     for n in itertools.count(first):
         key = KEYS[n % len(KEYS)]
         seeds = [3 * n, 3 * n + 1, 3 * n + 2]
-        digest = hashlib.sha256(b"".join(part_data(seed) for seed in seeds)).hexdigest()
+        digest = digest_of(b"".join(map(part_data, seeds)))
         attributes = Attributes(metadata={"digest": digest})
         said.send(Trying(key, digest))
         if n % 2:
