@@ -18,7 +18,7 @@ from typing import Final
 
 from gateway import __version__
 from gateway.units import GiB, MiB
-from loadtests.gateway import RunningGateway, running_gateway
+from loadtests.running import RunningGateway, running_gateway
 
 OUTPUT: Final = Path("build/bench.csv")
 

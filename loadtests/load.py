@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loadtests.gateway import KEY_ID, SECRET, running_gateway
+from loadtests.running import KEY_ID, SECRET, running_gateway
 
 
 def main() -> int:
