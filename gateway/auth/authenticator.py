@@ -147,7 +147,7 @@ class Authenticator:
         if claims.jti is not None and head.method not in _READS:
             await self._replay.use(f"jwt:{key.id}", claims.jti, now, claims.exp)
         return Grant(
-            principal=Principal(_on_behalf(key.principal, claims.sub), key.id),
+            principal=Principal(_on_behalf(key.principal, claims.sub, key.id), key.id),
             scheme=Scheme.BEARER,
             policy=key.policy,
             constraints=Constraints(
@@ -283,6 +283,7 @@ def _unknown(key_id: str) -> UnknownKey:
     )
 
 
-def _on_behalf(principal: str, sub: str | None) -> str:
-    """Who a token's holder is: the signer, or one of the signer's own users, never another signer."""
-    return principal if sub is None or sub == principal else f"{principal}/{sub}"
+def _on_behalf(principal: str, sub: str | None, key_id: str | None = None) -> str:
+    """Who a token's holder is: the signer (by its name or its key's), or one of the signer's own
+    users, never another signer."""
+    return principal if sub in (None, principal, key_id) else f"{principal}/{sub}"

@@ -5,7 +5,6 @@ from typing import Final
 
 from gateway.sessions.base import SessionStore
 from gateway.sessions.memory import MemorySessions
-from gateway.sessions.redis import RedisSessions
 from gateway.sessions.sqlite import SqliteSessions
 from gateway.settings.load import SettingsError
 
@@ -33,6 +32,9 @@ def open_sessions(url: str, timeout: float) -> SessionStore:
                 raise SettingsError(f"sessions.url: it names no file; {_FORMS}")
             return SqliteSessions(Path(file), timeout)
         case "redis" | "rediss" | "unix":
+            # Imported only here: the client costs 20 MB of memory, which most gateways don't need.
+            from gateway.sessions.redis import RedisSessions
+
             try:
                 return RedisSessions(url, timeout)
             except ValueError as error:

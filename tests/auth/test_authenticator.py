@@ -190,7 +190,8 @@ async def test_a_bearer_token_narrows_its_keys_grant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sub", "principal"), [(None, "alice"), ("alice", "alice"), ("bob", "alice/bob")]
+    ("sub", "principal"),
+    [(None, "alice"), ("alice", "alice"), (KEY_ID, "alice"), ("bob", "alice/bob")],
 )
 async def test_a_token_never_speaks_for_another_principal(sub: str | None, principal: str) -> None:
     claims: dict[str, Any] = {} if sub is None else {"sub": sub}

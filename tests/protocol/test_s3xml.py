@@ -76,10 +76,13 @@ def test_a_new_kind_of_error_has_its_parents_code() -> None:
 
 
 def test_members_become_elements_and_never_replace_the_standard_ones() -> None:
-    error = SignatureMismatch("x", string_to_sign="AWS4\n&", code="evil", left_out=None)
+    error = SignatureMismatch(
+        "x", string_to_sign="AWS4\n&", aws_access_key_id="K", code="evil", left_out=None
+    )
     answer = render_s3_error(request("GET /photos/a"), error, "r")
     found = elements(answer.body)
     assert found["StringToSign"] == "AWS4\n&"
+    assert found["AWSAccessKeyId"] == "K"
     assert found["Code"] == "SignatureDoesNotMatch"
     assert "LeftOut" not in found
 

@@ -57,6 +57,9 @@ keyring = {home}/keyring
 rgw frontends = beast endpoint=127.0.0.1:{port}
 rgw dns name = localhost
 rgw crypt require ssl = false
+rgw gc obj min wait = 1
+rgw gc processor period = 5
+rgw gc processor max time = 5
 """
 
 

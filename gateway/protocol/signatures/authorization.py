@@ -59,7 +59,7 @@ def read_header(
             " Signature=...'; no other algorithm is taken."
         )
     credential, signed_names, given = match.groups()
-    if any(name.lower() == b"x-amz-security-token" for name, _ in query.items()):
+    if any(name.lower() == b"x-amz-security-token" for name in query.names()):
         raise InvalidToken("No key here has a session token; sign with the access key alone.")
     timestamp = _request_time(head)
     if abs(read_timestamp(timestamp) - now) > max_skew:

@@ -97,7 +97,7 @@ def _check_life(timestamp: str, expires: str, now: float, max_skew: float) -> No
 def _stand_ins(query: CanonicalQuery) -> dict[bytes, bytes]:
     """The parameters that speak for ``x-amz-*`` headers, by lower-case name."""
     found: dict[bytes, bytes] = {}
-    for name, value in query.items():
+    for name in query.names():
         lowered = name.lower()
         if not lowered.startswith(b"x-amz-"):
             continue
@@ -105,7 +105,7 @@ def _stand_ins(query: CanonicalQuery) -> dict[bytes, bytes]:
             raise BadRequest(
                 f"The query parameter {lowered.decode()} was sent in two spellings; send it once."
             )
-        found[lowered] = value
+        found[lowered] = query.raw(name)
     return found
 
 

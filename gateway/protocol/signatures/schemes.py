@@ -67,7 +67,7 @@ def bearer_token(head: RequestHead) -> str:
 
 
 def _in_query(query: CanonicalQuery, on_slot: bool) -> list[Scheme]:
-    names = {name.lower() for name, _ in query.items()}
+    names = {name.lower() for name in query.names()}
     found = []
     if not names.isdisjoint(_V4_PARAMETERS):
         found.append(Scheme.PRESIGNED)

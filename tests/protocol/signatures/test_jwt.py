@@ -17,6 +17,7 @@ from gateway.errors import (
 )
 from gateway.protocol.signatures import jwt
 from gateway.protocol.signatures.jwt import Claims, SlotClaims
+from gateway.protocol.signatures.slot_token import slot_path
 
 SECRET = "secret string"
 KEY_ID = "SLUICEEXAMPLEKEY01"
@@ -262,14 +263,23 @@ def test_a_slots_token_expires() -> None:
         _slot(PROSODY, now=NOW + 300)
 
 
-def test_a_token_as_prosodys_lua_writes_it_verifies() -> None:
-    # util.jwt of Prosody 0.12: no kid, claims in no order.
-    text = (
-        '{"filesize":7,"filename":"a.txt","iat":1795262400,"slot":"s","exp":1795262700,'
-        '"filetype":"text/plain","sub":"romeo@example.org","expires":1795867200}'
+def test_a_token_that_prosody_made_verifies() -> None:
+    # Made by util.jwt of Debian's Prosody 0.12, the URL by its mod_http_file_share.
+    token = (
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
+        "eyJleHAiOjE3OTUyNjI3MDAsImZpbGV0eXBlIjoiaW1hZ2UvanBlZyIsImlhdCI6MTc5NTI2MjQwMCwic3ViIjoianVs"
+        "aWV0QGV4YW1wbGUub3JnIiwic2xvdCI6ImFCLWNfMSIsImZpbGVuYW1lIjoiw7wgYigxKS5qcGciLCJleHBpcmVzIjox"
+        "Nzk1ODY3MjAwLCJmaWxlc2l6ZSI6MTA0ODU3Nn0."
+        "EJpIYLPNtZAsQWwNhGWEOV2C3yWunJ7d50ISIoze9Yk"
     )
-    header = b'{"alg":"HS256","typ":"JWT"}'
-    signed = f"{_encoded(header)}.{_encoded(text.encode())}"
-    token = f"{signed}.{_encoded(hmac.digest(b'secret string', signed.encode(), 'sha256'))}"
-    claims = jwt.verify_slot(token, SECRET, path="s/a.txt", now=NOW, max_skew=900)
-    assert (claims.filesize, claims.filetype) == (7, "text/plain")
+    path = slot_path(b"/upload/aB-c_1/%C3%BC%20b(1).jpg", "/upload/")
+    claims = jwt.verify_slot(token, SECRET, path=path, now=NOW, max_skew=900)
+    assert claims == SlotClaims(
+        slot="aB-c_1",
+        filename="ü b(1).jpg",
+        filesize=1048576,
+        filetype="image/jpeg",
+        exp=NOW + 300,
+        sub="juliet@example.org",
+        jti=None,
+    )
