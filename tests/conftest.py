@@ -25,3 +25,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is required, a skipped test is a failure, whatever it was skipped for."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if REQUIRED == "all" and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

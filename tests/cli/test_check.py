@@ -30,6 +30,12 @@ def test_a_right_configuration_is_summed_up(run: Run) -> None:
     )
 
 
+def test_a_key_file_that_others_can_read_is_warned_of(run: Run) -> None:
+    run("keys", "create")
+    Path(".sluice/keys.json").chmod(0o644)
+    assert "run chmod 600" in run("check").stderr
+
+
 def test_a_policy_that_does_not_exist_is_named_with_its_place(run: Run, folder: Path) -> None:
     (folder / "sluice.toml").write_text(
         '[keys.EXAMPLEKEY000001]\nsecret = "s"\npolicy = "ful-acess"'
