@@ -156,9 +156,7 @@ class ResponseBroken(Exception):
     """A response whose head is out cannot be completed: the server closes the connection."""
 
 
-def _read_head(
-    scope: Scope, proxies: TrustedProxies
-) -> tuple[RequestHead, GatewayError | None]:
+def _read_head(scope: Scope, proxies: TrustedProxies) -> tuple[RequestHead, GatewayError | None]:
     try:
         return request_head(scope, proxies), None
     except GatewayError as error:
