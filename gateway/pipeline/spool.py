@@ -79,6 +79,7 @@ class Spool:
         self._pending: list[_Job] = []
         self._closing: list[int] = []
         self._writer = Owner()
+        self._writing = False
 
     async def start(self) -> None:
         """Make the directories; remove what dead processes left.
@@ -145,7 +146,8 @@ class Spool:
         self._work()
 
     def _work(self) -> None:
-        if not len(self._writer):
+        if not self._writing:
+            self._writing = True
             self._writer.start(self._write_pending(), name="spool writer")
 
     async def _write_pending(self) -> None:
@@ -158,6 +160,7 @@ class Spool:
                     job.done.set_exception(error)
                 elif not job.done.done():
                     job.done.set_result(None)
+        self._writing = False
 
     def _prepare(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
