@@ -80,7 +80,9 @@ class Slab:
         self._leases -= 1
         if self._leases == 0:
             self._view.release()
-            self._account.give_back(self._memory)
+            memory = self._memory
+            del self._memory  # a slab that is kept by mistake keeps no memory
+            self._account.give_back(memory)
 
 
 class Account:

@@ -59,11 +59,9 @@ class SpoolFile:
     def close(self) -> None:
         """Give the disk space back."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
             self._mapping = None
-            self._spool.refund(self.size)
-            self._spool.full = False
+            self._spool.discard(self._descriptor, self.size)
+            self._descriptor = -1
 
 
 class Spool:
@@ -79,7 +77,9 @@ class Spool:
         #: The disk refused a write; until a file is closed there is no point in another.
         self.full = False
         self._pending: list[_Job] = []
+        self._closing: list[int] = []
         self._writer = Owner()
+        self._writing = False
 
     async def start(self) -> None:
         """Make the directories; remove what dead processes left.
@@ -91,6 +91,7 @@ class Spool:
 
     async def aclose(self) -> None:
         """Remove our sub-directory. Files that are still open keep their content until they are closed."""
+        await self._writer.join()
         if self._own is not None:
             await asyncio.to_thread(shutil.rmtree, self._own, ignore_errors=True)
             os.close(self._lock)
@@ -133,19 +134,33 @@ class Spool:
         """
         job = _Job(descriptor, views, offset, asyncio.get_running_loop().create_future())
         self._pending.append(job)
-        if not len(self._writer):
-            self._writer.start(self._write_pending(), name="spool writer")
+        self._work()
         await job.done
 
+    def discard(self, descriptor: int, size: int) -> None:
+        """For :class:`SpoolFile`: close a file of ``size`` bytes, in the thread too, since freeing its pages takes
+        milliseconds."""
+        self.refund(size)
+        self.full = False
+        self._closing.append(descriptor)
+        self._work()
+
+    def _work(self) -> None:
+        if not self._writing:
+            self._writing = True
+            self._writer.start(self._write_pending(), name="spool writer")
+
     async def _write_pending(self) -> None:
-        while self._pending:
+        while self._pending or self._closing:
             jobs, self._pending = self._pending, []
-            outcomes = await asyncio.to_thread(_write_all, jobs)
+            closing, self._closing = self._closing, []
+            outcomes = await asyncio.to_thread(_write_all, jobs, closing)
             for job, error in zip(jobs, outcomes, strict=True):
                 if error is not None and not job.done.done():
                     job.done.set_exception(error)
                 elif not job.done.done():
                     job.done.set_result(None)
+        self._writing = False
 
     def _prepare(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -184,7 +199,7 @@ class _Job:
     done: asyncio.Future[None]
 
 
-def _write_all(jobs: Sequence[_Job]) -> list[OSError | None]:
+def _write_all(jobs: Sequence[_Job], closing: Sequence[int]) -> list[OSError | None]:
     outcomes: list[OSError | None] = []
     for job in jobs:
         try:
@@ -193,6 +208,8 @@ def _write_all(jobs: Sequence[_Job]) -> list[OSError | None]:
             outcomes.append(error)
         else:
             outcomes.append(None)
+    for descriptor in closing:
+        os.close(descriptor)
     return outcomes
 
 
