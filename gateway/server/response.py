@@ -82,8 +82,9 @@ class Response:
             if lower == b"content-length":
                 self._left = int(value)
                 framed = True
-            elif lower == b"connection" and b"close" in value.lower():
-                closes = True
+            elif lower == b"connection":
+                closes = closes or b"close" in value.lower()
+                continue
             lines += (name, b": ", value, b"\r\n")
         self.started = True
         self._bodiless = self._is_head or status in (204, 304)
