@@ -13,6 +13,7 @@ from tests.servers.lease import S3Endpoint
 from tests.storage.contract import StoreContract
 
 BUCKET = f"contract-{os.getpid()}"
+PLANES = ("wire", "aiobotocore")
 
 
 def section(endpoint: S3Endpoint, **more: object) -> S3Storage:
@@ -29,24 +30,26 @@ def section(endpoint: S3Endpoint, **more: object) -> S3Storage:
 
 
 @asynccontextmanager
-async def started(endpoint: S3Endpoint) -> AsyncIterator[ObjectStore]:
+async def started(endpoint: S3Endpoint, data_plane: str) -> AsyncIterator[ObjectStore]:
     create_bucket(endpoint, BUCKET)
-    store = S3Store("main", section(endpoint))
+    store = S3Store("main", section(endpoint, data_plane=data_plane))
     await store.start()
     await store.probe(BUCKET, "")
     yield store
     await store.aclose()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def moto_store(moto_s3: S3Endpoint) -> AsyncIterator[ObjectStore]:
-    async with started(moto_s3) as store:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=PLANES)
+async def moto_store(
+    moto_s3: S3Endpoint, request: pytest.FixtureRequest
+) -> AsyncIterator[ObjectStore]:
+    async with started(moto_s3, request.param) as store:
         yield store
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def rgw_store(rgw: S3Endpoint) -> AsyncIterator[ObjectStore]:
-    async with started(rgw) as store:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=PLANES)
+async def rgw_store(rgw: S3Endpoint, request: pytest.FixtureRequest) -> AsyncIterator[ObjectStore]:
+    async with started(rgw, request.param) as store:
         yield store
 
 
