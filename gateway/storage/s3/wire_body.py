@@ -83,7 +83,8 @@ class Body:
         Raises:
             Cut, TimeoutError: as :meth:`read_into`.
         """
-        buffer = memoryview(bytearray(min(limit, self.left if self.left is not None else limit)))
+        coming = limit if self.left is None else self.left + len(self._ready)
+        buffer = memoryview(bytearray(min(limit, coming)))
         size = 0
         while size < len(buffer) and (count := await self.read_into(buffer[size:])):
             size += count
