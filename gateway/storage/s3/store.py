@@ -46,6 +46,7 @@ from gateway.storage.s3.connection import Connection, more_headers
 from gateway.storage.s3.errors import map_s3_errors
 from gateway.storage.s3.plane import DataPlane
 from gateway.storage.s3.probe import Probe
+from gateway.storage.s3.wire_plane import WirePlane
 
 #: Cloudflare's R2 wants all parts but the last to have one size.
 _UNIFORM_HOSTS: Final = (".r2.cloudflarestorage.com",)
@@ -86,7 +87,8 @@ class S3Store:
             raise StorageRejected(
                 f"Store {self._name}: its configuration cannot be used: {error}"
             ) from error
-        self._plane = AiobotocorePlane(self._connection)
+        plane = WirePlane if self._section.data_plane == "wire" else AiobotocorePlane
+        self._plane = plane(self._connection)
 
     async def aclose(self) -> None:
         """Close all connections."""
