@@ -144,11 +144,11 @@ async def test_planted_a_first_part_held_back_hangs_and_is_caught(
     held: dict[module.PartSink, Draft] = {}
 
     async def put(self: module.PartSink) -> None:
-        draft = self._builder.draft
+        draft = self._intake.draft
         if draft.room:
             return
-        self._memory.end_part()
-        done = self._builder.cut()
+        self._intake._memory.end_part()
+        done = self._intake.cut()
         before = held.pop(self, None)
         held[self] = done
         if before is not None:
