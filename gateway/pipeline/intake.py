@@ -69,13 +69,20 @@ class Intake:
             return None
         if not builder.is_open:
             if not builder.draft.size:
-                self._memory.start_part()
+                await self._begin(builder.draft)
             builder.add(await self._memory.take(builder.slab_size(self._client.size, expected)))
         self._window = builder.window()
         self._reading_since = now = self._clock()
         if self._read_until is not None:
             self.paused += now - self._read_until
         return self._window
+
+    async def _begin(self, draft: Draft) -> None:
+        """A part begins when it could go to disk as a whole. Nothing unfinished is held while it waits for that."""
+        if self._spool is not None:
+            size = draft.room if self._expected is None else min(draft.room, self._expected)
+            draft.on_release(await self._spool.begin(self._memory.principal, size))
+        self._memory.start_part()
 
     def filled(self, size: int) -> Slab | None:
         """See :meth:`gateway.pipeline.sink.PartSink.filled`."""

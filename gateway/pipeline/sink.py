@@ -4,12 +4,12 @@
    of the budget, slab by slab, charged at the slab's capacity, and only then the source is asked. So a slow store
    closes the client's TCP window, and no queue exists anywhere. Slabs start small and grow with the
    client's rate: a thousand phones that trickle do not own the budget.
-2. *It cannot deadlock.* When memory is out, the oldest unfinished part may use the reserve until it is complete
-   (:mod:`gateway.pipeline.budget`). One whose client is slow loses that right and goes to disk
-   (:mod:`gateway.pipeline.pressure`, :mod:`gateway.pipeline.spool`). A complete part depends on the store only: it is
-   sent before memory for the next one is asked for. That holds for the first one too, which would
-   otherwise wait to see whether the body ends with it (then one PutObject would do): only a length known beforehand
-   keeps it.
+2. *It cannot deadlock.* A part begins when the spool could take all of it. When memory is out, the oldest
+   unfinished part may use the reserve until it is complete (:mod:`gateway.pipeline.budget`). One whose client is
+   slow loses that right and goes to disk (:mod:`gateway.pipeline.pressure`, :mod:`gateway.pipeline.spool`). A complete
+   part depends on the store only: it is sent before memory for the next one is asked for. That holds for
+   the first one too, which would otherwise wait to see whether the body ends with it (then one PutObject would
+   do): only a length known beforehand keeps it.
 3. *A fast client never waits behind slow ones*; principals take turns, for memory and for places in flight.
 4. *Memory first, then a place*: a spooled part takes memory for its bytes, then waits for a place, never
    the other way round.

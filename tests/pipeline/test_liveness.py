@@ -253,3 +253,20 @@ async def test_pitfall_23_a_fast_client_passes_stalled_ones(tmp_path: Path) -> N
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         bench.assert_clean()
+
+
+async def test_a_spool_that_is_too_small_for_all_still_lets_all_complete(tmp_path: Path) -> None:
+    """More unfinished parts than memory and disk together can hold: some wait to begin, none is stuck half way."""
+    async with spool_in(tmp_path, 2 * MiB) as spool:
+        bench = Bench(pool=SlabPool(2 * MiB, 512 * KiB, patience=0.0), spool=spool)
+        data = os.urandom(256 * KiB)
+
+        async def one(number: int) -> None:
+            source = TrickleSource(data, 32 * KiB, 0.01, known=number % 2 == 0)
+            sink = bench.sink(None, key=ObjectKey("b", str(number)), preferred=384 * KiB)
+            await bench.upload(source, sink)
+
+        await asyncio.wait_for(asyncio.gather(*(one(number) for number in range(40))), 10)
+        assert len(bench.store.objects) == 40
+        assert set(bench.store.objects.values()) == {data}
+        bench.assert_clean()
