@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 from gateway.adapt.buffer_size import BufferSize
 from gateway.adapt.part_size import PartPlan
@@ -10,6 +11,9 @@ from gateway.pipeline.owner import Owner
 from gateway.pipeline.parts import Draft, PartBuilder
 from gateway.pipeline.slabs import Account, Slab
 from gateway.pipeline.spool import Spool
+
+#: A client is fast when it sends a part in that many seconds.
+_FAST: Final = 1.0
 
 
 class Intake:
@@ -78,9 +82,11 @@ class Intake:
         return self._window
 
     async def _begin(self, draft: Draft) -> None:
-        """A part begins when it could go to disk as a whole. Nothing unfinished is held while it waits for that."""
-        if self._spool is not None:
-            size = draft.room if self._expected is None else min(draft.room, self._expected)
+        """A part begins when it could go to disk as a whole, and nothing unfinished is held while it waits for that.
+        A client that has shown itself fast need not wait: its part is complete before it comes to that."""
+        size = draft.room if self._expected is None else min(draft.room, self._expected)
+        measured = self._read_until is not None
+        if self._spool is not None and not (measured and size <= self._client.rate() * _FAST):
             draft.on_release(await self._spool.begin(self._memory.principal, size))
         self._memory.start_part()
 
