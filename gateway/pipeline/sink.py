@@ -58,6 +58,11 @@ class PartSink:
     is how many parts of this one may be in flight.
     """
 
+    _error: BaseException | None = None
+    _interrupted = False
+    _leaving = False
+    _published = False
+
     def __init__(
         self,
         *,
@@ -89,22 +94,21 @@ class PartSink:
         self._multipart = Multipart(
             store, key, self._attributes, retry=retry, journal=journal, instrument=self._instrument
         )
-        self._flight = Flight(
-            store,
+        self._flight = self._open_flight(limit or Limit(), clock)
+        self._intake = Intake(plan, memory, spool, owed=lambda: self._flight.count > 0, clock=clock)
+        self._since = datetime.now(UTC)
+
+    def _open_flight(self, limit: Limit, clock: Callable[[], float]) -> Flight:
+        return Flight(
+            self._store,
             principal=self._principal,
-            places=places,
-            limit=limit or Limit(),
-            retry=retry,
+            places=self._places,
+            limit=limit,
+            retry=self._retry,
             instrument=self._instrument,
             failed=self._fail,
             clock=clock,
         )
-        self._intake = Intake(plan, memory, spool, owed=lambda: self._flight.count > 0, clock=clock)
-        self._error: BaseException | None = None
-        self._interrupted = False
-        self._leaving = False
-        self._published = False
-        self._since = datetime.now(UTC)
 
     # --- the block ---
 
