@@ -197,3 +197,12 @@ def test_reading_goes_on_when_the_pause_was_longer_than_the_looks_at_the_peer(la
         time.sleep(0.3)
         lab.release()
         assert json.loads(client.reply().body)[0] == len(body) - 16
+
+
+def test_receive_after_the_extension_waits_for_the_disconnect(lab: Lab) -> None:
+    client = lab.connect()
+    client.send(put(b"hello", b"/mixed"))
+    assert lab.seen.reached.wait(5)
+    assert "message" not in lab.seen.facts
+    client.close()
+    assert eventually(lambda: lab.seen.facts.get("message") == "http.disconnect")

@@ -128,6 +128,37 @@ def test_a_bug_is_answered_500_without_detail(lab: Lab) -> None:
         assert client.reply().body == b"GET /index"
 
 
+def test_an_error_after_the_start_is_still_answered_while_nothing_has_left(lab: Lab) -> None:
+    with lab.client() as client:
+        client.send(get(b"/late") + get(b"/index"))
+        reply = client.reply()
+        assert (reply.status, reply.headers["retry-after"]) == (503, "3")
+        assert client.reply().body == b"GET /index"
+
+
+def test_an_error_in_the_middle_of_a_body_cuts_the_connection(lab: Lab) -> None:
+    with lab.client() as client:
+        client.send(get(b"/late?sent") + get(b"/index"))
+        assert client.head()[0] == 200
+        assert client.closed(within=2)
+        assert client.buffer == b"half"
+
+
+def test_an_application_that_does_not_answer_is_a_500(lab: Lab) -> None:
+    with lab.client() as client:
+        client.send(get(b"/nothing"))
+        assert client.reply().status == 500
+
+
+def test_a_write_that_is_given_up_ends_the_connection(lab: Lab) -> None:
+    """The slab will be used again, and the transport still points into it."""
+    with lab.client(receive_buffer=16 * 1024) as client:
+        client.send(get(b"/cancelled"))
+        assert eventually(lambda: lab.seen.errors)
+        assert isinstance(lab.seen.errors[0], TimeoutError)
+        assert eventually(lambda: lab.connections() == 0)
+
+
 def test_responses_carry_a_date_and_no_server(lab: Lab) -> None:
     with lab.client() as client:
         client.send(get(b"/index"))
