@@ -25,7 +25,7 @@ from gateway.server.rules import Rules
 
 AUTHORITY = trustme.CA()
 CERTIFICATE = AUTHORITY.issue_cert("localhost")
-QUICK = Rules(probe=0.05, linger=0.15)
+QUICK = Rules(probe=0.05, linger=0.06)
 
 
 @dataclass
