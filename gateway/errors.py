@@ -105,6 +105,12 @@ class MalformedCredential(BadRequest):
     code = "malformed-credential"
 
 
+class MalformedPresignedUrl(MalformedCredential):
+    """The same in a presigned URL, for which S3 has another code."""
+
+    code = "malformed-presigned-url"
+
+
 class AmbiguousCredentials(BadRequest):
     """More than one credential in a request."""
 

@@ -43,6 +43,9 @@ class Instrument:
     def breaker_changed(self, store: str, state: str) -> None:
         """A breaker is now ``closed``, ``open`` or ``half-open``."""
 
+    def abort_failed(self, store: str, error: GatewayError) -> None:
+        """An unfinished multipart could not be dropped; its intent stays, and the sweep will drop it."""
+
     def upload_finished(self, store: str, outcome: str, size: int, seconds: float) -> None:
         """An upload ended: outcome ``stored``, ``client-gone``, or the error's code."""
 

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 #: `make accept` and CI set it to "all": then a server that is missing is a failure, not a skip.
 REQUIRED = os.environ.get("SLUICE_TEST_REQUIRE", "")
 
@@ -23,3 +25,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is required, a skipped test is a failure, whatever it was skipped for."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if REQUIRED == "all" and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -21,11 +21,11 @@ from gateway.errors import (
     Unauthenticated,
     UnknownKey,
 )
-from gateway.model import ANONYMOUS, EMPTY, Principal
+from gateway.model import ANONYMOUS, Principal
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.signatures import jwt, sigv4, slot_token
 from gateway.protocol.signatures.authorization import read_header
-from gateway.protocol.signatures.canonical import Query
+from gateway.protocol.signatures.canonical import CanonicalQuery
 from gateway.protocol.signatures.presign import read_query
 from gateway.protocol.signatures.schemes import Scheme, bearer_token, find
 from gateway.settings.sections import AuthSection, SlotSection
@@ -63,7 +63,7 @@ class Rules:
     region: str
     auth: AuthSection = AuthSection()
     slots: Mapping[str, SlotSection] = field(default_factory=dict)
-    anonymous: Mapping[str, str] = EMPTY
+    anonymous: Mapping[str, str] = field(default_factory=dict)
 
 
 class Authenticator:
@@ -96,7 +96,7 @@ class Authenticator:
                 raise BadRequest(
                     f"The header {name.decode()} was sent more than once; send it once."
                 )
-        query = Query(head.raw_query)
+        query = CanonicalQuery(head.raw_query)
         scheme = find(
             head,
             query,
@@ -115,7 +115,9 @@ class Authenticator:
             case _:
                 return self._anonymous(target)
 
-    def _signed(self, head: RequestHead, query: Query, scheme: Scheme, now: float) -> Grant:
+    def _signed(
+        self, head: RequestHead, query: CanonicalQuery, scheme: Scheme, now: float
+    ) -> Grant:
         read = read_header if scheme is Scheme.SIGV4 else read_query
         rules = self._rules
         claim = read(head, query, region=rules.region, now=now, max_skew=rules.auth.max_skew)
@@ -145,7 +147,7 @@ class Authenticator:
         if claims.jti is not None and head.method not in _READS:
             await self._replay.use(f"jwt:{key.id}", claims.jti, now, claims.exp)
         return Grant(
-            principal=Principal(_on_behalf(key.principal, claims.sub), key.id),
+            principal=Principal(_on_behalf(key.principal, claims.sub, key.id), key.id),
             scheme=Scheme.BEARER,
             policy=key.policy,
             constraints=Constraints(
@@ -159,7 +161,12 @@ class Authenticator:
         )
 
     async def _slot(
-        self, head: RequestHead, query: Query, target: Target, scheme: Scheme | None, now: float
+        self,
+        head: RequestHead,
+        query: CanonicalQuery,
+        target: Target,
+        scheme: Scheme | None,
+        now: float,
     ) -> Grant:
         assert target.slot is not None
         slot = self._rules.slots[target.slot]
@@ -222,7 +229,7 @@ class Authenticator:
 
 
 def _slot_token(
-    head: RequestHead, query: Query, name: str, slot: SlotSection, path: str, now: float
+    head: RequestHead, query: CanonicalQuery, name: str, slot: SlotSection, path: str, now: float
 ) -> Grant:
     delete_secret = slot.delete_secret
     verdict = slot_token.verify(
@@ -272,10 +279,11 @@ def _decoy(key_id: str) -> str:
 def _unknown(key_id: str) -> UnknownKey:
     return UnknownKey(
         "No enabled key has this access key id; check it, and that the key was not disabled.",
-        AWSAccessKeyId=key_id,
+        aws_access_key_id=key_id,
     )
 
 
-def _on_behalf(principal: str, sub: str | None) -> str:
-    """Who a token's holder is: the signer, or one of the signer's own users, never another signer."""
-    return principal if sub is None or sub == principal else f"{principal}/{sub}"
+def _on_behalf(principal: str, sub: str | None, key_id: str | None = None) -> str:
+    """Who a token's holder is: the signer (by its name or its key's), or one of the signer's own
+    users, never another signer."""
+    return principal if sub in (None, principal, key_id) else f"{principal}/{sub}"

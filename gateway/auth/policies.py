@@ -72,6 +72,12 @@ class Policies:
             raise PolicyError(self._missing(name))
         return policy
 
+    def for_request(self, name: str) -> Policy:
+        """The policy of that name, or one that refuses everything: a key may be made while the gateway runs, for a
+        policy that was not there when it started."""
+        policy = self._policies.get(name)
+        return policy or Policy(name=name, file=f"{name}.toml (not there at the last start)")
+
     def verify(self, used: Iterable[tuple[str, str]]) -> None:
         """Look up policies that are used: (where it is named, its name).
 

@@ -118,7 +118,8 @@ class Preconditions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutObject:
-    """Store the body under ``key``. ``digests`` are the client's claims about the whole body."""
+    """Store the body under ``key``. ``digests`` are the client's claims about the whole body;
+    ``tell_created`` asks for ``ObjectStored.created`` to be right, which may cost a HEAD."""
 
     key: ObjectKey
     length: int | None
@@ -126,6 +127,7 @@ class PutObject:
     conditions: Preconditions = Preconditions()
     digests: tuple[Digest, ...] = ()
     want_digests: tuple[str, ...] = ()
+    tell_created: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

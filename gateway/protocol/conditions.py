@@ -147,5 +147,5 @@ def pin_write(conditions: Preconditions, info: ObjectInfo | None) -> WriteCondit
     elif (limit := conditions.if_unmodified_since) and _whole_second(info.modified) > limit:
         raise PreconditionFailed("If-Unmodified-Since does not hold: it was modified later.")
     if conditions.if_none_match and _weak(conditions.if_none_match, info.etag):
-        raise PreconditionFailed("If-None-Match does not hold: the object exists with that ETag.")
+        raise PreconditionFailed("If-None-Match does not hold: the object exists.")
     return WriteCondition(etag=info.etag)

@@ -11,8 +11,9 @@ from gateway.protocol.commands import RequestHead
 from gateway.protocol.object_heads import Headers
 
 _EXPOSED: Final = (
-    b"ETag, Location, Content-Range, Content-Length, Content-Disposition, Accept-Ranges, "
-    b"Last-Modified, Repr-Digest, Retry-After, x-amz-request-id, x-amz-version-id, "
+    # The star is for user metadata; browsers that do not know it read the names.
+    b"*, ETag, Location, Content-Range, Content-Length, Content-Disposition, Accept-Ranges, "
+    b"Last-Modified, Repr-Digest, Retry-After, X-Request-Id, x-amz-request-id, x-amz-version-id, "
     b"x-amz-checksum-crc32, x-amz-checksum-crc32c, x-amz-checksum-crc64nvme, x-amz-checksum-sha1, "
     b"x-amz-checksum-sha256"
 )

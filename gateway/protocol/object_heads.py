@@ -185,8 +185,11 @@ def attribute_headers(attributes: Attributes, prefix: bytes | None) -> Headers:
     headers = tuple((name, wire(value)) for name, value in named if value is not None)
     if prefix is None:
         return headers
+    # Names that others wrote straight into the store may be none that a header can have.
     return headers + tuple(
-        (prefix + wire(name), wire(value)) for name, value in attributes.metadata.items()
+        (prefix + wire(name), wire(value))
+        for name, value in attributes.metadata.items()
+        if _NAME.fullmatch(name)
     )
 
 

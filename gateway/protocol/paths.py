@@ -8,6 +8,7 @@ dangerous to whoever takes a key for a file name (``.`` and ``..`` segments) is 
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -40,7 +41,7 @@ def decode_path(raw: bytes) -> str:
     if _BAD_ESCAPE.search(raw):
         raise InvalidUri("The path holds a percent sign that two hexadecimal digits must follow.")
     try:
-        return unquote_to_bytes(raw).decode("utf-8")
+        return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidUri("The path is not UTF-8 once its percent escapes are decoded.") from None
 
@@ -100,13 +101,18 @@ def split_path(raw_path: bytes, *, strict: bool) -> ObjectKey | None:
     return ObjectKey(check_bucket(decode_path(bucket)), check_key(decode_path(key), strict=strict))
 
 
+@lru_cache
+def _raw_base(base_path: str) -> bytes:
+    return quote(base_path, safe=_PATH_SAFE).encode("ascii")
+
+
 def strip_base(raw_path: bytes, base_path: str) -> bytes | None:
     """What follows a slot's ``base_path`` (which ends with a slash), still raw; None where the path is another's.
 
     Compared in the raw form, with ``base_path`` as URL libraries write it: an escape that need not be
     there makes another path.
     """
-    base = quote(base_path, safe=_PATH_SAFE).encode("ascii")
+    base = _raw_base(base_path)
     return raw_path[len(base) :] if raw_path.startswith(base) else None
 
 

@@ -15,13 +15,15 @@ from gateway.protocol.commands import RequestHead
 Query: TypeAlias = tuple[tuple[str, str], ...]
 
 _BAD: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|[\x00-\x20\x7f#]")
-#: Parameters that only a presigned URL has (version 4, in AWS's own spelling or any other).
-_SIGNATURE_PARAMETERS: Final = frozenset({"x-amz-signature", "x-amz-credential", "x-amz-algorithm"})
+#: Parameters that only a presigned URL has (version 4 or 2, in AWS's own spelling or any other).
+_SIGNATURE_PARAMETERS: Final = frozenset(
+    {"x-amz-signature", "x-amz-credential", "x-amz-algorithm", "awsaccesskeyid"}
+)
 
 
 def _decode(raw: bytes) -> str:
     try:
-        return unquote_to_bytes(raw).decode("utf-8")
+        return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidUri("The query is not UTF-8 once its percent escapes are decoded.") from None
 

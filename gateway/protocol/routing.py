@@ -20,7 +20,7 @@ from gateway.protocol.paths import (
     split_path,
     strip_base,
 )
-from gateway.protocol.query import has_signature, parse_query
+from gateway.protocol.query import Query, has_signature, parse_query
 
 #: RFC 3986 host with an optional port: a name or IPv4 address, or an IPv6 address in brackets.
 _HOST: Final = re.compile(
@@ -68,30 +68,56 @@ def route(head: RequestHead, slots: Sequence[SlotMount], domains: Sequence[str])
         return Target("plain", None)
     if not head.raw_path.startswith(b"/"):
         raise BadRequest("The request target must be a path; absolute forms are for proxies.")
-    for slot in sorted(slots, key=lambda mount: len(mount.base_path), reverse=True):
-        rest = strip_base(head.raw_path, slot.base_path)
-        if rest is not None:
-            return Target("slot", _slot_key(slot, rest), slot.name)
+    mounted = _slot_of(head, slots)
+    if mounted is not None:
+        slot, rest = mounted
+        return Target("slot", _slot_key(slot, rest), slot.name)
     query = parse_query(head.raw_query)
-    signed = has_signature(head, query)
-    amazon = (
-        signed
-        or any(name.lower().startswith("x-amz-") for name, _ in query)
-        or any(name.startswith(b"x-amz-") for name, _ in head.headers)
-    )
     # Only an AWS signature makes dot segments literal: a bearer token beside an x-amz header
     # stays under the strict rules.
-    return Target("s3" if amazon else "plain", _locate(head.raw_path, host, domains, not signed))
+    key = _locate(head.raw_path, host, domains, strict=not has_signature(head, query))
+    return Target("s3" if _speaks_s3(head, query) else "plain", key)
+
+
+def dialect_of(head: RequestHead, slots: Sequence[SlotMount]) -> str:
+    """The dialect to answer in, also where :func:`route` refuses the head. Never raises."""
+    if _slot_of(head, slots) is not None:
+        return "slot"
+    try:
+        query = parse_query(head.raw_query)
+    except InvalidUri:
+        query = (("x-amz-", ""),) if b"x-amz-" in head.raw_query.lower() else ()
+    return "s3" if _speaks_s3(head, query) else "plain"
+
+
+def _slot_of(head: RequestHead, slots: Sequence[SlotMount]) -> tuple[SlotMount, bytes] | None:
+    """The slot whose base path is the longest that matches, and the raw rest of the path."""
+    found = [
+        (slot, rest)
+        for slot in slots
+        if (rest := strip_base(head.raw_path, slot.base_path)) is not None
+    ]
+    return min(found, key=lambda match: len(match[1]), default=None)
+
+
+def _speaks_s3(head: RequestHead, query: Query) -> bool:
+    return (
+        any(name.startswith(b"x-amz-") for name, _ in head.headers)
+        or any(name.lower().startswith("x-amz-") for name, _ in query)
+        or has_signature(head, query)
+    )
 
 
 def _slot_key(slot: SlotMount, rest: bytes) -> ObjectKey:
     name = decode_path(rest)
-    if not name:
+    if not name or name.startswith("/"):
         raise InvalidUri("A slot's URL names a file after its base path.")
     return ObjectKey(slot.bucket, check_key(name, strict=True))
 
 
-def _locate(raw_path: bytes, host: str, domains: Sequence[str], strict: bool) -> ObjectKey | None:
+def _locate(
+    raw_path: bytes, host: str, domains: Sequence[str], *, strict: bool
+) -> ObjectKey | None:
     bucket = bucket_of_host(host, domains)
     if bucket is None:
         return split_path(raw_path, strict=strict)

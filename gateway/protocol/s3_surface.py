@@ -39,6 +39,7 @@ _VALUES: Final = {
 _WRITE_ONLY: Final = frozenset({"x-amz-acl", "x-amz-storage-class", "x-amz-checksum-type"})
 _ALGORITHM_HEADERS: Final = frozenset({"x-amz-checksum-algorithm", "x-amz-sdk-checksum-algorithm"})
 _CHECKSUM_HEADERS: Final = frozenset(f"x-amz-checksum-{name}" for name in CHECKSUM_NAMES)
+_CHECKSUM_CLAIMS: Final = _CHECKSUM_HEADERS | _ALGORITHM_HEADERS
 
 #: Response headers that a signed GET or HEAD may set.
 _OVERRIDES: Final = {
@@ -102,7 +103,7 @@ def check_headers(amz: dict[str, str], *, writing: bool) -> None:
                 raise NotImplementedHere(
                     f"{name} can be {' or '.join(sorted(_VALUES[name]))} here."
                 )
-        elif name in _IGNORED or (writing and name in _CHECKSUM_HEADERS | _ALGORITHM_HEADERS):
+        elif name in _IGNORED or (writing and name in _CHECKSUM_CLAIMS):
             continue
         else:
             raise NotImplementedHere(f"{name[:64]} asks for what Sluice does not offer.")

@@ -27,6 +27,7 @@ S3_ERRORS: Final[dict[type[GatewayError], tuple[str, int | None]]] = {
     errors.PayloadHashMismatch: ("XAmzContentSHA256Mismatch", None),
     errors.IncompleteBody: ("IncompleteBody", None),
     errors.MalformedCredential: ("AuthorizationHeaderMalformed", None),
+    errors.MalformedPresignedUrl: ("AuthorizationQueryParametersError", None),
     errors.MalformedPolicyDocument: ("InvalidPolicyDocument", None),
     errors.InvalidPart: ("InvalidPart", None),
     errors.HeadTooLarge: ("RequestHeaderSectionTooLarge", 400),
@@ -78,8 +79,8 @@ def s3_error(error: GatewayError) -> tuple[str, int]:
 
 
 def _element(name: str) -> str:
-    """``string_to_sign`` as S3 spells elements: ``StringToSign``."""
-    return "".join(word.capitalize() for word in name.split("_"))
+    """``string_to_sign`` as S3 spells elements: ``StringToSign``; ``aws`` stays upper-case."""
+    return "".join("AWS" if word == "aws" else word.capitalize() for word in name.split("_"))
 
 
 def render_s3_error(head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:

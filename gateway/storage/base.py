@@ -38,7 +38,7 @@ class Capabilities:
 
     parts: PartLimits = PartLimits()
     conditional_put: ConditionalPut = "none"
-    #: Checksum algorithms (S3's names in lower case) that the store was seen to *verify*.
+    #: Checksum algorithms (names of Digest: ``crc64nvme``, ``sha-256``) that the store was seen to *verify*.
     checksums: frozenset[str] = frozenset()
     #: Whether it understands unsigned aws-chunked trailers.
     trailers: bool = False

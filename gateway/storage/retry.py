@@ -82,8 +82,13 @@ class Retrier:
             await self._sleep(delay)
 
     async def _rest(self) -> None:
-        """Wait while the store's rest lasts; with jitter, so that not all come back in one instant."""
-        while (left := self._pause.left(self._clock())) > 0:
+        """Wait for the end of the store's rest, with jitter, so that not all come back in one instant.
+
+        Once per attempt: if it were until no rest is left, those who come back first and are
+        throttled would keep the others waiting without bound.
+        """
+        left = self._pause.left(self._clock())
+        if left > 0:
             await self._sleep(left * (1.0 + 0.5 * self._rand()))
 
     def _admit(self) -> Ticket:

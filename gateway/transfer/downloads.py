@@ -79,9 +79,7 @@ class Downloads:
         span = opened.range or ByteRange(0, 0)
         retrier = self._retriers[placement.store.name]
         source = ResumingSource(placement, opened, span, retrier, self._instrument)
-        return Download(
-            placement.store.name, ObjectOpened(info=opened.info, range=partial), source
-        )
+        return Download(placement.store.name, ObjectOpened(info=opened.info, range=partial), source)
 
     async def _head(self, placement: Placement) -> ObjectInfo:
         retrier = self._retriers[placement.store.name]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from gateway.errors import ConcurrentWrite, ObjectExists, ObjectNotFound
 from gateway.model import ObjectInfo, WriteCondition
+from gateway.pipeline.owner import unbroken
 from gateway.protocol.commands import Preconditions
 from gateway.protocol.conditions import pin_write, write_condition
 from gateway.sessions.base import Lease, SessionStore
@@ -44,7 +45,9 @@ class WriteRule:
         """
         if not self.overwrite and info is not None:
             raise ObjectExists("The object exists and may not be overwritten.")
-        return pin_write(self.conditions, info) if self else WriteCondition()
+        if not self:
+            return WriteCondition()
+        return pin_write(self.conditions, info) if self.overwrite else WriteCondition(absent=True)
 
 
 class ConditionalWrites:
@@ -74,25 +77,24 @@ class ConditionalWrites:
 
     @asynccontextmanager
     async def commit(
-        self, placement: Placement, rule: WriteRule, pinned: WriteCondition
-    ) -> AsyncIterator[WriteCondition]:
-        """Hold what is needed to commit; yields the condition that the store itself must judge.
-
-        ``pinned`` is what :meth:`WriteRule.judge` answered before the body was read.
+        self, placement: Placement, rule: WriteRule, *, leased: bool
+    ) -> AsyncIterator[None]:
+        """Hold what is needed to commit: where the store does not judge the rule itself (``leased``), the lease, under
+        which the rule is judged again.
 
         Raises:
             ObjectExists, PreconditionFailed: the rule does not hold any more.
             ConcurrentWrite: another writer holds the object for too long.
         """
-        if not rule or placement.store.capabilities.conditional_put == "complete":
-            yield pinned
+        if not leased:
+            yield
             return
         lease = await self._lease(placement)
         try:
             rule.judge(await self.current(placement))
-            yield WriteCondition()
+            yield
         finally:
-            await asyncio.shield(self._sessions.release(lease))
+            await unbroken(self._sessions.release(lease))
 
     async def _lease(self, placement: Placement) -> Lease:
         self._count += 1

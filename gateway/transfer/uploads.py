@@ -4,21 +4,190 @@ The order is the same for all: refuse what would be refused anyway before a byte
 body; verify everything that was claimed of it; only then commit.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from gateway.adapt.part_size import plan
-from gateway.errors import GatewayError, TooLarge
-from gateway.model import Digest, Source, Stored, WriteCondition
+from gateway.adapt.concurrency import Limit
+from gateway.adapt.part_size import PartPlan, plan
+from gateway.errors import GatewayError, ObjectExists, PreconditionFailed, TooLarge
+from gateway.model import Digest, ObjectInfo, Source, Stored, WriteCondition
 from gateway.pipeline.limiter import Limiter
+from gateway.pipeline.multipart import Journal
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
 from gateway.pipeline.slabs import SlabPool
+from gateway.pipeline.spool import Spool
 from gateway.pipeline.transforms import Chain
-from gateway.protocol.commands import ObjectStored, Preconditions, PutObject
-from gateway.sessions.base import SessionStore
+from gateway.protocol.commands import ObjectStored, PutObject
 from gateway.settings.sections import TransferSection
+from gateway.storage.base import ObjectStore
+from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
 from gateway.transfer.exclusive import ConditionalWrites, WriteRule
 from gateway.transfer.placement import Placement, Placements
-from gateway.transfer.resuming import Call
+from gateway.units import format_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRules:
+    """What one upload is held to. ``digests`` are those that its signature covers."""
+
+    principal: str
+    max_size: int | None = None
+    overwrite: bool = True
+    digests: tuple[Digest, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machinery:
+    """What uploads run on; one per process. ``places`` and ``retriers`` by store."""
+
+    pool: SlabPool
+    spool: Spool
+    places: Mapping[str, Limiter]
+    retriers: Mapping[str, Retrier]
+    journal: Journal
+    settings: TransferSection = field(default_factory=TransferSection)
+    instrument: Instrument = field(default_factory=Instrument)
+
+
+class Uploads:
+    """Takes bodies in."""
+
+    def __init__(
+        self, placements: Placements, conditional: ConditionalWrites, machinery: Machinery
+    ) -> None:
+        self._placements = placements
+        self._conditional = conditional
+        self._machinery = machinery
+
+    async def put(self, command: PutObject, source: Source, rules: UploadRules) -> ObjectStored:
+        """Store the body under the command's key, whole and verified, or leave nothing.
+
+        Raises:
+            TooLarge: over the policy's, the configuration's or the store's limit.
+            ObjectExists, PreconditionFailed: it may not replace what is there.
+            DigestMismatch, IncompleteBody: the body is not what was announced.
+            ClientGone: the client left.
+            StorageError: the store failed for good.
+        """
+        placement = self._placements.resolve(command.key)
+        started = time.perf_counter()
+        outcome = "internal-error"
+        chain = self._chain(command, rules)
+        try:
+            stored = await self._store(placement, command, source, rules, chain)
+            outcome = "stored"
+            return stored
+        except GatewayError as error:
+            outcome = error.code
+            raise
+        finally:
+            self._machinery.instrument.upload_finished(
+                placement.store.name, outcome, chain.size, time.perf_counter() - started
+            )
+
+    async def _store(
+        self,
+        placement: Placement,
+        command: PutObject,
+        source: Source,
+        rules: UploadRules,
+        chain: Chain,
+    ) -> ObjectStored:
+        parts = self.plan(placement.store, command.length)
+        rule = WriteRule(command.conditions, overwrite=rules.overwrite)
+        found = await self._look(placement, command, rule)
+        pinned = rule.judge(found)
+        leased = bool(rule) and placement.store.capabilities.conditional_put != "complete"
+        async with self._sink(placement, command, rules, parts, pinned, leased) as sink:
+            await pump(source, chain, sink)
+            chain.verify()
+            async with self._conditional.commit(placement, rule, leased=leased):
+                stored = await _complete(sink, rule)
+        return _answer(stored, chain, found)
+
+    def plan(self, store: ObjectStore, length: int | None) -> PartPlan:
+        """The parts that a body of this length is cut into.
+
+        Raises:
+            TooLarge: it cannot be stored; ``max_length`` says what can.
+        """
+        most = self._machinery.settings.max_object
+        if most is not None and length is not None and length > most:
+            raise TooLarge(f"At most {format_size(most)} can be stored here.", max_length=most)
+        return plan(
+            length,
+            store.capabilities.parts,
+            preferred=self._machinery.settings.part_size,
+            memory_cap=self._machinery.pool.part_cap,
+        )
+
+    async def _look(
+        self, placement: Placement, command: PutObject, rule: WriteRule
+    ) -> ObjectInfo | None:
+        """The object as it is, where somebody needs to know: a rule, or the difference of 201 and 204."""
+        if rule or (command.tell_created and not placement.store.capabilities.tells_replaced):
+            return await self._conditional.current(placement)
+        return None
+
+    def _chain(self, command: PutObject, rules: UploadRules) -> Chain:
+        limits = [
+            limit
+            for limit in (rules.max_size, self._machinery.settings.max_object)
+            if limit is not None
+        ]
+        return Chain(
+            length=command.length,
+            max_size=min(limits, default=None),
+            claims=command.digests,
+            signed=rules.digests,
+            compute=command.want_digests,
+        )
+
+    def _sink(
+        self,
+        placement: Placement,
+        command: PutObject,
+        rules: UploadRules,
+        parts: PartPlan,
+        pinned: WriteCondition,
+        leased: bool,
+    ) -> PartSink:
+        machinery = self._machinery
+        store = placement.store
+        return PartSink(
+            store=store,
+            key=placement.key,
+            plan=parts,
+            memory=machinery.pool.account(rules.principal),
+            places=machinery.places[store.name],
+            retry=machinery.retriers[store.name].call,
+            journal=machinery.journal,
+            attributes=placement.attributes(command.attributes),
+            condition=WriteCondition() if leased else pinned,
+            limit=Limit(maximum=machinery.settings.concurrency),
+            spool=machinery.spool,
+            instrument=machinery.instrument,
+        )
+
+
+async def _complete(sink: PartSink, rule: WriteRule) -> Stored:
+    try:
+        return await sink.complete()
+    except PreconditionFailed:
+        if rule.overwrite:
+            raise
+        raise ObjectExists("Another request has just stored this object.") from None
+
+
+def _answer(stored: Stored, chain: Chain, found: ObjectInfo | None) -> ObjectStored:
+    replaced = stored.replaced if stored.replaced is not None else found is not None
+    return ObjectStored(
+        info_etag=stored.etag,
+        size=stored.size,
+        created=not replaced,
+        version=stored.version,
+        digests=chain.digests(),
+    )

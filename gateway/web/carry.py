@@ -1,6 +1,5 @@
 """Carrying out what was parsed and authorised: commands to transfers, replies to responses."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -17,16 +16,14 @@ from gateway.protocol.commands import (
     GetObject,
     ObjectOpened,
     PutObject,
-    RawHeaders,
     Reply,
     ResponseHead,
 )
+from gateway.protocol.object_heads import Headers
 from gateway.protocol.serving import serving_headers
-from gateway.settings.sections import SlotSection
-from gateway.telemetry import Instrument
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Download, Downloads
-from gateway.transfer.uploads import Uploads, UploadRules
+from gateway.transfer.uploads import UploadRules, Uploads
 from gateway.units import KiB
 from gateway.web.exchange import Exchange
 from gateway.web.heads import send_head
@@ -51,7 +48,7 @@ class Work:
         grant: Grant,
         policy: Policy,
         decision: Decision,
-        headers: RawHeaders,
+        headers: Headers,
     ) -> None:
         """Set down what came of authenticating and authorising; ``headers`` go on every answer."""
         self.exchange = exchange
@@ -59,7 +56,7 @@ class Work:
         self.grant = grant
         self.policy = policy
         self.decision = decision
-        self.headers = tuple(headers)
+        self.headers = headers
 
     def render(self, command: Command, reply: Reply) -> ResponseHead:
         """The response's head, with the headers that go on every answer."""
@@ -76,15 +73,11 @@ class Carrier:
         downloads: Downloads,
         deletes: Deletes,
         pool: SlabPool,
-        instrument: Instrument,
-        slots: Mapping[str, SlotSection],
     ) -> None:
         self._uploads = uploads
         self._downloads = downloads
         self._deletes = deletes
         self._pool = pool
-        self._instrument = instrument
-        self._slots = slots
 
     async def carry(self, command: Command, work: Work) -> None:
         """Carry a command out and send its answer.
@@ -153,7 +146,7 @@ class Carrier:
             finally:
                 slab.release()
 
-    def _serving(self, command: GetObject, info: ObjectInfo, work: Work) -> RawHeaders:
+    def _serving(self, command: GetObject, info: ObjectInfo, work: Work) -> Headers:
         asked = work.policy.serving(command.key, info.attributes.content_type)
         return serving_headers(
             replace(info, key=command.key),

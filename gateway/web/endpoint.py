@@ -34,7 +34,8 @@ from gateway.protocol.commands import (
     Target,
 )
 from gateway.protocol.cors import Cors, is_preflight
-from gateway.protocol.routing import SlotMount, route
+from gateway.protocol.object_heads import Headers
+from gateway.protocol.routing import SlotMount, dialect_of, route
 from gateway.web.carry import Carrier, Work
 from gateway.web.exchange import Exchange
 from gateway.web.forwarded import TrustedProxies
@@ -93,9 +94,9 @@ class Endpoint:
 
     async def _answer(self, exchange: Exchange, work: Work) -> None:
         door, head = self._door, exchange.head
+        exchange.dialect = dialect_of(head, door.slots)
         target = route(head, door.slots, door.domains)
         dialect = door.dialects[target.dialect]
-        exchange.dialect = target.dialect
         if door.drain.begun:
             raise Draining("This gateway is shutting down; try again.", retry_after=1)
         if head.method == "OPTIONS":
@@ -103,7 +104,7 @@ class Endpoint:
             return
         grant = await self._authenticate(exchange, target)
         command = dialect.parse(head, target)
-        policy = door.policies.get(grant.policy)
+        policy = door.policies.for_request(grant.policy)
         decision = _authorise(grant, policy, head, command)
         work.permit(exchange, dialect, grant, policy, decision, door.cors.response_headers(head))
         try:
@@ -131,7 +132,7 @@ class Endpoint:
     ) -> None:
         """OPTIONS carries no credential and tells nothing that depends on one."""
         head, cors = exchange.head, self._door.cors
-        headers = ((b"allow", ", ".join(dialect.methods).encode("ascii")),)
+        headers: Headers = ((b"allow", ", ".join(dialect.methods).encode("ascii")),)
         if is_preflight(head):
             headers += cors.preflight_headers(head, dialect.methods)
         else:
@@ -156,9 +157,7 @@ class ResponseBroken(Exception):
     """A response whose head is out cannot be completed: the server closes the connection."""
 
 
-def _read_head(
-    scope: Scope, proxies: TrustedProxies
-) -> tuple[RequestHead, GatewayError | None]:
+def _read_head(scope: Scope, proxies: TrustedProxies) -> tuple[RequestHead, GatewayError | None]:
     try:
         return request_head(scope, proxies), None
     except GatewayError as error:

@@ -34,6 +34,8 @@ _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 
 async def send_head(send: Send, head: ResponseHead, *, more: bool = False) -> None:
     """Send a response's head and, unless ``more`` is to come from elsewhere, its body and end."""
-    await send({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
+    await send(
+        {"type": "http.response.start", "status": head.status, "headers": list(head.headers)}
+    )
     if not more:
         await send({"type": "http.response.body", "body": head.body, "more_body": False})

@@ -34,12 +34,17 @@ class Metrics(Instrument):
         def histogram(name: str, text: str, *labels: str) -> Histogram:
             return Histogram(f"sluice_{name}", text, labels, registry=registry, buckets=_SECONDS)
 
-        self.requests = counter("requests_total", "Requests answered", "dialect", "method", "status")
+        self.requests = counter(
+            "requests_total", "Requests answered", "dialect", "method", "status"
+        )
         self.request_seconds = histogram(
             "request_seconds", "From the head's arrival to the response's end", "dialect", "method"
         )
         self.first_byte = histogram(
-            "response_start_seconds", "From the head's arrival to the response's head", "dialect", "method"
+            "response_start_seconds",
+            "From the head's arrival to the response's head",
+            "dialect",
+            "method",
         )
         self.running = gauge("requests_running", "Requests being answered now")
         self.received = counter("received_bytes_total", "Bytes of request bodies")
@@ -57,9 +62,15 @@ class Metrics(Instrument):
         self.part_bytes = counter("part_bytes_total", "Bytes of parts stored", "store")
         self.part_attempts = counter("part_attempts_total", "Attempts to store a part", "store")
         self.in_flight = gauge("parts_in_flight", "Parts being stored now", "store")
-        self.calls = counter("store_calls_total", "Calls to stores", "store", "operation", "outcome")
-        self.call_seconds = histogram("store_call_seconds", "Time of calls to stores", "store", "operation")
-        self.retries = counter("store_retries_total", "Calls tried again", "store", "operation", "code")
+        self.calls = counter(
+            "store_calls_total", "Calls to stores", "store", "operation", "outcome"
+        )
+        self.call_seconds = histogram(
+            "store_call_seconds", "Time of calls to stores", "store", "operation"
+        )
+        self.retries = counter(
+            "store_retries_total", "Calls tried again", "store", "operation", "code"
+        )
         self.breaker = gauge("store_breaker_state", "0 closed, 1 half-open, 2 open", "store")
         self.uploads = counter("uploads_total", "Uploads ended", "store", "outcome")
         self.upload_bytes = counter("upload_bytes_total", "Bytes of uploads ended", "store")
@@ -67,8 +78,12 @@ class Metrics(Instrument):
         self.downloads = counter("downloads_total", "Downloads ended", "store", "outcome")
         self.download_bytes = counter("download_bytes_total", "Bytes of downloads ended", "store")
         self.download_seconds = histogram("download_seconds", "Time of downloads", "store")
-        self.resumed = counter("downloads_resumed_total", "Downloads continued after a break", "store")
-        self.orphans = counter("orphans_total", "Unfinished multiparts the sweep saw", "store", "ours")
+        self.resumed = counter(
+            "downloads_resumed_total", "Downloads continued after a break", "store"
+        )
+        self.orphans = counter(
+            "orphans_total", "Unfinished multiparts the sweep saw", "store", "ours"
+        )
         self.memory_budget.set(budget)
 
     def text(self) -> bytes:

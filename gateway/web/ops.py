@@ -10,6 +10,7 @@ from starlette.routing import Route
 from gateway import __version__
 from gateway.drain import Drain
 from gateway.errors import GatewayError
+from gateway.protocol.remedies import every_error, remedy
 from gateway.web.metrics import Metrics
 
 READY_TIMEOUT = 5.0
@@ -63,27 +64,18 @@ class Ops:
 
     async def _error(self, request: Request) -> Response:
         """The page behind a problem's ``type``."""
-        found = _classes().get(request.path_params["code"])
+        code = request.path_params["code"]
+        found = {error.code: error for error in every_error()}.get(code)
         if found is None:
             return PlainTextResponse("There is no such error code.\n", status_code=404)
         story = " ".join((found.__doc__ or "").split())
         again = "may succeed when sent again" if found.retryable else "fails again unless changed"
         return PlainTextResponse(
             f"{found.code} (HTTP {found.status})\n\n{story}\n\n"
+            f"What to do: {remedy(found)}\n\n"
             f"Whose fault: the {found.fault}'s. The same request {again}.\n"
         )
 
 
 def _unready(why: str) -> Response:
     return PlainTextResponse(f"not ready: {why}\n", status_code=503, headers={"Retry-After": "1"})
-
-
-def _classes() -> dict[str, type[GatewayError]]:
-    """Every error by its code."""
-    found: dict[str, type[GatewayError]] = {}
-    stack: list[type[GatewayError]] = [GatewayError]
-    while stack:
-        error = stack.pop()
-        found.setdefault(error.code, error)
-        stack.extend(error.__subclasses__())
-    return found

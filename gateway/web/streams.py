@@ -98,7 +98,9 @@ class ReceiveSource:
 
     def _end(self) -> int:
         if self._remaining:
-            raise IncompleteBody(f"The body ended {self._remaining} bytes before its declared length.")
+            raise IncompleteBody(
+                f"The body ended {self._remaining} bytes before its declared length."
+            )
         return 0
 
     async def aclose(self) -> None:

@@ -7,7 +7,9 @@ import pytest
 from gateway.auth import policies as module
 from gateway.auth.key import Key
 from gateway.auth.policies import Policies, references, shipped_folder
+from gateway.auth.policy import AccessRequest
 from gateway.auth.policy_file import PolicyError
+from gateway.model import ObjectKey
 from gateway.settings.sections import Settings
 
 RULE = '[[rules]]\nactions = ["read"]\nbuckets = ["*"]\n'
@@ -63,6 +65,16 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         loaded.get("readonly")
     with pytest.raises(PolicyError, match="there are full-access, public-read"):
         loaded.get("zzz")
+
+
+def test_a_policy_that_came_after_the_start_refuses_everything() -> None:
+    loaded = Policies.load(shipped_folder())
+    assert loaded.for_request("read-only") == loaded.get("read-only")
+    policy = loaded.for_request("newer")
+    request = AccessRequest(action="read", key=ObjectKey("b", "k"), principal="alice")
+    decision = policy.decide(request)
+    assert not decision.allowed
+    assert "newer.toml (not there at the last start)" in decision.reason
 
 
 def _settings(policies: Path | None, name: str = "full-access") -> Settings:

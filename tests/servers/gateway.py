@@ -90,7 +90,12 @@ class GatewayProcess:
 
     def presign(self, method: str, bucket: str, key: str, **params: Any) -> str:
         """A presigned URL, minted by botocore."""
-        operation = {"GET": "get_object", "PUT": "put_object", "HEAD": "head_object", "DELETE": "delete_object"}
+        operation = {
+            "GET": "get_object",
+            "PUT": "put_object",
+            "HEAD": "head_object",
+            "DELETE": "delete_object",
+        }
         url: str = self.s3().generate_presigned_url(
             operation[method], Params={"Bucket": bucket, "Key": key, **params}, ExpiresIn=3600
         )
@@ -128,7 +133,9 @@ class GatewayProcess:
         return self.process.returncode
 
 
-def start_gateway(folder: Path, config: str = CONFIG, *, port: int | None = None, **extra: str) -> GatewayProcess:
+def start_gateway(
+    folder: Path, config: str = CONFIG, *, port: int | None = None, **extra: str
+) -> GatewayProcess:
     """Start one and wait until it is ready. ``extra`` is environment."""
     port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
@@ -163,7 +170,7 @@ def start_gateway(folder: Path, config: str = CONFIG, *, port: int | None = None
 @contextmanager
 def running_gateway(folder: Path, config: str = CONFIG, **extra: str) -> Iterator[GatewayProcess]:
     """A gateway for the length of a block."""
-    gateway = start_gateway(folder, config, **extra)
+    gateway = start_gateway(folder, config, port=0, **extra)
     try:
         yield gateway
     finally:

@@ -1,4 +1,4 @@
-"""Prosody on free ports, handing out upload slots in three ways: v1, v2 (mod_http_upload_external), JWT (mod_http_file_share)."""
+"""Prosody on a free port, handing out slots as v1 and v2 (mod_http_upload_external) and JWT (mod_http_file_share)."""
 
 import os
 import subprocess

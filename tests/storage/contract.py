@@ -10,13 +10,15 @@ give it two fixtures.
 
 Optional class attributes say what a store cannot do for reasons of its own: ``missing_bucket`` (None
 where buckets come into being by themselves), ``odd_keys`` (keys a server in between rewrites are left
-out). What a store announces in ``capabilities`` is read from there.
+out). Attributes are ASCII here, as S3 takes them in headers: how other text is carried is the dialects'
+matter. What a store announces in ``capabilities`` is read from there.
 """
 
 from tests.storage.contract_multipart import MultipartContract
 from tests.storage.contract_objects import ObjectContract
+from tests.storage.contract_parts import PartContract
 from tests.storage.contract_writes import WriteContract
 
 
-class StoreContract(ObjectContract, WriteContract, MultipartContract):
+class StoreContract(ObjectContract, WriteContract, PartContract, MultipartContract):
     """All of it."""

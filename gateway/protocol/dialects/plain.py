@@ -124,4 +124,5 @@ def _parse_write(head: RequestHead, key: ObjectKey) -> PutObject:
         conditions=read_conditions(head),
         digests=read_digests(head),
         want_digests=read_wanted(head),
+        tell_created=True,
     )

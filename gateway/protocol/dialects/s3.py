@@ -13,7 +13,7 @@ from gateway.errors import (
     MethodNotAllowed,
     NotImplementedHere,
 )
-from gateway.model import ObjectKey
+from gateway.model import Digest, ObjectKey
 from gateway.protocol.commands import (
     Command,
     Deleted,
@@ -117,7 +117,7 @@ class S3Dialect:
                 headers = (
                     (b"etag", quoted(reply.info_etag)),
                     *_version(reply.version),
-                    *checksum_headers(reply.digests),
+                    *checksum_headers(_asked(command, reply.digests)),
                     (b"content-length", b"0"),
                 )
                 return ResponseHead(200, own + headers)
@@ -140,6 +140,15 @@ class S3Dialect:
         return render_s3_error(head, error, request_id)
 
 
+def _asked(command: Command, digests: tuple[Digest, ...]) -> tuple[Digest, ...]:
+    """The checksum that the client sent or named. Others, such as the payload hash of its signature,
+    stay untold: S3 answers with one."""
+    if not isinstance(command, PutObject):
+        return ()
+    named = command.want_digests or tuple(digest.algorithm for digest in command.digests)
+    return tuple(digest for digest in digests if digest.algorithm in named)
+
+
 def _version(version: str | None) -> Headers:
     return () if version is None else ((b"x-amz-version-id", wire(version)),)
 
@@ -154,7 +163,11 @@ def _opened(head: RequestHead, command: Command, reply: ObjectOpened) -> Headers
         headers += ((b"x-amz-storage-class", wire(attributes.storage_class)),)
     if attributes.sse is not None:
         headers += ((b"x-amz-server-side-encryption", wire(attributes.sse)),)
-    mode = amz_headers(head, single(parse_query(head.raw_query))).get("x-amz-checksum-mode")
-    if mode == "ENABLED" and reply.range is None:
+    if reply.info.digests and reply.range is None and _wants_checksums(head):
         headers += checksum_headers(reply.info.digests)
     return headers
+
+
+def _wants_checksums(head: RequestHead) -> bool:
+    amz = amz_headers(head, single(parse_query(head.raw_query)))
+    return amz.get("x-amz-checksum-mode") == "ENABLED"

@@ -10,8 +10,9 @@ from typing import Final
 
 from gateway.errors import BadRequest, ClockSkew, InvalidToken, MalformedCredential
 from gateway.protocol.commands import RequestHead
+from gateway.protocol.dates import parse_date
 from gateway.protocol.signatures.canonical import (
-    Query,
+    CanonicalQuery,
     canonical_path,
     canonical_request,
     canonical_value,
@@ -30,20 +31,12 @@ from gateway.protocol.signatures.sigv4 import (
 _FORM: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^\s,]+), ?SignedHeaders=([^\s,]+), ?Signature=([^\s,]+)"
 ).fullmatch
-#: RFC 9110, 5.6.7: the one form of an HTTP date that may be sent today.
-_HTTP_DATE: Final = re.compile(
-    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) (\w{3}) (\d{4}) (\d\d:\d\d:\d\d) GMT", re.ASCII
-).fullmatch
-_MONTHS: Final = {
-    name: number
-    for number, name in enumerate(
-        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
-    )
-}
+
+_ZERO_ZONE: Final = re.compile(r" [+-]0000\Z")
 
 
 def read_header(
-    head: RequestHead, query: Query, *, region: str, now: float, max_skew: float
+    head: RequestHead, query: CanonicalQuery, *, region: str, now: float, max_skew: float
 ) -> Claim:
     """Read the claim of a request whose Authorization header begins with ``AWS4-``.
 
@@ -54,7 +47,7 @@ def read_header(
     Raises:
         MalformedCredential: the header is not of the form above, its algorithm is another one, or
             its scope is wrong.
-        ClockSkew: the request's date is too far from now. Members: RequestTime, ServerTime.
+        ClockSkew: the request's date is too far from now. Members: request_time, server_time.
         InvalidToken: the query holds a session token.
         BadRequest: ``x-amz-content-sha256`` is missing, or a header that must be single is not.
         GatewayError: as :func:`~.sigv4.make_claim`.
@@ -66,15 +59,15 @@ def read_header(
             " Signature=...'; no other algorithm is taken."
         )
     credential, signed_names, given = match.groups()
-    if any(name.lower() == b"x-amz-security-token" for name, _ in query.items()):
+    if any(name.lower() == b"x-amz-security-token" for name in query.names()):
         raise InvalidToken("No key here has a session token; sign with the access key alone.")
     timestamp = _request_time(head)
     if abs(read_timestamp(timestamp) - now) > max_skew:
         raise ClockSkew(
             f"The request's date is more than {max_skew:.0f} seconds away from the server's clock;"
             " set the client's clock.",
-            RequestTime=timestamp,
-            ServerTime=write_timestamp(int(now)),
+            request_time=timestamp,
+            server_time=write_timestamp(int(now)),
         )
     payload = head.get(b"x-amz-content-sha256")
     if payload is None:
@@ -97,15 +90,14 @@ def read_header(
 def _request_time(head: RequestHead) -> str:
     """The time that was signed: ``x-amz-date``, else ``Date`` in either of its two forms."""
     given = head.get(b"x-amz-date")
-    if given is None:
-        given = head.get(b"date")
+    if given is not None:
+        return given
+    given = head.get(b"date")
     if given is None:
         raise MalformedCredential("A signed request needs an x-amz-date header.")
-    match = _HTTP_DATE(given)
-    if match is None:
-        return given
-    day, month, year, clock = match.groups()
-    return f"{year}{_MONTHS.get(month, 0):02}{day}T{clock.replace(':', '')}Z"
+    # botocore writes the zone as RFC 5322 does: -0000.
+    date = parse_date(_ZERO_ZONE.sub(" GMT", given))
+    return given if date is None else write_timestamp(int(date.timestamp()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +138,11 @@ def sign_headers(
         added.append((b"x-amz-security-token", credentials.token.encode()))
     signed = sorted((name, canonical_value((value,))) for name, value in (*headers, *added))
     canonical = canonical_request(
-        method, canonical_path(raw_path), Query(raw_query).canonical(), signed, payload.encode()
+        method,
+        canonical_path(raw_path),
+        CanonicalQuery(raw_query).canonical(),
+        signed,
+        payload.encode(),
     )
     names = ";".join(name.decode("latin-1") for name, _ in signed)
     made = signature(credentials.secret, timestamp, scope, canonical)

@@ -51,7 +51,7 @@ def canonical_path(raw: bytes) -> bytes:
     return raw if _PLAIN_PATH(raw) else encode(decode_once(raw), safe="/")
 
 
-class Query:
+class CanonicalQuery:
     """A query string read once: every parameter at most once, in canonical spelling.
 
     Decoded once, with ``+`` a plus and not a space: a dialect reads parameters by the same rule, so
@@ -90,12 +90,16 @@ class Query:
             InvalidUri: the value is not UTF-8.
         """
         value = self._pairs.get(encode(name.encode()))
-        return None if value is None else _text(unquote_to_bytes(value))
+        return None if value is None else _text(_decoded(value))
 
-    def items(self) -> Iterable[tuple[bytes, bytes]]:
-        """Names and decoded values, in the order they were sent. Names are in canonical spelling,
-        which for the letters, digits and hyphens of every known parameter is themselves."""
-        return [(name, unquote_to_bytes(value)) for name, value in self._pairs.items()]
+    def names(self) -> Iterable[bytes]:
+        """The names in the order they were sent, in canonical spelling: for the letters, digits and
+        hyphens of every known parameter that is the plain one."""
+        return self._pairs.keys()
+
+    def raw(self, name: bytes) -> bytes:
+        """The decoded bytes of a parameter of :meth:`names`."""
+        return _decoded(self._pairs[name])
 
     def canonical(self, *, without: bytes = b"") -> bytes:
         """The canonical query string: sorted by name, all with ``=``; ``without`` is left out."""
@@ -106,6 +110,10 @@ class Query:
 
 def _respell(raw: bytes) -> bytes:
     return raw if _PLAIN(raw) else encode(decode_once(raw))
+
+
+def _decoded(value: bytes) -> bytes:
+    return unquote_to_bytes(value) if b"%" in value else value
 
 
 def _text(value: bytes) -> str:

@@ -1,16 +1,16 @@
 """Signature Version 4 in the query: presigned URLs, read and made.
 
-Source: "Authenticating Requests: Using Query Parameters", Amazon S3 API reference.
+Source: "Authenticating Requests: Using CanonicalQuery Parameters", Amazon S3 API reference.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.errors import BadRequest, MalformedCredential, RequestExpired
+from gateway.errors import BadRequest, MalformedCredential, MalformedPresignedUrl, RequestExpired
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures.authorization import Credentials
 from gateway.protocol.signatures.canonical import (
-    Query,
+    CanonicalQuery,
     canonical_path,
     canonical_request,
     canonical_value,
@@ -33,17 +33,28 @@ MAX_EXPIRES: Final = 604_800
 
 
 def read_query(
-    head: RequestHead, query: Query, *, region: str, now: float, max_skew: float
+    head: RequestHead, query: CanonicalQuery, *, region: str, now: float, max_skew: float
 ) -> Claim:
     """Read the claim of a presigned request. Arguments as for :func:`~.authorization.read_header`.
 
     The life of the URL is what was signed and nothing else: no leeway at its end.
 
     Raises:
-        MalformedCredential: a parameter of the signature is missing or malformed.
+        MalformedPresignedUrl: a parameter of the signature is missing or malformed.
         RequestExpired: past its expiry, or dated in the future beyond the skew.
         GatewayError: as :func:`~.sigv4.make_claim`.
     """
+    try:
+        return _read(head, query, region=region, now=now, max_skew=max_skew)
+    except MalformedCredential as error:
+        refused = MalformedPresignedUrl(error.detail)
+        refused.members = error.members
+        raise refused from None
+
+
+def _read(
+    head: RequestHead, query: CanonicalQuery, *, region: str, now: float, max_skew: float
+) -> Claim:
     if _required(query, "X-Amz-Algorithm") != ALGORITHM:
         raise MalformedCredential(f"X-Amz-Algorithm must be {ALGORITHM}; no other is taken.")
     timestamp = _required(query, "X-Amz-Date")
@@ -62,7 +73,7 @@ def read_query(
     )
 
 
-def _required(query: Query, name: str) -> str:
+def _required(query: CanonicalQuery, name: str) -> str:
     value = query.get(name)
     if not value:
         raise MalformedCredential(f"The presigned URL lacks the query parameter {name}.")
@@ -83,10 +94,10 @@ def _check_life(timestamp: str, expires: str, now: float, max_skew: float) -> No
         raise RequestExpired("The presigned URL has expired; make a new one.")
 
 
-def _stand_ins(query: Query) -> dict[bytes, bytes]:
+def _stand_ins(query: CanonicalQuery) -> dict[bytes, bytes]:
     """The parameters that speak for ``x-amz-*`` headers, by lower-case name."""
     found: dict[bytes, bytes] = {}
-    for name, value in query.items():
+    for name in query.names():
         lowered = name.lower()
         if not lowered.startswith(b"x-amz-"):
             continue
@@ -94,7 +105,7 @@ def _stand_ins(query: Query) -> dict[bytes, bytes]:
             raise BadRequest(
                 f"The query parameter {lowered.decode()} was sent in two spellings; send it once."
             )
-        found[lowered] = value
+        found[lowered] = query.raw(name)
     return found
 
 
@@ -146,7 +157,7 @@ def presign(
         own[b"X-Amz-Security-Token"] = credentials.token.encode()
     pieces = [raw_query] if raw_query else []
     pieces += [name + b"=" + encode(value) for name, value in own.items()]
-    query = Query(b"&".join(pieces))
+    query = CanonicalQuery(b"&".join(pieces))
     payload = query.get("X-Amz-Content-Sha256") or UNSIGNED_PAYLOAD
     canonical = canonical_request(
         method, canonical_path(raw_path), query.canonical(), signed, payload.encode()

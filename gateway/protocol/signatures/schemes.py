@@ -11,7 +11,7 @@ from typing import Final
 from gateway.errors import AmbiguousCredentials, MalformedCredential
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import slot_token
-from gateway.protocol.signatures.canonical import Query
+from gateway.protocol.signatures.canonical import CanonicalQuery
 
 
 class Scheme(StrEnum):
@@ -30,7 +30,7 @@ _V2_PARAMETERS: Final = frozenset({b"awsaccesskeyid"})
 
 
 def find(
-    head: RequestHead, query: Query, *, on_slot: bool, ignore_foreign_bearer: bool
+    head: RequestHead, query: CanonicalQuery, *, on_slot: bool, ignore_foreign_bearer: bool
 ) -> Scheme | None:
     """The scheme of the request's only credential.
 
@@ -66,8 +66,8 @@ def bearer_token(head: RequestHead) -> str:
     return words[1]
 
 
-def _in_query(query: Query, on_slot: bool) -> list[Scheme]:
-    names = {name.lower() for name, _ in query.items()}
+def _in_query(query: CanonicalQuery, on_slot: bool) -> list[Scheme]:
+    names = {name.lower() for name in query.names()}
     found = []
     if not names.isdisjoint(_V4_PARAMETERS):
         found.append(Scheme.PRESIGNED)

@@ -118,10 +118,10 @@ def verify(claim: Claim, secret: str) -> Verdict:
             "The signature is not the one this request gives with this key's secret. Compare"
             " StringToSign and CanonicalRequest with your own; check the secret, and that no proxy"
             " changed the path, the query or a signed header.",
-            AWSAccessKeyId=claim.key_id,
-            SignatureProvided=claim.signature,
-            StringToSign=string_to_sign(claim.timestamp, claim.scope, claim.canonical),
-            CanonicalRequest=claim.canonical.decode("utf-8", "backslashreplace"),
+            aws_access_key_id=claim.key_id,
+            signature_provided=claim.signature,
+            string_to_sign=string_to_sign(claim.timestamp, claim.scope, claim.canonical),
+            canonical_request=claim.canonical.decode("utf-8", "backslashreplace"),
         )
     if claim.payload in STREAMING:
         raise NotImplementedHere(
@@ -198,7 +198,7 @@ def read_credential(text: str, timestamp: str, region: str) -> tuple[str, Scope]
         raise MalformedCredential("The credential's scope must end in /s3/aws4_request.")
     if given != region:
         raise MalformedCredential(
-            f"The credential is for another region; sign for '{region}'.", Region=region
+            f"The credential is for another region; sign for '{region}'.", region=region
         )
     return key_id, Scope(date, region)
 
@@ -217,7 +217,7 @@ def read_signed_names(text: str) -> list[bytes]:
             " semicolons."
         )
     if "host" not in names:
-        raise UnsignedHeader("The host header must be signed.", HeadersNotSigned="host")
+        raise UnsignedHeader("The host header must be signed.", headers_not_signed="host")
     return [name.encode() for name in names]
 
 
@@ -261,5 +261,5 @@ def _check_all_signed(head: RequestHead, names: Sequence[bytes]) -> None:
         raise UnsignedHeader(
             f"These headers were sent but not signed: {shown}. Sign every x-amz-* header, or leave"
             " it out.",
-            HeadersNotSigned=shown,
+            headers_not_signed=shown,
         )

@@ -20,7 +20,6 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
-from urllib.parse import quote
 
 from gateway.errors import (
     BadRequest,
@@ -31,7 +30,8 @@ from gateway.errors import (
     SignatureMismatch,
 )
 from gateway.protocol.commands import RequestHead
-from gateway.protocol.signatures.canonical import Query, decode_once
+from gateway.protocol.paths import check_key, decode_path, strip_base
+from gateway.protocol.signatures.canonical import CanonicalQuery
 
 Version: TypeAlias = Literal["v", "v2", "token", "v3"]
 #: Highest first.
@@ -39,8 +39,6 @@ VERSIONS: Final[tuple[Version, ...]] = ("v3", "v2", "token", "v")
 #: What ``v2`` and ``token`` sign where no content type was named.
 DEFAULT_TYPE: Final = "application/octet-stream"
 
-#: What RFC 3986 allows unescaped in a path: URL libraries leave these as they are.
-_PATH_SAFE: Final = "/!$&'()*+,;=:@~"
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]").search
 _LENGTH: Final = re.compile(r"[0-9]{1,19}", re.ASCII).fullmatch
 
@@ -68,33 +66,27 @@ def slot_path(raw_path: bytes, base_path: str) -> str:
     the raw form, as URL libraries write it.
 
     Raises:
+        KeyTooLong: over 1,024 bytes.
         InvalidUri: not under ``base_path``, empty, not UTF-8, or with a leading slash, a control
             character (NUL would forge the fields of ``v2``), or a segment ``.`` or ``..``.
     """
-    base = quote(base_path, safe=_PATH_SAFE).encode("ascii")
-    if not raw_path.startswith(base):
+    rest = strip_base(raw_path, base_path)
+    if rest is None:
         raise InvalidUri(f"The path does not begin with {base_path}.")
-    try:
-        path = decode_once(raw_path[len(base) :]).decode()
-    except UnicodeDecodeError:
-        raise InvalidUri("The path is not UTF-8 once its percent escapes are decoded.") from None
+    path = decode_path(rest)
     if not path or path.startswith("/"):
         raise InvalidUri(f"The path names no file after {base_path}.")
-    if _CONTROL(path):
-        raise InvalidUri("The path holds a control character.")
-    if any(segment in (".", "..") for segment in path.split("/")):
-        raise InvalidUri("The path holds a segment . or .., which is not allowed here.")
-    return path
+    return check_key(path, strict=True)
 
 
-def presented(query: Query) -> bool:
+def presented(query: CanonicalQuery) -> bool:
     """Whether the query holds a token of any version, enabled or not."""
     return any(version in query for version in VERSIONS)
 
 
 def verify(
     head: RequestHead,
-    query: Query,
+    query: CanonicalQuery,
     *,
     path: str,
     base_path: str,
@@ -200,7 +192,7 @@ def _content_type(head: RequestHead) -> str:
     return text
 
 
-def _expires(query: Query) -> int:
+def _expires(query: CanonicalQuery) -> int:
     text = query.get("expires") or ""
     if not re.fullmatch(r"0|[1-9][0-9]{0,11}", text, re.ASCII):
         raise BadRequest("A v3 slot needs the query parameter expires, in Unix seconds.")

@@ -28,6 +28,7 @@ class AiobotocorePlane:
     """A :class:`~gateway.storage.s3.plane.DataPlane` that uses the control plane's connections."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._client = connection.client
         self._endpoint = connection.endpoint
 
@@ -49,7 +50,7 @@ class AiobotocorePlane:
         parameters = (
             checksums.parameters(sent)
             | fields.put_parameters(attributes)
-            | fields.condition_parameters(condition)
+            | fields.condition_parameters(condition, bare_etags=self._connection.bare_etags)
         )
         on_etag = condition.etag is not None
         with (
@@ -110,7 +111,7 @@ class AiobotocorePlane:
         """HeadObject."""
         with map_s3_errors("HeadObject"):
             answer: dict[str, Any] = await self._client.head_object(Bucket=key.bucket, Key=key.name)
-        return fields.info_of(key, answer, int(answer.get("ContentLength", 0)))
+        return fields.info_of(key, answer, fields.length_of(answer))
 
     async def _body(self, views: Views, digests: Sequence[Digest]) -> ViewsBody:
         """The body, its payload hash taken from a digest at hand where there is one."""

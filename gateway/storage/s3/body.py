@@ -81,9 +81,14 @@ class ViewsBody(Payload):
         stop = self._total if content_length is None else min(self._total, content_length)
         self._transport = getattr(writer, "transport", None)
         self._progress()
-        for piece in self._slices(0, stop, _STEP):
-            await writer.write(piece)
-            self._progress()
+        try:
+            for piece in self._slices(0, stop, _STEP):
+                await writer.write(piece)
+                self._progress()
+        except BaseException:
+            # Most likely cancelled: the answer came before the body was out.
+            self._abort()
+            raise
         # From here aiohttp's own read timeout watches for the answer.
         self._rest()
 
@@ -94,18 +99,23 @@ class ViewsBody(Payload):
         """Raise TimeoutError inside when sending makes no progress for ``idle_timeout`` seconds.
 
         aiohttp starts its read timeout when the body is out; a store that stops reading in the middle would
-        otherwise hold the call for ever. When the call ends without an answer, nothing that is still buffered
-        may leave: closing alone would go on flushing buffers that refer to views the caller reuses.
+        otherwise hold the call for ever.
         """
         try:
             async with asyncio.timeout(None) as self._deadline:
                 yield
         except (HTTPClientError, TimeoutError, OSError, asyncio.CancelledError):
             if self._transport is not None and self._transport.get_write_buffer_size() > 0:
-                self._transport.abort()
+                self._abort()
             raise
         finally:
             self._deadline = None
+
+    def _abort(self) -> None:
+        """Nothing that is still buffered may leave: closing alone would go on flushing buffers that refer to views
+        which the caller now reuses."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def _progress(self) -> None:
         if self._deadline is not None and not self._deadline.expired():

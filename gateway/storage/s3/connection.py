@@ -2,7 +2,10 @@
 
 What is set here and why:
 
-- No retries. Retries exist once, in :mod:`gateway.storage.retry`; stacked ones multiply.
+- No repetition of any kind. Retries exist once, in :mod:`gateway.storage.retry`; stacked ones multiply, and
+  a hidden one makes a conditional write whose answer was lost look like a failed condition. botocore
+  retries, botocore follows buckets to their region, aiohttp repeats idempotent methods when a
+  connection breaks, aiohttp follows redirects: all four are off.
 - Checksums ``when_required``: botocore's default adds a CRC32 trailer that older stores refuse, and to
   parts of uploads that were created without one ("Checksum Type mismatch"). Ours are chosen by what
   the store was seen to verify.
@@ -17,15 +20,19 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+import aiohttp
 import botocore.auth
 from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import NoCredentialsError
+from botocore.loaders import create_loader
 
 from gateway.settings.sections import S3Storage
 from gateway.storage.s3.body import ViewsBody
@@ -53,8 +60,8 @@ CredentialsProvider: TypeAlias = Callable[[], Awaitable[Credentials]]
 class Endpoint:
     """Where a store is and how it is spoken to. Times in seconds.
 
-    ``verify`` is False, True (the system's authorities) or the path of a PEM file. ``hash_payload`` says
-    whether bodies are signed with their SHA-256; else they go as UNSIGNED-PAYLOAD.
+    ``verify`` is False (also without TLS), True (the system's authorities) or the path of a PEM file.
+    ``hash_payload`` says whether bodies are signed with their SHA-256; else they go as UNSIGNED-PAYLOAD.
     """
 
     url: str
@@ -67,14 +74,35 @@ class Endpoint:
     hash_payload: bool
 
 
+class _OneRequest:
+    """An aiohttp session whose ``request`` makes one request: it follows no redirect (urllib3 under botocore does
+    not either; the signature holds for one host only)."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        # aiohttp would send PUT, GET, HEAD and DELETE again by itself when the connection broke.
+        session._retry_connection = False
+        self._session = session
+
+    async def request(self, method: str, **arguments: Any) -> aiohttp.ClientResponse:
+        """As ClientSession.request."""
+        return await self._session.request(method, allow_redirects=False, **arguments)
+
+
+class _HttpSession(AIOHTTPSession):  # type: ignore[misc]
+    """aiobotocore's HTTP session without aiohttp's own repetitions."""
+
+    async def _get_session(self, proxy_url: str | None) -> _OneRequest:
+        return _OneRequest(await super()._get_session(proxy_url))
+
+
 class _ViewsAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
-    """SigV4 that takes a body's payload hash as given instead of reading the body in the event loop."""
+    """SigV4 that takes a body's payload hash as given instead of reading the body in the event loop. Signs only
+    PutObject and UploadPart, whose bodies are always ViewsBody."""
 
     def payload(self, request: Any) -> str:
         """The value of X-Amz-Content-SHA256."""
-        if isinstance(request.body, ViewsBody):
-            return request.body.payload_hash
-        return str(super().payload(request))
+        body: ViewsBody = request.body
+        return body.payload_hash
 
 
 @contextmanager
@@ -95,6 +123,8 @@ class Connection:
         self._stack = AsyncExitStack()
         self.client = client
         self.endpoint = endpoint
+        #: Whether the store wants the ETag in If-Match of writes without quotes (found by the probe).
+        self.bare_etags = False
 
     @classmethod
     async def open(cls, section: S3Storage) -> "Connection":
@@ -136,8 +166,15 @@ class Connection:
         await self._stack.aclose()
 
 
+@cache
+def _loader() -> Any:
+    """One for all stores: it keeps the parsed description of S3 (a tenth of a second, some megabytes)."""
+    return create_loader()
+
+
 def _session(section: S3Storage) -> AioSession:
     session = get_session()
+    session.register_component("data_loader", _loader())
     if section.access_key_id is not None:
         secret, token = section.secret_access_key, section.session_token
         session.set_credentials(
@@ -157,6 +194,7 @@ def _config(section: S3Storage) -> AioConfig:
         retries={"total_max_attempts": 1, "mode": "standard"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
+        http_session_cls=_HttpSession,
         s3={"addressing_style": _addressing(section)},
     )
 
@@ -167,14 +205,16 @@ def _is_amazon(url: str | None) -> bool:
 
 
 def _addressing(section: S3Storage) -> str:
-    """botocore's word. Its "auto" keeps the path form for names that no certificate covers."""
+    """botocore's word; with "virtual" it still keeps names that no certificate covers (dots) in the path. Its own
+    "auto" is not ours: it takes the path form with every endpoint that is given."""
     if section.addressing != "auto":
         return section.addressing
-    return "auto" if _is_amazon(section.endpoint_url) else "path"
+    return "virtual" if _is_amazon(section.endpoint_url) else "path"
 
 
 def _verify(section: S3Storage) -> bool | str | None:
-    if not section.tls_verify:
+    plain = (section.endpoint_url or "").startswith("http:")
+    if plain or not section.tls_verify:
         return False
     if section.tls_ca is not None:
         return str(section.tls_ca)
@@ -206,13 +246,16 @@ def _adapt(client: Any) -> None:
     events = client.meta.events
     for operation in ("PutObject", "UploadPart"):
         events.register_first(f"choose-signer.s3.{operation}", _choose_signer)
-    events.register_last("before-call.s3", _adapt_headers)
+    events.register_last("before-call.s3", _adapt_request)
 
 
 def _choose_signer(**_: object) -> str:
     return _SIGNER
 
 
-def _adapt_headers(params: dict[str, Any], **_: object) -> None:
+def _adapt_request(params: dict[str, Any], **_: object) -> None:
     params["headers"].pop("Expect", None)
     params["headers"].update(_more_headers.get())
+    # "Redirected already": else botocore looks for the bucket's region by HeadBucket (over and over, where the
+    # store redirects those as well) and sends the call again.
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True

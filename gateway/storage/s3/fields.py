@@ -5,15 +5,16 @@ read as encoded) is sent as RFC 2047 encoded-words of UTF-8, the form in which A
 returns such metadata (AmazonS3/latest/userguide/UsingMetadata.html), and is decoded on the way back.
 """
 
+import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from typing import Any, Final
 
-from gateway.errors import StorageCorrupt
+from gateway.errors import InvalidRange, StorageCorrupt
 from gateway.model import (
     EMPTY,
     Attributes,
@@ -21,6 +22,7 @@ from gateway.model import (
     From,
     ObjectInfo,
     ObjectKey,
+    PartReceipt,
     RangeRequest,
     WriteCondition,
 )
@@ -38,6 +40,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
 
 _PLAIN: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _ENCODED: Final = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=(?: +=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=)*")
+_MD5: Final = re.compile(r"[0-9a-f]{32}")
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 #: UTF-8 bytes in one encoded-word, which may be 75 characters long (RFC 2047, 2).
@@ -89,11 +92,11 @@ def put_headers(attributes: Attributes) -> dict[str, str]:
     return {} if attributes.expires is None else {"Expires": attributes.expires}
 
 
-def condition_parameters(condition: WriteCondition) -> dict[str, str]:
-    """If-None-Match and If-Match of a write."""
+def condition_parameters(condition: WriteCondition, *, bare_etags: bool) -> dict[str, str]:
+    """If-None-Match and If-Match of a write. ``bare_etags``: without quotes (see the probe)."""
     parameters = {"IfNoneMatch": "*"} if condition.absent else {}
     if condition.etag is not None:
-        parameters["IfMatch"] = f'"{condition.etag}"'
+        parameters["IfMatch"] = condition.etag if bare_etags else f'"{condition.etag}"'
     return parameters
 
 
@@ -107,6 +110,28 @@ def etag_of(answer: Mapping[str, Any]) -> str:
     if not etag:
         raise StorageCorrupt("The store's answer has no ETag.")
     return etag
+
+
+def multipart_etag(receipts: Sequence[PartReceipt]) -> str | None:
+    """The ETag that S3 gives an object of these parts: MD5 over their MD5s, and their count. None where a part's
+    ETag is no MD5 (with KMS encryption, and in some stores)."""
+    if not all(_MD5.fullmatch(receipt.etag) for receipt in receipts):
+        return None
+    digest = hashlib.md5(usedforsecurity=False)
+    for receipt in receipts:
+        digest.update(bytes.fromhex(receipt.etag))
+    return f"{digest.hexdigest()}-{len(receipts)}"
+
+
+def length_of(answer: Mapping[str, Any]) -> int:
+    """Bytes that the body has, or would have had.
+
+    Raises:
+        StorageCorrupt: the answer does not say it: then nobody could tell a whole body from a broken one.
+    """
+    if "ContentLength" not in answer:
+        raise StorageCorrupt("The store's answer has no Content-Length.")
+    return int(answer["ContentLength"])
 
 
 def version_of(answer: Mapping[str, Any]) -> str | None:
@@ -149,10 +174,13 @@ def range_of(
 
     Raises:
         StorageCorrupt: Content-Range does not fit Content-Length, or the store ignored the range.
+        InvalidRange: the store ignored the range, and the object is empty.
     """
-    length = int(answer.get("ContentLength", 0))
+    length = length_of(answer)
     content_range = answer.get("ContentRange")
     if request is None or content_range is None:
+        if request is not None and length == 0:
+            raise InvalidRange("The object is empty.", size=0)
         if request is not None and not _covers_all(request, length):
             raise StorageCorrupt("The store answered a ranged GET with the whole object.")
         return (ByteRange(0, length) if length else None), length

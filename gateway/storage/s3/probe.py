@@ -19,9 +19,11 @@ from botocore.exceptions import ClientError
 from gateway.errors import StorageTimeout
 from gateway.model import Digest
 from gateway.storage.base import Capabilities, ConditionalPut
+from gateway.storage.checksums import compute
+from gateway.storage.s3 import fields
 from gateway.storage.s3.body import ViewsBody
-from gateway.storage.s3.checksums import PREFERENCE, digest_of, parameters
-from gateway.storage.s3.connection import more_headers
+from gateway.storage.s3.checksums import PREFERENCE, parameters
+from gateway.storage.s3.connection import Connection, more_headers
 from gateway.storage.s3.errors import map_s3_errors
 
 #: Seconds for the whole probe.
@@ -31,14 +33,15 @@ LIMIT: Final = 30.0
 CLEAN_UP_LIMIT: Final = 10.0
 
 _BODY: Final = b"What does this store do?"
-_WRONG_ETAG: Final = '"00000000000000000000000000000000"'
+_WRONG_ETAG: Final = "00000000000000000000000000000000"
 
 
 class Probe:
     """One run against one bucket. Its objects are called ``<prefix>.sluice-probe-<random>-*`` and are removed."""
 
-    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
-        self._client = client
+    def __init__(self, connection: Connection, bucket: str, prefix: str) -> None:
+        self._connection = connection
+        self._client = connection.client
         self._bucket = bucket
         self._stem = f"{prefix}.sluice-probe-{secrets.token_hex(8)}-"
         self._keys: set[str] = set()
@@ -77,17 +80,32 @@ class Probe:
             await self._put("access", {})
 
     async def _conditional(self) -> ConditionalPut:
-        """Conditions count as honoured only when both kinds are: absent, and a given ETag."""
+        """Conditions count as honoured only when both kinds are, and let through what they should."""
         unless_there = {"IfNoneMatch": "*"}
         if await self._status("PutObject", self._put("condition", unless_there)) != 200:
             return "none"
-        for condition in (unless_there, {"IfMatch": _WRONG_ETAG}):
-            if await self._status("PutObject", self._put("condition", condition)) != 412:
-                return "none"
-        for condition in (unless_there, {"IfMatch": _WRONG_ETAG}):
+        if await self._status("PutObject", self._put("condition", unless_there)) != 412:
+            return "none"
+        if not await self._on_etag():
+            return "none"
+        for condition in (unless_there, {"IfMatch": f'"{_WRONG_ETAG}"'}):
             if await self._complete("condition", condition) != 412:
                 return "put"
         return "complete"
+
+    async def _on_etag(self) -> bool:
+        """Whether If-Match lets the right writes through only; finds out whether it wants quotes (RFC 9110 does;
+        Ceph RGW 16 compares what stands between its own quotes with all of the header)."""
+        with map_s3_errors("PutObject"):
+            etag = fields.etag_of(await self._put("condition", {}))
+        for bare in (False, True):
+            form = "{}" if bare else '"{}"'
+            right, wrong = ({"IfMatch": form.format(one)} for one in (etag, _WRONG_ETAG))
+            taken = await self._status("PutObject", self._put("condition", right)) == 200
+            if taken and await self._status("PutObject", self._put("condition", wrong)) == 412:
+                self._connection.bare_etags = bare
+                return True
+        return False
 
     async def _complete(self, suffix: str, condition: dict[str, str]) -> int:
         """Status of completing a one-part upload of an existing object under a condition that does not hold."""
@@ -111,7 +129,7 @@ class Probe:
 
     async def _verifies(self, name: str) -> bool:
         """Whether a right checksum is taken and a wrong one refused."""
-        right = digest_of(name, (memoryview(_BODY),))
+        right = compute(name, (memoryview(_BODY),))
         wrong = Digest(right.algorithm, bytes(byte ^ 0xFF for byte in right.value))
         taken = await self._status("PutObject", self._put(name, parameters((right,))))
         refused = await self._status("PutObject", self._put(name, parameters((wrong,))))
@@ -119,7 +137,7 @@ class Probe:
 
     async def _trailers(self) -> bool:
         """Whether an unsigned aws-chunked body with a trailer is stored as what it frames."""
-        crc = b64encode(digest_of("crc32", (memoryview(_BODY),)).value)
+        crc = b64encode(compute("crc32", (memoryview(_BODY),)).value)
         framed = b"%x\r\n%b\r\n0\r\nx-amz-checksum-crc32:%b\r\n\r\n" % (len(_BODY), _BODY, crc)
         headers = {
             "Content-Encoding": "aws-chunked",

@@ -1,19 +1,24 @@
 """S3Store: an :class:`~gateway.storage.base.ObjectStore` over anything that speaks S3."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError
 
 from gateway.errors import (
+    ConcurrentWrite,
+    DigestMismatch,
+    InvalidRange,
     MultipartLost,
     ObjectNotFound,
     PreconditionFailed,
     StorageCorrupt,
     StorageRejected,
+    StorageUnavailable,
 )
 from gateway.model import (
     Attributes,
@@ -28,20 +33,20 @@ from gateway.model import (
     PartReceipt,
     RangeRequest,
     Stored,
+    Suffix,
     Views,
     WriteCondition,
 )
 from gateway.settings.sections import S3Storage
 from gateway.storage.base import Capabilities
-from gateway.storage.s3 import checksums, fields
+from gateway.storage.checksums import compute, verify
+from gateway.storage.s3 import checksums, fields, listing
 from gateway.storage.s3.aiobotocore_plane import AiobotocorePlane
 from gateway.storage.s3.connection import Connection, more_headers
 from gateway.storage.s3.errors import map_s3_errors
 from gateway.storage.s3.plane import DataPlane
 from gateway.storage.s3.probe import Probe
-
-#: Checksums that run at memory speed; the others go to a thread.
-_INLINE: Final = frozenset({"crc64nvme", "crc32c"})
+from gateway.storage.s3.wire_plane import WirePlane
 
 #: Cloudflare's R2 wants all parts but the last to have one size.
 _UNIFORM_HOSTS: Final = (".r2.cloudflarestorage.com",)
@@ -82,7 +87,8 @@ class S3Store:
             raise StorageRejected(
                 f"Store {self._name}: its configuration cannot be used: {error}"
             ) from error
-        self._plane = AiobotocorePlane(self._connection)
+        plane = WirePlane if self._section.data_plane == "wire" else AiobotocorePlane
+        self._plane = plane(self._connection)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -96,7 +102,7 @@ class S3Store:
     async def probe(self, bucket: str, prefix: str) -> Capabilities:
         """See :mod:`gateway.storage.s3.probe`."""
         with map_s3_errors("Probe"):
-            found = await Probe(self._client, bucket, prefix).run()
+            found = await Probe(self._open, bucket, prefix).run()
         self._capabilities = _configured(self._section, found)
         return self._capabilities
 
@@ -107,15 +113,17 @@ class S3Store:
 
     async def head(self, key: ObjectKey) -> ObjectInfo:
         """HeadObject."""
-        with map_s3_errors("HeadObject"):
-            return await self._data.head(key)
+        return await self._data.head(key)
 
     async def get(
         self, key: ObjectKey, *, range: RangeRequest | None = None, if_match: str | None = None
     ) -> Opened:
-        """GetObject."""
-        with map_s3_errors("GetObject"):
-            return await self._data.get(key, range=range, if_match=if_match)
+        """GetObject. ``Suffix(0)`` is answered here: some stores send the whole object then."""
+        if isinstance(range, Suffix) and range.size == 0:
+            found = await self.head(key)
+            _check_match(if_match, found.etag)
+            raise InvalidRange("The last zero bytes are no range.", size=found.size)
+        return await self._data.get(key, range=range, if_match=if_match)
 
     async def put(
         self,
@@ -127,8 +135,8 @@ class S3Store:
         digests: Sequence[Digest] = (),
     ) -> Stored:
         """PutObject."""
-        with map_s3_errors("PutObject"):
-            sent = checksums.to_send(digests, self._capabilities.checksums)
+        sent = checksums.to_send(digests, self._capabilities.checksums)
+        with _damage_told_from_mistakes(views, digests):
             return await self._data.put(
                 key, views, attributes, condition=condition, digests=digests, sent=sent
             )
@@ -138,7 +146,11 @@ class S3Store:
         that don't ignore the header silently; those that do decide once more, atomically."""
         parameters = {}
         if if_match is not None:
-            await self._must_match(key, if_match)
+            try:
+                found = await self.head(key)
+            except ObjectNotFound:
+                raise PreconditionFailed("The object does not exist.") from None
+            _check_match(if_match, found.etag)
             parameters["IfMatch"] = f'"{if_match}"'
         with map_s3_errors("DeleteObject", condition_on_etag=if_match is not None):
             await self._client.delete_object(Bucket=key.bucket, Key=key.name, **parameters)
@@ -148,7 +160,7 @@ class S3Store:
         one than was announced here."""
         parameters = fields.put_parameters(attributes)
         if (name := checksums.chosen(self._capabilities.checksums)) is not None:
-            parameters["ChecksumAlgorithm"] = name.upper()
+            parameters["ChecksumAlgorithm"] = checksums.s3_name(name)
         with map_s3_errors("CreateMultipartUpload"):
             with more_headers(fields.put_headers(attributes)):
                 answer = await self._client.create_multipart_upload(
@@ -159,9 +171,10 @@ class S3Store:
             return MultipartRef(self._name, key, answer["UploadId"])
 
     async def upload_part(self, ref: MultipartRef, part: Part) -> PartReceipt:
-        """UploadPart."""
-        with map_s3_errors("UploadPart"):
-            return await self._data.upload_part(ref, part, sent=await self._checksum_of(part))
+        """UploadPart. Of the part's digests the store is sent the announced one, and an MD5."""
+        sent = await self._checksum_of(part)
+        with _damage_told_from_mistakes(part.views, part.digests):
+            return await self._data.upload_part(ref, part, sent=sent)
 
     async def complete_multipart(
         self,
@@ -178,85 +191,66 @@ class S3Store:
             for receipt in receipts
         ]
         on_etag = condition.etag is not None
-        with map_s3_errors("CompleteMultipartUpload", condition_on_etag=on_etag):
-            answer = await self._client.complete_multipart_upload(
-                **_target(ref),
-                MultipartUpload={"Parts": parts},
-                **fields.condition_parameters(condition),
-            )
-            return Stored(
-                etag=fields.etag_of(answer),
-                size=sum(receipt.size for receipt in receipts),
-                version=fields.version_of(answer),
-            )
+        try:
+            with map_s3_errors("CompleteMultipartUpload", condition_on_etag=on_etag):
+                answer = await self._client.complete_multipart_upload(
+                    **listing.target(ref),
+                    MultipartUpload={"Parts": parts},
+                    **fields.condition_parameters(condition, bare_etags=self._open.bare_etags),
+                )
+        except ConcurrentWrite:
+            await self.list_parts(ref)  # an upload that is gone says so here
+            raise
+        return Stored(
+            etag=await self._etag_of_completed(answer, ref, receipts),
+            size=sum(receipt.size for receipt in receipts),
+            version=fields.version_of(answer),
+        )
 
     async def abort_multipart(self, ref: MultipartRef) -> None:
         """AbortMultipartUpload."""
         try:
             with map_s3_errors("AbortMultipartUpload"):
-                await self._client.abort_multipart_upload(**_target(ref))
+                await self._client.abort_multipart_upload(**listing.target(ref))
         except MultipartLost:
             return
 
     async def list_parts(self, ref: MultipartRef) -> list[PartReceipt]:
         """ListParts, all pages."""
-        receipts: list[PartReceipt] = []
-        offset, marker = 0, 0
-        while True:
-            with map_s3_errors("ListParts"):
-                page = await self._client.list_parts(**_target(ref), PartNumberMarker=marker)
-            for part in page.get("Parts", ()):
-                number, size = int(part["PartNumber"]), int(part["Size"])
-                digests = checksums.of_listed_part(part)
-                receipts.append(PartReceipt(number, offset, size, fields.etag_of(part), digests))
-                offset += size
-            following = int(page.get("NextPartNumberMarker") or 0)
-            if not page.get("IsTruncated") or following <= marker:
-                return receipts
-            marker = following
+        return await listing.parts(self._client, ref)
 
-    async def list_multiparts(self, bucket: str, prefix: str) -> AsyncIterator[MultipartListing]:
+    def list_multiparts(self, bucket: str, prefix: str) -> AsyncIterator[MultipartListing]:
         """ListMultipartUploads, page by page."""
-        marker: dict[str, str] = {}
-        while True:
-            with map_s3_errors("ListMultipartUploads"):
-                page = await self._client.list_multipart_uploads(
-                    Bucket=bucket, Prefix=prefix, EncodingType="url", **marker
-                )
-            encoded = page.get("EncodingType") == "url"
-            for upload in page.get("Uploads", ()):
-                name = unquote_plus(upload["Key"]) if encoded else upload["Key"]
-                ref = MultipartRef(self._name, ObjectKey(bucket, name), upload["UploadId"])
-                yield MultipartListing(ref, upload["Initiated"])
-            following = _following(page, encoded)
-            if not page.get("IsTruncated") or following in ({}, marker):
-                return
-            marker = following
+        return listing.multiparts(self._client, self._name, bucket, prefix)
 
     # ---
 
-    async def _must_match(self, key: ObjectKey, etag: str) -> None:
-        try:
-            found = await self.head(key)
-        except ObjectNotFound:
-            raise PreconditionFailed("The object does not exist.") from None
-        if found.etag != etag:
-            raise PreconditionFailed("The object's ETag is another.")
+    async def _etag_of_completed(
+        self, answer: dict[str, Any], ref: MultipartRef, receipts: Sequence[PartReceipt]
+    ) -> str:
+        """Ceph RGW 16 answers with an empty ETag: then it is computed as S3 does, or asked for."""
+        if answer.get("ETag"):
+            return fields.etag_of(answer)
+        return fields.multipart_etag(receipts) or (await self.head(ref.key)).etag
 
     async def _checksum_of(self, part: Part) -> tuple[Digest, ...]:
         """What a part carries: the announced checksum, computed here where nobody has it, and an MD5 at hand."""
         name = checksums.chosen(self._capabilities.checksums)
         at_hand = checksums.to_send(part.digests, () if name is None else (name,))
-        if name is None or any(checksums.s3_name(d.algorithm) == name for d in at_hand):
+        if name is None or any(digest.algorithm == name for digest in at_hand):
             return at_hand
-        if name in _INLINE:
-            return (checksums.digest_of(name, part.views), *at_hand)
-        return (await asyncio.to_thread(checksums.digest_of, name, part.views), *at_hand)
+        if name in checksums.INLINE:
+            return (compute(name, part.views), *at_hand)
+        return (await asyncio.to_thread(compute, name, part.views), *at_hand)
+
+    @property
+    def _open(self) -> Connection:
+        assert self._connection is not None, "start() comes first"
+        return self._connection
 
     @property
     def _client(self) -> Any:
-        assert self._connection is not None, "start() comes first"
-        return self._connection.client
+        return self._open.client
 
     @property
     def _data(self) -> DataPlane:
@@ -264,18 +258,25 @@ class S3Store:
         return self._plane
 
 
-def _target(ref: MultipartRef) -> dict[str, str]:
-    return {"Bucket": ref.key.bucket, "Key": ref.key.name, "UploadId": ref.upload_id}
+def _check_match(wanted: str | None, etag: str) -> None:
+    if wanted is not None and wanted != etag:
+        raise PreconditionFailed("The object is not the one whose ETag was given.")
 
 
-def _following(page: dict[str, Any], encoded: bool) -> dict[str, str]:
-    """Where the next page of ListMultipartUploads begins; the key marker comes encoded and is sent plain."""
-    key = page.get("NextKeyMarker") or ""
-    found = {
-        "KeyMarker": unquote_plus(key) if encoded else key,
-        "UploadIdMarker": page.get("NextUploadIdMarker") or "",
-    }
-    return {name: value for name, value in found.items() if value}
+@contextmanager
+def _damage_told_from_mistakes(views: Views, digests: Sequence[Digest]) -> Iterator[None]:
+    """When a store finds that bytes and digest differ: either the digest we were given is wrong, or the bytes were
+    damaged on their way, and then sending them again helps.
+
+    Raises:
+        DigestMismatch: the digest is wrong.
+        StorageUnavailable: it is right for what we hold.
+    """
+    try:
+        yield
+    except DigestMismatch as error:
+        verify(views, digests)
+        raise StorageUnavailable("The bytes were damaged on their way to the store.") from error
 
 
 def _configured(section: S3Storage, found: Capabilities) -> Capabilities:
@@ -289,5 +290,7 @@ def _configured(section: S3Storage, found: Capabilities) -> Capabilities:
         found,
         parts=replace(PartLimits(), uniform=uniform),
         conditional_put=found.conditional_put if conditional == "auto" else conditional,
-        checksums=found.checksums if section.checksums == "auto" else frozenset(section.checksums),
+        checksums=checksums.named(section.checksums)
+        if section.checksums != "auto"
+        else found.checksums,
     )

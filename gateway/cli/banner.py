@@ -1,0 +1,88 @@
+"""What `sluice serve` says when it is ready: commands to paste that really work."""
+
+import shlex
+from typing import Final
+
+from gateway import __version__
+from gateway.auth.key import Key
+from gateway.cli.connection import local_endpoint, local_key
+from gateway.client import Account
+from gateway.model import ObjectKey
+from gateway.settings import LocalStorage, Settings
+
+#: How long the pasted URLs are good for, in seconds.
+LIFE: Final = 3600
+_FILE: Final = "hello.txt"
+_BUCKET: Final = "demo"
+
+
+def first_key_notice(key: Key, path: str) -> str:
+    """The one time that a secret is shown: when the first start made a key."""
+    return (
+        f"Made a first key and stored it in {path}. Its secret is shown this once:\n"
+        f"  access key id      {key.id}\n"
+        f"  secret access key  {key.secret}\n"
+    )
+
+
+def banner(settings: Settings, *, port: int, now: float) -> str:
+    """A signed upload and a ranged download by curl, signed at ``now`` (Unix seconds).
+
+    ``port`` is the one that is really listened on.
+    """
+    endpoint = local_endpoint(settings, port)
+    lines = [f"Sluice {__version__} listens on {endpoint}", ""]
+    key = local_key(settings)
+    target = _target(settings)
+    if key is None:
+        lines.append("No key counts now: make one with `sluice keys create`.")
+    elif target is None:
+        lines.append("No bucket is configured: add [buckets.NAME] or [buckets_default].")
+    else:
+        lines += _commands(_account(settings, endpoint, key), target, now, _trust(settings))
+        lines += _caution(settings, target)
+    return "\n".join([*lines, ""])
+
+
+def _commands(account: Account, target: ObjectKey, now: float, curl: str) -> list[str]:
+    upload = account.presigned("PUT", target, expires=LIFE, now=now)
+    download = account.presigned("GET", target, expires=LIFE, now=now)
+    return [
+        "Paste into another terminal. A signed upload:",
+        f"  echo 'Hello, Sluice!' > {_FILE} && {curl} -T {_FILE} {shlex.quote(upload)}",
+        "A ranged download, its first five bytes:",
+        f"  {curl} -r 0-4 {shlex.quote(download)}",
+        "These URLs are good for an hour; `sluice sign --help` makes others.",
+    ]
+
+
+def _account(settings: Settings, endpoint: str, key: Key) -> Account:
+    return Account(
+        endpoint=endpoint,
+        access_key_id=key.id,
+        secret=key.secret,
+        region=settings.server.region,
+    )
+
+
+def _target(settings: Settings) -> ObjectKey | None:
+    if settings.buckets_default is None and not settings.buckets:
+        return None
+    return ObjectKey(next(iter(settings.buckets), _BUCKET), _FILE)
+
+
+def _trust(settings: Settings) -> str:
+    """curl, told to trust our own certificate where the port speaks TLS."""
+    certificate = settings.server.tls_cert
+    return "curl" if certificate is None else f"curl --cacert {shlex.quote(str(certificate))}"
+
+
+def _caution(settings: Settings, target: ObjectKey) -> list[str]:
+    """The embedded store makes buckets by itself; others don't."""
+    default = settings.buckets_default
+    if settings.buckets or default is None:
+        return []
+    store = settings.storage[default.storage]
+    if isinstance(store, LocalStorage) and store.buckets == "create":
+        return []
+    return [f"(The bucket {target.bucket} has to exist in the store.)"]

@@ -1,0 +1,112 @@
+"""``sluice check`` and ``sluice print-config``: is it right, and what is it really."""
+
+import asyncio
+from collections.abc import Awaitable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from gateway.auth.keys import KeyRing
+from gateway.auth.policies import Policies
+from gateway.cli.mistakes import Mistake
+from gateway.cli.options import config_option, read_settings
+from gateway.errors import GatewayError
+from gateway.settings import Settings
+from gateway.settings.render import to_toml
+from gateway.storage.base import Capabilities, ObjectStore
+from gateway.units import format_size
+
+#: Where probing writes in a bucket; what it writes there it removes.
+_PROBED: Final = ".sluice-probe/"
+
+
+@click.command(short_help="Check the configuration.", epilog="Example: sluice check --online")
+@click.option("--online", is_flag=True, help="Also reach the stores and sessions, and probe them.")
+@config_option
+def check(online: bool, config: Path | None) -> None:
+    """Check the configuration, the keys and the policies.
+
+    Exit status 1, and the exact place, on a mistake. With --online every bucket's store is reached and
+    probed for what it really does; the probes write a few small objects and remove them.
+    """
+    settings = read_settings(config)
+    keys = KeyRing.open(settings, lambda problem: click.echo(f"sluice: {problem}", err=True)).list()
+    policies = list(Policies.open(settings, keys))
+    click.echo(
+        f"configuration: right ({len(settings.storage)} stores, {len(settings.buckets)} buckets, "
+        f"{len(keys)} keys, {len(settings.slots)} slots, {len(policies)} policies)"
+    )
+    if online and not asyncio.run(_check_online(settings)):
+        raise Mistake("not everything could be reached")
+
+
+@click.command(
+    "print-config",
+    short_help="Print the effective configuration.",
+    epilog="Example: sluice print-config --config sluice.toml",
+)
+@config_option
+def print_config(config: Path | None) -> None:
+    """Print the effective configuration: file, environment and defaults together; secrets masked."""
+    click.echo(to_toml(read_settings(config)), nl=False)
+
+
+def describe(capabilities: Capabilities) -> Iterator[str]:
+    """What a store does, a fact a line."""
+    parts = capabilities.parts
+    uniform = ", of equal size" if parts.uniform else ""
+    yield (
+        f"parts: {format_size(parts.min_size)} to {format_size(parts.max_size)}, "
+        f"at most {parts.max_parts:,}{uniform}"
+    )
+    conditional = {
+        "none": "not honoured; a lease in the sessions stands in",
+        "put": "on PutObject only; a lease in the sessions stands in for multipart",
+        "complete": "on PutObject and CompleteMultipartUpload",
+    }
+    yield f"conditional writes: {conditional[capabilities.conditional_put]}"
+    yield f"checksums that it verifies: {', '.join(sorted(capabilities.checksums)) or 'none'}"
+    yield f"checksum trailers: {'yes' if capabilities.trailers else 'no'}"
+
+
+async def _check_online(settings: Settings) -> bool:
+    """Reach everything; say what was found. False when something is out of reach."""
+    from gateway.app import open_runtime
+
+    async with open_runtime(settings) as runtime:
+        right = await _reached("sessions", runtime.sessions.ping())
+        areas = runtime.placements.areas()
+        for store in runtime.stores.values():
+            own = [(bucket, prefix) for owner, bucket, prefix in areas if owner is store]
+            right &= await check_store(store, own)
+    return right
+
+
+async def check_store(store: ObjectStore, areas: Sequence[tuple[str, str]]) -> bool:
+    """Reach every (bucket, prefix) of a store, probe the first, and say what it does.
+
+    Answers whether all could be reached.
+    """
+    where = f"storage.{store.name}"
+    if not areas:
+        click.echo(f"{where}: no bucket is configured on it, so nothing was probed")
+    right = True
+    for bucket, _ in areas:
+        right &= await _reached(f"{where}, bucket {bucket}", store.ping(bucket))
+    if right and areas:
+        bucket, prefix = areas[0]
+        right = await _reached(f"{where}, probing", store.probe(bucket, prefix + _PROBED))
+    for fact in describe(store.capabilities):
+        click.echo(f"  {fact}")
+    return right
+
+
+async def _reached(what: str, call: Awaitable[object]) -> bool:
+    try:
+        await call
+    except GatewayError as error:
+        click.echo(f"{what}: {error.code}: {error.detail}", err=True)
+        return False
+    click.echo(f"{what}: right")
+    return True

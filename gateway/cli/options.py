@@ -1,0 +1,111 @@
+"""What several commands take: the configuration, an object's name, durations, sizes, times."""
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from gateway.model import ObjectKey
+from gateway.settings import Settings, load_settings
+from gateway.units import parse_duration, parse_size
+
+#: Read from the working directory where no other is named.
+DEFAULT_CONFIG: Final = Path("sluice.toml")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Parsed(click.ParamType[object]):
+    """A parameter whose text a function reads; its ValueError says what a right one looks like."""
+
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Read the text."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def parse_object(text: str) -> ObjectKey:
+    """Read ``BUCKET/KEY``.
+
+    Raises:
+        ValueError: one of the two is missing, or the text is not UTF-8.
+    """
+    bucket, _, name = text.removeprefix("/").partition("/")
+    if not bucket or not name:
+        raise ValueError(f"{text!r} does not name an object; write for example photos/cat.jpg")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!r} is not UTF-8; keys are") from None
+    return ObjectKey(bucket, name)
+
+
+def _parse_time(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time; write for example 2027-01-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; write for example 2027-01-31T12:00:00Z")
+    return moment.timestamp()
+
+
+OBJECT: Final = _Parsed("bucket/key", parse_object)
+DURATION: Final = _Parsed("duration", parse_duration)
+SIZE: Final = _Parsed("size", parse_size)
+TIME: Final = _Parsed("time", _parse_time)
+
+
+def config_option(command: F) -> F:
+    """``--config FILE``."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="SLUICE_CONFIG",
+        show_envvar=True,
+        help="Configuration file. Default: sluice.toml in the working directory, if there is one.",
+    )(command)
+
+
+def connection_options(command: F) -> F:
+    """``--endpoint``, ``--key``, ``--region`` and ``--config``."""
+    for option in (
+        config_option,
+        click.option("--region", help="Region to sign for. Default: the gateway's."),
+        click.option(
+            "--key",
+            metavar="ID[:SECRET]",
+            help="Access key. Without the secret, it is looked up in the environment, then among the "
+            "local gateway's keys.",
+        ),
+        click.option(
+            "--endpoint",
+            metavar="URL",
+            help="The gateway. Default: SLUICE_ENDPOINT, AWS_ENDPOINT_URL, then the local configuration.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def read_settings(config: Path | None) -> Settings:
+    """The effective settings.
+
+    Raises:
+        SettingsError: the configuration is wrong.
+    """
+    path = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    return load_settings(path, os.environ)

@@ -1,0 +1,87 @@
+"""``sluice sign``: a URL or a set of headers for one request."""
+
+import time
+from typing import Any, Final
+
+import click
+
+from gateway.cli.connection import Connection
+from gateway.cli.options import DURATION, OBJECT, SIZE, connection_options
+from gateway.cli.signed import (
+    KEY_SCHEMES,
+    SLOT_SCHEMES,
+    SignedRequest,
+    Wanted,
+    sign_slot,
+    sign_with_key,
+)
+from gateway.model import ObjectKey
+
+_METHODS: Final = ("GET", "HEAD", "PUT", "DELETE")
+_SCHEMES: Final = tuple(dict.fromkeys((*KEY_SCHEMES, *SLOT_SCHEMES)))
+
+
+@click.command(
+    short_help="Sign a request: a URL or headers.",
+    epilog="Example: sluice sign PUT photos/cat.jpg --expires 1h --curl",
+)
+@click.argument("method", type=click.Choice(_METHODS, case_sensitive=False), metavar="METHOD")
+@click.argument("target", type=OBJECT, metavar="BUCKET/KEY")
+@click.option(
+    "--expires", type=DURATION, default="1h", show_default=True, help="How long it is good."
+)
+@click.option("--scheme", type=click.Choice(_SCHEMES), help="Default: sigv4, or v2 with --slot.")
+@click.option("--slot", metavar="NAME", help="Sign with the secret of [slots.NAME].")
+@click.option("--size", type=SIZE, help="Size of the file, for the schemes that sign it.")
+@click.option("--type", "content_type", metavar="TYPE", help="Content type, where it is signed.")
+@click.option("--curl", is_flag=True, help="Print a command to paste instead.")
+@connection_options
+def sign(
+    method: str,
+    target: ObjectKey,
+    expires: float,
+    scheme: str | None,
+    slot: str | None,
+    size: int | None,
+    content_type: str | None,
+    curl: bool,
+    **connect: Any,
+) -> None:
+    """Print what METHOD BUCKET/KEY needs to be allowed: a presigned URL, or a URL and headers.
+
+    METHOD is GET, HEAD, PUT or DELETE. Nothing is sent. Without --slot the access key signs (sigv4,
+    jwt); with --slot the slot's secret does, as an XMPP server would (v, v2, v3, token, jwt).
+    """
+    wanted = Wanted(
+        method=method.upper(),
+        key=target,
+        expires=int(expires),
+        now=time.time(),
+        size=size,
+        content_type=content_type,
+    )
+    connection = Connection(**connect)
+    signed = (
+        _by_key(wanted, scheme or "sigv4", connection)
+        if slot is None
+        else _by_slot(wanted, scheme or "v2", slot, connection)
+    )
+    click.echo(signed.curl() if curl else signed.text())
+
+
+def _by_key(wanted: Wanted, scheme: str, connection: Connection) -> SignedRequest:
+    if scheme not in KEY_SCHEMES:
+        raise click.UsageError(f"{scheme} is a slot's: give --slot NAME.")
+    return sign_with_key(wanted, scheme, connection.account)
+
+
+def _by_slot(wanted: Wanted, scheme: str, name: str, connection: Connection) -> SignedRequest:
+    if scheme not in SLOT_SCHEMES:
+        raise click.UsageError(f"{scheme} is signed by a key: leave --slot out.")
+    slots = connection.settings.slots
+    if name not in slots:
+        known = ", ".join(slots) or "none"
+        raise click.UsageError(
+            f"There is no slot {name!r} in the configuration; there is: {known}."
+        )
+    return sign_slot(wanted, scheme, slots[name], connection.endpoint)

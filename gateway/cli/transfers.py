@@ -1,0 +1,130 @@
+"""``sluice put`` and ``sluice get``."""
+
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import click
+
+from gateway.cli.connection import Connection
+from gateway.cli.mistakes import Mistake
+from gateway.cli.options import OBJECT, connection_options, parse_object
+from gateway.client import Client, Refused
+from gateway.model import ObjectKey
+from gateway.units import format_size
+
+
+class Bar:
+    """A progress bar on standard error: drawn for people only, from the first byte on."""
+
+    def __init__(self, label: str, *, quiet: bool) -> None:
+        self._label: Final = label
+        self._hidden: Final = quiet or not sys.stderr.isatty()
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(kind, error, trace)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show it; ``done`` may go back."""
+        if self._hidden:
+            return
+        if self._bar is None:
+            self._bar = click.progressbar(
+                length=total, label=self._label, file=sys.stderr, item_show_func=_amount
+            ).__enter__()
+        if done < self._bar.pos:  # click's bars only go forward
+            self._bar.pos, self._bar.finished = done, False
+        self._bar.length = total
+        self._bar.update(done - self._bar.pos, (done, total))
+
+
+def _amount(item: tuple[int, int] | None) -> str:
+    return "" if item is None else f"{format_size(item[0])} of {format_size(item[1])}"
+
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
+
+
+@click.command(
+    short_help="Upload a file.",
+    epilog="Example: sluice put cat.jpg photos/2027/cat.jpg",
+)
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("target", metavar="BUCKET/KEY")
+@click.option("--content-type", metavar="TYPE", help="Default: guessed from the file's name.")
+@quiet_option
+@connection_options
+def put(file: Path, target: str, content_type: str | None, quiet: bool, **connect: Any) -> None:
+    """Upload FILE as BUCKET/KEY; a KEY that ends in / gets the file's name.
+
+    The upload is signed with the SHA-256 of the file, so the gateway stores exactly these bytes or
+    nothing, and is tried again when the connection or the gateway fails.
+    """
+    try:
+        key = parse_object(target + file.name if target.endswith("/") else target)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="BUCKET/KEY") from None
+    connection = Connection(**connect)
+    with Client(connection.account) as client, Bar(file.name, quiet=quiet) as bar:
+        try:
+            done = client.put(file, key, content_type=content_type, progress=bar)
+        except Refused as error:
+            raise _about_key(error, connection) from error
+    if not quiet:
+        click.echo(f"{key}: {format_size(done.size)} stored, SHA-256 {done.sha256}")
+
+
+@click.command(
+    short_help="Download a file.",
+    epilog="Example: sluice get photos/2027/cat.jpg cat.jpg",
+)
+@click.argument("source", type=OBJECT, metavar="BUCKET/KEY")
+@click.argument("file", type=click.Path(path_type=Path), default=Path())
+@quiet_option
+@connection_options
+def get(source: ObjectKey, file: Path, quiet: bool, **connect: Any) -> None:
+    """Download BUCKET/KEY to FILE (a file or a folder; default: the working directory).
+
+    Until it is complete it is FILE.part; run the same command again to continue one that was
+    interrupted. What arrived is verified by the digest that the gateway sends, or that `sluice put`
+    kept with the object.
+    """
+    if file.is_dir():
+        file /= _file_name(source)
+    connection = Connection(**connect)
+    with Client(connection.account) as client, Bar(file.name, quiet=quiet) as bar:
+        try:
+            done = client.get(source, file, progress=bar)
+        except Refused as error:
+            raise _about_key(error, connection) from error
+    if not quiet:
+        verified = f"verified by {done.verified_by}" if done.verified_by else "no digest to verify"
+        again = f", continued at {format_size(done.continued_from)}" if done.continued_from else ""
+        click.echo(f"{file}: {format_size(done.size)}, {verified}{again}")
+
+
+def _file_name(source: ObjectKey) -> str:
+    name = source.name.rpartition("/")[2]
+    if name in ("", ".", "..") or "\0" in name:
+        raise click.UsageError(f"{source} gives no file name; say how the file shall be called.")
+    return name
+
+
+def _about_key(error: Refused, connection: Connection) -> Mistake:
+    """A refusal of the credential says which key was used, and where it came from."""
+    if error.status not in (401, 403):
+        return Mistake(str(error))
+    key_id = connection.account.access_key_id
+    return Mistake(f"{error} (signed with the key {key_id}, from {connection.source})")

@@ -1,0 +1,169 @@
+"""Parts of one upload on their way to the store: tasks, receipts, retries counted, samples taken."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeVar
+
+from gateway.adapt.concurrency import Limit
+from gateway.adapt.samples import Outcome, PartSample
+from gateway.errors import StorageCorrupt, StorageThrottled, StorageTimeout
+from gateway.model import Digest, MultipartRef, Part, PartReceipt
+from gateway.pipeline.limiter import Limiter
+from gateway.pipeline.owner import Owner
+from gateway.pipeline.parts import Draft
+from gateway.pipeline.transforms import digest_of
+from gateway.storage.base import ObjectStore
+from gateway.telemetry import Instrument
+
+T = TypeVar("T")
+
+#: Per-part checksums that cost next to nothing here, best first; one is sent if the store verifies it.
+_CHEAP: Final = ("crc64nvme", "crc32c")
+
+
+class Retry(Protocol):
+    """Carries out a call to a store and repeats it by the store's policy.
+
+    Raises:
+        GatewayError: the last attempt's.
+    """
+
+    def __call__(self, operation: str, call: Callable[[], Awaitable[T]], /) -> Awaitable[T]:
+        """``call`` is called once per attempt; ``operation`` names it (``UploadPart``, ...)."""
+        ...
+
+
+class Flight:
+    """What is in flight. ``failed`` is told about the first error, from the event loop."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        *,
+        principal: str,
+        places: Limiter,
+        limit: Limit,
+        retry: Retry,
+        instrument: Instrument,
+        failed: Callable[[BaseException], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._principal = principal
+        self._places = places
+        self._limit = limit
+        self._retry = retry
+        self._instrument = instrument
+        self._failed = failed
+        self._clock = clock
+        self._tasks = Owner()
+        self._landed = asyncio.Event()
+        self._stopping = False
+        self._sending = 0
+        self.peak = 0
+        self.receipts: dict[int, PartReceipt] = {}
+
+    @property
+    def count(self) -> int:
+        """Parts in flight."""
+        return len(self._tasks)
+
+    async def send(self, ref: MultipartRef, draft: Draft) -> None:
+        """Wait for a place, then send the part beside the caller. The draft is released when its receipt is here
+        or it has failed; also when this is cancelled."""
+        try:
+            while len(self._tasks) >= self._limit.value:
+                await self._landing()
+            in_flight = await self._places.acquire(self._principal)
+        except BaseException:
+            draft.release()
+            raise
+        self._tasks.start(
+            self._carry(ref, draft, in_flight), name=f"part {draft.number} of {ref.key}"
+        )
+        self.peak = max(self.peak, len(self._tasks))
+
+    async def settle(self) -> None:
+        """Wait until nothing is in flight."""
+        while len(self._tasks):
+            await self._landing()
+
+    async def stop(self, grace: float) -> bool:
+        """Begin nothing new, wait ``grace`` seconds for what is being sent, cancel the rest; answer whether
+        all ended by itself."""
+        self._stopping = True
+        landed = await self._tasks.join(grace) if self._sending else not len(self._tasks)
+        if not landed:
+            self._tasks.cancel()
+            await self._tasks.join()
+        return landed
+
+    async def _landing(self) -> None:
+        self._landed.clear()
+        await self._landed.wait()
+
+    async def _carry(self, ref: MultipartRef, draft: Draft, in_flight: int) -> None:
+        started, attempts = self._clock(), 0
+        width = len(self._tasks)
+
+        async def attempt() -> PartReceipt:
+            nonlocal attempts
+            if self._stopping:
+                raise asyncio.CancelledError
+            attempts += 1
+            return await self._attempt(ref, part, width, in_flight)
+
+        try:
+            part = draft.part(part_digests(self._store, draft.views()))
+            receipt = await self._retry("UploadPart", attempt)
+            if (receipt.number, receipt.size) != (part.number, part.size):
+                raise StorageCorrupt("The store acknowledged another part than was sent.")
+            self.receipts[part.number] = receipt
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        except BaseException as error:  # noqa: BLE001 - it surfaces from the sink's block
+            self._failed(error)
+        else:
+            seconds = self._clock() - started
+            self._instrument.part_finished(self._store.name, part.size, seconds, attempts)
+        finally:
+            draft.release()
+            self._places.release()
+            # This task still counts: the waiter runs after it is done.
+            asyncio.get_running_loop().call_soon(self._landed.set)
+            self._instrument.parts_in_flight(self._store.name, self._places.statistics().in_flight)
+
+    async def _attempt(
+        self, ref: MultipartRef, part: Part, width: int, in_flight: int
+    ) -> PartReceipt:
+        started = self._clock()
+        outcome = Outcome.IGNORED
+        self._sending += 1
+        try:
+            receipt = await self._store.upload_part(ref, part)
+            outcome = Outcome.OK
+            return receipt
+        except (StorageThrottled, StorageTimeout):
+            outcome = Outcome.CONGESTED
+            raise
+        finally:
+            self._sending -= 1
+            sample = PartSample(
+                size=part.size,
+                started=started,
+                finished=self._clock(),
+                in_flight=width,
+                outcome=outcome,
+            )
+            self._limit.on_sample(sample)
+            self._places.on_sample(sample, in_flight)
+
+
+def part_digests(store: ObjectStore, views: Sequence[memoryview]) -> tuple[Digest, ...]:
+    """A checksum of ``views`` that the store verifies and that costs nothing to speak of, if there is one."""
+    for algorithm in _CHEAP:
+        if algorithm in store.capabilities.checksums:
+            return (digest_of(algorithm, views),)
+    return ()

@@ -1,0 +1,123 @@
+"""Making an object visible, and finding out whether it is when the answer was lost.
+
+A call that publishes may take effect although its answer never came. Its repetition then fails
+(NoSuchUpload, or a precondition that our own object breaks), which proves nothing either way. So the object
+itself is asked: it is ours if it has our size and the ETag that our bytes give; where ETags are no MD5s
+(encrypted objects), if it is not older than the upload. Success is never assumed.
+"""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.errors import (
+    ConcurrentWrite,
+    GatewayError,
+    InvalidPart,
+    MultipartLost,
+    PreconditionFailed,
+    StorageError,
+    StorageRejected,
+    StorageThrottled,
+    StorageUnavailable,
+)
+from gateway.model import ObjectInfo, ObjectKey, PartReceipt, Stored
+from gateway.pipeline.flight import Retry
+from gateway.storage.base import ObjectStore
+
+_MD5: Final = re.compile(r"[0-9a-f]{32}\Z")
+_MULTIPART: Final = re.compile(r"[0-9a-f]{32}-[0-9]+\Z")
+#: Last-Modified counts whole seconds.
+_COARSE: Final = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What tells our object from another's: ``size`` in bytes, the ETag it must have (None: can't be known), and
+    when the upload began."""
+
+    size: int
+    etag: str | None
+    since: datetime
+
+    def matches(self, info: ObjectInfo) -> bool:
+        """Whether ``info`` describes our object."""
+        if info.size != self.size:
+            return False
+        if self.etag is not None and (_MD5.match(info.etag) or _MULTIPART.match(info.etag)):
+            return info.etag == self.etag
+        return info.modified >= self.since - _COARSE
+
+
+def multipart_etag(receipts: Sequence[PartReceipt]) -> str | None:
+    """S3's ETag of an object in parts: the MD5 of the parts' MD5s, a hyphen, their count. None where a part's ETag
+    is no MD5."""
+    if not all(_MD5.match(receipt.etag) for receipt in receipts):
+        return None
+    joined = b"".join(bytes.fromhex(receipt.etag) for receipt in receipts)
+    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(receipts)}"
+
+
+def whole_etag(views: Iterable[memoryview]) -> str:
+    """S3's ETag of an object in one piece: its MD5."""
+    state = hashlib.md5(usedforsecurity=False)
+    for view in views:
+        state.update(view)
+    return state.hexdigest()
+
+
+async def publish(
+    store: ObjectStore,
+    key: ObjectKey,
+    retry: Retry,
+    operation: str,
+    call: Callable[[], Awaitable[Stored]],
+    fingerprint: Callable[[], Fingerprint],
+) -> Stored:
+    """Carry out ``call`` by the retry policy; when an answer was lost on the way, ask the object.
+
+    Raises:
+        GatewayError: nothing of ours was published, as far as can be known; the last attempt's error.
+    """
+    lost = False
+
+    async def attempt() -> Stored:
+        nonlocal lost
+        try:
+            return await call()
+        except StorageError as error:
+            lost = lost or _may_have_happened(error)
+            raise
+
+    try:
+        return await retry(operation, attempt)
+    except (
+        MultipartLost,
+        InvalidPart,
+        PreconditionFailed,
+        ConcurrentWrite,
+        StorageUnavailable,
+    ):
+        stored = await _ours(store, key, retry, fingerprint()) if lost else None
+        if stored is None:
+            raise
+        return stored
+
+
+def _may_have_happened(error: StorageError) -> bool:
+    return not isinstance(error, MultipartLost | StorageRejected | StorageThrottled)
+
+
+async def _ours(
+    store: ObjectStore, key: ObjectKey, retry: Retry, fingerprint: Fingerprint
+) -> Stored | None:
+    try:
+        info = await retry("HeadObject", lambda: store.head(key))
+    except GatewayError:
+        return None  # unknown: the first error is the better answer
+    if not fingerprint.matches(info):
+        return None
+    return Stored(etag=info.etag, size=info.size, version=info.version)

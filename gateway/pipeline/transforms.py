@@ -1,0 +1,265 @@
+"""What looks at bytes as they pass: checksums and the length guard. Synchronous; a chain calls them.
+
+A tap sees each filled slab once. Costly digests of large slabs are computed in a thread, one slab at a
+time and in order, while the next is being received; small ones inline, where a thread would cost more
+than it brings. Nothing is decided before the end: :meth:`Chain.verify` is what stands between a body and
+its publication.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from awscrt import checksums
+
+from gateway.errors import (
+    DigestMismatch,
+    IncompleteBody,
+    InvalidDigest,
+    PayloadHashMismatch,
+    TooLarge,
+)
+from gateway.model import Digest
+from gateway.pipeline.owner import unbroken
+from gateway.units import MiB, format_size
+
+#: From this size on, costly digests go to a thread.
+THREADED: Final = 1 * MiB
+
+
+class Tap(Protocol):
+    """Looks at bytes, in order, and never keeps them."""
+
+    #: Whether an update costs enough to leave the event loop for (and releases the interpreter lock).
+    costly: bool
+
+    def update(self, data: memoryview, /) -> None:
+        """See the next bytes.
+
+        Raises:
+            GatewayError: the body must not go on.
+        """
+        ...
+
+
+class Checksum:
+    """A digest that is being computed. ``algorithm`` as in :class:`~gateway.model.Digest`.
+
+    Raises:
+        InvalidDigest: the algorithm is unknown.
+    """
+
+    def __init__(self, algorithm: str) -> None:
+        self.algorithm: Final = algorithm
+        self.costly = True
+        if algorithm in _HASHES:
+            self._state: _Hash = hashlib.new(_HASHES[algorithm], usedforsecurity=False)
+        elif algorithm in _CRCS:
+            function, width, self.costly = _CRCS[algorithm]
+            self._state = _Crc(function, width)
+        else:
+            raise InvalidDigest(f"The digest algorithm {algorithm!r} is not known here.")
+
+    def update(self, data: memoryview, /) -> None:
+        """See the next bytes."""
+        self._state.update(data)
+
+    def digest(self) -> Digest:
+        """The digest of all bytes so far."""
+        return Digest(self.algorithm, self._state.digest())
+
+
+class _Hash(Protocol):
+    def update(self, data: memoryview, /) -> None: ...
+
+    def digest(self) -> bytes: ...
+
+
+class _Crc:
+    """A CRC with hashlib's face; big-endian, as on the wire of S3."""
+
+    def __init__(self, function: Callable[[memoryview, int], int], width: int) -> None:
+        self._function = function
+        self._width = width
+        self._value = 0
+
+    def update(self, data: memoryview, /) -> None:
+        self._value = self._function(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(self._width, "big")
+
+
+_HASHES: Final = {"sha-256": "sha256", "sha-512": "sha512", "sha1": "sha1", "md5": "md5"}
+#: Function, bytes of the value, whether it is costly. awscrt's two run at memory speed; zlib's doesn't, but it
+#: is faster than awscrt's CRC32.
+_CRCS: Final[dict[str, tuple[Callable[[memoryview, int], int], int, bool]]] = {
+    "crc32": (zlib.crc32, 4, True),
+    "crc32c": (checksums.crc32c, 4, False),
+    "crc64nvme": (checksums.crc64nvme, 8, False),
+}
+ALGORITHMS: Final = frozenset((*_HASHES, *_CRCS))
+
+
+def digest_of(algorithm: str, views: Iterable[memoryview]) -> Digest:
+    """The digest of bytes that are all there."""
+    checksum = Checksum(algorithm)
+    for view in views:
+        checksum.update(view)
+    return checksum.digest()
+
+
+class LengthGuard:
+    """Counts, and holds the body to its declared ``length`` and to ``max_size`` (None: no such bound). Bytes."""
+
+    costly = False
+
+    def __init__(self, length: int | None = None, max_size: int | None = None) -> None:
+        self._length = length
+        self._max_size = max_size
+        self.size = 0
+
+    def update(self, data: memoryview, /) -> None:
+        """See the next bytes.
+
+        Raises:
+            IncompleteBody: they run past the declared length.
+            TooLarge: they run past the limit.
+        """
+        self.size += len(data)
+        if self._max_size is not None and self.size > self._max_size:
+            raise TooLarge(f"The body is over the limit of {format_size(self._max_size)}.")
+        if self._length is not None and self.size > self._length:
+            raise IncompleteBody(f"The body runs past its declared length of {self._length} bytes.")
+
+    def verify(self) -> None:
+        """Hold the end against the declared length.
+
+        Raises:
+            IncompleteBody: bytes are missing.
+        """
+        if self._length is not None and self.size != self._length:
+            raise IncompleteBody(
+                f"The body ended after {self.size} of its declared {self._length} bytes."
+            )
+
+
+class Chain:
+    """All that looks at one body.
+
+    ``length`` is declared, ``max_size`` allowed (bytes, None: unknown, unlimited); ``claims`` are digests
+    that the client sent, ``signed`` those that its signature covers, ``compute`` further algorithms
+    that the answer wants.
+
+    Raises:
+        InvalidDigest: an algorithm is unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        length: int | None = None,
+        max_size: int | None = None,
+        claims: Sequence[Digest] = (),
+        signed: Sequence[Digest] = (),
+        compute: Iterable[str] = (),
+        taps: Sequence[Tap] = (),
+    ) -> None:
+        self._guard = LengthGuard(length, max_size)
+        self._claims = tuple(claims)
+        self._signed = tuple(signed)
+        algorithms = dict.fromkeys((*(digest.algorithm for digest in (*claims, *signed)), *compute))
+        self._checksums = {algorithm: Checksum(algorithm) for algorithm in algorithms}
+        all_taps: list[Tap] = [*self._checksums.values(), *taps]
+        self._light: list[Tap] = [self._guard, *(tap for tap in all_taps if not tap.costly)]
+        self._costly: list[Tap] = [tap for tap in all_taps if tap.costly]
+        self._batch: asyncio.Future[None] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes seen so far."""
+        return self._guard.size
+
+    async def feed(self, data: memoryview, done: Callable[[], None]) -> None:
+        """Show the next bytes to all taps. ``done`` is called when they are no longer looked at: before this
+        returns, or later, when a thread has finished with them.
+
+        Raises:
+            IncompleteBody: they run past the declared length.
+            TooLarge: they run past the limit.
+        """
+        try:
+            for tap in self._light:
+                tap.update(data)
+            if self._costly:
+                await self.settle()
+                if len(data) >= THREADED:
+                    self._start(data, done)
+                    return
+                self._digest(data)
+        except BaseException:
+            data.release()
+            done()
+            raise
+        data.release()
+        done()
+
+    def _start(self, data: memoryview, done: Callable[[], None]) -> None:
+        def end(_: asyncio.Future[None]) -> None:
+            data.release()
+            done()
+
+        self._batch = asyncio.get_running_loop().run_in_executor(None, self._digest, data)
+        self._batch.add_done_callback(end)
+
+    def _digest(self, data: memoryview) -> None:
+        for tap in self._costly:
+            tap.update(data)
+
+    async def settle(self) -> None:
+        """Wait for the thread, if it is at work. Not given up on cancellation: it reads memory that is lent to it."""
+        batch, self._batch = self._batch, None
+        if batch is not None:
+            await unbroken(_result(batch))
+
+    def verify(self) -> None:
+        """Hold everything that was claimed against what came. Call it after the source's end, before the sink
+        completes.
+
+        Raises:
+            IncompleteBody: bytes are missing.
+            PayloadHashMismatch: a digest that was signed differs.
+            DigestMismatch: a digest that was sent differs.
+        """
+        assert self._batch is None, "settle() comes first"
+        self._guard.verify()
+        for signed in self._signed:
+            if not self._holds(signed):
+                raise PayloadHashMismatch(
+                    f"The body's {signed.algorithm} is not the one that was signed."
+                )
+        for claim in self._claims:
+            if not self._holds(claim):
+                raise DigestMismatch(f"The body's {claim.algorithm} is not the one that was sent.")
+
+    def _holds(self, claim: Digest) -> bool:
+        return hmac.compare_digest(self.digest(claim.algorithm).value, claim.value)
+
+    def digest(self, algorithm: str) -> Digest:
+        """The computed digest of all bytes.
+
+        Raises:
+            KeyError: it was not asked for.
+        """
+        return self._checksums[algorithm].digest()
+
+    def digests(self) -> tuple[Digest, ...]:
+        """All that were computed."""
+        return tuple(checksum.digest() for checksum in self._checksums.values())
+
+
+async def _result(batch: asyncio.Future[None]) -> None:
+    await batch

@@ -1,0 +1,43 @@
+"""Which session store a URL means."""
+
+from pathlib import Path
+from typing import Final
+
+from gateway.sessions.base import SessionStore
+from gateway.sessions.memory import MemorySessions
+from gateway.sessions.sqlite import SqliteSessions
+from gateway.settings.load import SettingsError
+
+_FORMS: Final = (
+    "write sqlite:///FILE (relative), sqlite:////FILE (absolute), redis://HOST:PORT/DB or memory:"
+)
+
+
+def open_sessions(url: str, timeout: float) -> SessionStore:
+    """The store of ``sessions.url``, not started yet. ``timeout`` in seconds bounds each of its calls.
+
+    Raises:
+        SettingsError: no such kind of store, or the rest of the URL is wrong. The URL is not repeated, it may hold a
+            password.
+    """
+    scheme, colon, rest = url.partition(":")
+    if not colon:
+        raise SettingsError(f"sessions.url: no URL; {_FORMS}")
+    match scheme.lower():
+        case "memory":
+            return MemorySessions()
+        case "sqlite":
+            file = rest.removeprefix("///")
+            if not rest.startswith("///") or not file or file.endswith("/") or ":" in file[:1]:
+                raise SettingsError(f"sessions.url: it names no file; {_FORMS}")
+            return SqliteSessions(Path(file), timeout)
+        case "redis" | "rediss" | "unix":
+            # Imported only here: the client costs 20 MB of memory, which most gateways don't need.
+            from gateway.sessions.redis import RedisSessions
+
+            try:
+                return RedisSessions(url, timeout)
+            except ValueError as error:
+                raise SettingsError(f"sessions.url: {error}; {_FORMS}") from None
+        case _:
+            raise SettingsError(f"sessions.url: there is no store {scheme!r}; {_FORMS}")

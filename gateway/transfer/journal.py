@@ -1,0 +1,45 @@
+"""The intent journal as the pipeline sees it: rows in the session store, owned by this process."""
+
+import secrets
+from collections.abc import Callable
+
+from gateway.model import MultipartRef, ObjectKey
+from gateway.sessions.base import Intent, SessionStore
+
+
+class SessionJournal:
+    """See :class:`gateway.pipeline.multipart.Journal`. ``clock`` gives Unix seconds."""
+
+    def __init__(self, sessions: SessionStore, owner: str, clock: Callable[[], float]) -> None:
+        self._sessions = sessions
+        self._owner = owner
+        self._clock = clock
+        self._open: dict[str, Intent] = {}
+
+    async def intend(self, store: str, key: ObjectKey) -> str:
+        """Write that a multipart for ``key`` is about to be created."""
+        intent = Intent(
+            id=secrets.token_hex(16), store=store, key=key, owner=self._owner, created=self._clock()
+        )
+        await self._sessions.put_intent(intent)
+        self._open[intent.id] = intent
+        return intent.id
+
+    async def attached(self, intent: str, ref: MultipartRef) -> None:
+        """Write which multipart it became."""
+        row = self._open[intent]
+        await self._sessions.put_intent(
+            Intent(
+                id=row.id,
+                store=row.store,
+                key=row.key,
+                owner=row.owner,
+                created=row.created,
+                upload_id=ref.upload_id,
+            )
+        )
+
+    async def closed(self, intent: str) -> None:
+        """Forget it."""
+        await self._sessions.drop_intent(intent)
+        self._open.pop(intent, None)

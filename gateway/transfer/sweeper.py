@@ -1,0 +1,224 @@
+"""The sweep: aborting multipart uploads that nobody will finish, and only those that are ours.
+
+A multipart is ours when the journal says so: an intent is durable before CreateMultipartUpload is sent. It is
+abandoned when the process that made it is gone: certainly dead (same machine), or silent for longer than its
+heartbeat lasts. What no intent explains may be another program's and is reported, never touched.
+
+A process can die between Create and writing down the upload's id. Such an intent is matched with what the store
+lists: the very key, begun within :data:`WINDOW` of the intent, not another intent's; and only while no living
+process has an unfinished intent for that key, because then the listed multipart may be that one's.
+
+Everything may be repeated and may run twice at once: aborting what is gone and dropping what is dropped are no
+errors. An intent leaves the journal only after the store has confirmed that the multipart is gone.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from gateway.errors import GatewayError, MultipartLost, NotFound, StorageError
+from gateway.model import MultipartListing, MultipartRef, PartReceipt
+from gateway.sessions.base import Intent, SessionStore
+from gateway.sessions.owner import is_dead, is_running
+from gateway.telemetry import Instrument
+
+#: How far the store's clock may be behind ours, and how long Create may take, in seconds.
+SLACK: Final = 5.0
+WINDOW: Final = 3600.0
+
+
+class Multiparts(Protocol):
+    """What the sweep needs of an :class:`~gateway.storage.base.ObjectStore`."""
+
+    async def abort_multipart(self, ref: MultipartRef) -> None:
+        """Drop an upload; an unknown one is no error."""
+        ...
+
+    async def list_parts(self, ref: MultipartRef) -> list[PartReceipt]:
+        """Its parts; MultipartLost when there is no such upload."""
+        ...
+
+    def list_multiparts(self, bucket: str, prefix: str) -> AsyncIterator[MultipartListing]:
+        """All unfinished uploads."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTarget:
+    """Where to look for foreign multiparts: a store's name, a bucket and a prefix as the store calls them."""
+
+    store: str
+    bucket: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFailure:
+    """Something that could not be swept, and why; its intent is kept for the next sweep."""
+
+    what: Intent | SweepTarget
+    error: GatewayError
+
+
+@dataclass(slots=True)
+class SweepReport:
+    """What a sweep did. ``aborted`` were ours and are gone; ``foreign`` nobody here explains; ``kept`` are intents of
+    processes that live, or may; ``failed`` is for the next sweep."""
+
+    aborted: list[MultipartRef] = field(default_factory=list)
+    foreign: list[MultipartListing] = field(default_factory=list)
+    kept: list[Intent] = field(default_factory=list)
+    failed: list[SweepFailure] = field(default_factory=list)
+
+
+class Sweeper:
+    """Sweeps ``stores`` by the journal in ``sessions``. ``grace``, in seconds, is how long an intent is left alone
+    whose owner has no heartbeat (yet) and cannot be judged otherwise."""
+
+    def __init__(
+        self,
+        stores: Mapping[str, Multiparts],
+        sessions: SessionStore,
+        instrument: Instrument | None = None,
+        grace: float = 60.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._stores: Final = stores
+        self._sessions: Final = sessions
+        self._instrument: Final = instrument or Instrument()
+        self._grace: Final = grace
+        self._now: Final = now
+
+    async def sweep(self, targets: Iterable[SweepTarget] = ()) -> SweepReport:
+        """Abort what is abandoned, then report what is foreign within ``targets``.
+
+        Raises:
+            SessionsUnavailable: without the journal nothing can be told apart, so nothing more is done.
+        """
+        report = SweepReport()
+        unsettled = []
+        before = await self._sessions.intents()
+        alive = await self._sessions.owners(self._now())
+        for intent in before:
+            try:
+                if await self._settle(intent, alive, report):
+                    continue
+                report.kept.append(intent)
+            except StorageError as error:
+                report.failed.append(SweepFailure(intent, error))
+            unsettled.append(intent)
+        await self._look_for_foreign(targets, unsettled, report)
+        return report
+
+    def _abandoned(self, intent: Intent, alive: frozenset[str]) -> bool:
+        """Whether its process is gone. One that we can see running keeps its uploads, however silent it is."""
+        if is_dead(intent.owner):
+            return True
+        return (
+            intent.owner not in alive
+            and not is_running(intent.owner)
+            and self._now() - intent.created >= self._grace
+        )
+
+    async def _settle(self, intent: Intent, alive: frozenset[str], report: SweepReport) -> bool:
+        """Abort an abandoned intent's multipart and forget the intent; False when it is to be kept."""
+        if intent.store not in self._stores or not self._abandoned(intent, alive):
+            return False
+        resolved = await self._resolved(intent, alive)
+        if resolved is None:
+            return False
+        ref = resolved.ref()
+        if ref is not None:
+            await self._abort(ref)
+            report.aborted.append(ref)
+            self._instrument.orphan_found(ref.store, ours=True)
+        await self._sessions.drop_intent(intent.id)
+        return True
+
+    async def _abort(self, ref: MultipartRef) -> None:
+        """Abort and look: a part that was in flight may outlive the first abort (see AbortMultipartUpload of S3).
+
+        Raises:
+            StorageError: it could not be aborted, or is still there.
+        """
+        store = self._stores[ref.store]
+        try:
+            await store.abort_multipart(ref)
+            await store.list_parts(ref)
+        except (MultipartLost, NotFound):
+            return
+        raise StorageError(f"The multipart upload for {ref.key} is still there after an abort.")
+
+    async def _resolved(self, intent: Intent, alive: frozenset[str]) -> Intent | None:
+        """The intent with its upload's id; without, when it has no upload; None while that cannot be told."""
+        if intent.upload_id is not None:
+            return intent
+        listed = await self._listed(intent.store, intent.key.bucket, intent.key.name)
+        # Read after the listing: whatever of ours is in it has had its intent before it.
+        journal = await self._sessions.intents()
+        current = next((found for found in journal if found.id == intent.id), None)
+        if current is None or current.upload_id is not None:
+            return current or intent  # another sweep was faster
+        others = [
+            other
+            for other in journal
+            if (other.store, other.key) == (intent.store, intent.key) and other.id != intent.id
+        ]
+        if any(other.upload_id is None and not self._abandoned(other, alive) for other in others):
+            return None
+        taken = {other.upload_id for other in others}
+        fitting = [
+            listing
+            for listing in listed
+            if listing.ref.upload_id not in taken and _may_be(listing, intent)
+        ]
+        if not fitting:
+            # A Create that was under way when its sender died may still arrive.
+            return intent if self._now() - intent.created >= self._grace else None
+        nearest = min(fitting, key=lambda found: abs(found.initiated.timestamp() - intent.created))
+        # Written down before the abort: another sweep that no longer finds this multipart must not take the next
+        # best one for it.
+        resolved = replace(intent, upload_id=nearest.ref.upload_id)
+        await self._sessions.put_intent(resolved)
+        return resolved
+
+    async def _look_for_foreign(
+        self, targets: Iterable[SweepTarget], unsettled: Sequence[Intent], report: SweepReport
+    ) -> None:
+        for target in targets:
+            try:
+                listed = await self._listed(target.store, target.bucket, target.prefix)
+            except StorageError as error:
+                report.failed.append(SweepFailure(target, error))
+                continue
+            # Intents that came or went while the store was listed explain what it listed.
+            intents = [*unsettled, *await self._sessions.intents()]
+            for listing in listed:
+                if listing.ref in report.aborted or any(
+                    _explains(intent, listing) for intent in intents
+                ):
+                    continue
+                report.foreign.append(listing)
+                self._instrument.orphan_found(target.store, ours=False)
+
+    async def _listed(self, store: str, bucket: str, prefix: str) -> list[MultipartListing]:
+        """The store's unfinished multiparts; none where the bucket does not exist."""
+        try:
+            return [found async for found in self._stores[store].list_multiparts(bucket, prefix)]
+        except NotFound:
+            return []
+
+
+def _may_be(listing: MultipartListing, intent: Intent) -> bool:
+    """Whether a multipart may be that of an intent without an upload's id."""
+    return (
+        listing.ref.store == intent.store
+        and listing.ref.key == intent.key
+        and -SLACK <= listing.initiated.timestamp() - intent.created <= WINDOW
+    )
+
+
+def _explains(intent: Intent, listing: MultipartListing) -> bool:
+    """Whether a multipart is, or may be, an intent's."""
+    return intent.ref() == listing.ref if intent.upload_id else _may_be(listing, intent)

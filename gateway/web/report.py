@@ -1,0 +1,26 @@
+"""The log's side of what happens in the background."""
+
+from gateway.errors import GatewayError
+from gateway.transfer.sweeper import SweepReport
+from gateway.web.log import Log
+
+
+class LogReporter:
+    """See :class:`gateway.transfer.background.Reporter`."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def swept(self, report: SweepReport) -> None:
+        """Told only when there was something to sweep or to report."""
+        facts = {
+            "aborted": len(report.aborted),
+            "foreign": len(report.foreign),
+            "failed": len(report.failed),
+        }
+        if any(facts.values()):
+            self._log.info("swept", kept=len(report.kept), **facts)
+
+    def failed(self, task: str, error: GatewayError) -> None:
+        """Something will be tried again."""
+        self._log.warning("background", task=task, error=error.code, detail=error.detail)

@@ -1,0 +1,129 @@
+"""``sluice check`` and ``sluice print-config``."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.check import check_store, describe
+from gateway.errors import StorageUnavailable
+from gateway.model import PartLimits
+from gateway.settings import load_settings
+from gateway.storage.base import Capabilities
+from gateway.storage.memory import MemoryStore
+from tests.cli.conftest import Run
+
+
+class Unreachable(MemoryStore):
+    """A store that is down."""
+
+    async def ping(self, bucket: str) -> None:
+        raise StorageUnavailable("The store cannot be reached.")
+
+
+def test_a_right_configuration_is_summed_up(run: Run) -> None:
+    run("keys", "create")
+    result = run("check")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "configuration: right (1 stores, 0 buckets, 1 keys, 0 slots, 4 policies)\n"
+    )
+
+
+def test_a_key_file_that_others_can_read_is_warned_of(run: Run) -> None:
+    run("keys", "create")
+    Path(".sluice/keys.json").chmod(0o644)
+    assert "run chmod 600" in run("check").stderr
+
+
+def test_a_policy_that_does_not_exist_is_named_with_its_place(run: Run, folder: Path) -> None:
+    (folder / "sluice.toml").write_text(
+        '[keys.EXAMPLEKEY000001]\nsecret = "s"\npolicy = "ful-acess"'
+    )
+    result = run("check")
+    assert result.exit_code == 1
+    assert "keys.EXAMPLEKEY000001.policy" in result.stderr
+    assert "did you mean 'full-access'?" in result.stderr
+
+
+async def test_a_store_is_reached_probed_and_described(capsys: pytest.CaptureFixture[str]) -> None:
+    store = MemoryStore("main")
+    await store.start()
+    assert await check_store(store, [("photos", "p/"), ("films", "")])
+    output = capsys.readouterr().out.splitlines()
+    assert output[:3] == [
+        "storage.main, bucket photos: right",
+        "storage.main, bucket films: right",
+        "storage.main, probing: right",
+    ]
+    assert output[3].startswith("  parts: ")
+    await store.aclose()
+
+
+async def test_a_store_that_is_down_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    store = Unreachable("main")
+    assert not await check_store(store, [("photos", "")])
+    out, err = capsys.readouterr()
+    assert "storage.main, bucket photos: storage-unavailable: The store cannot" in err
+    assert "probing" not in out
+
+
+async def test_without_a_bucket_there_is_nothing_to_probe(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert await check_store(MemoryStore("main"), [])
+    assert "storage.main: no bucket is configured" in capsys.readouterr().out
+
+
+def test_capabilities_are_told_as_facts() -> None:
+    least = list(describe(Capabilities(parts=PartLimits(uniform=True))))
+    assert least == [
+        "parts: 5MiB to 5GiB, at most 10,000, of equal size",
+        "conditional writes: not honoured; a lease in the sessions stands in",
+        "checksums that it verifies: none",
+        "checksum trailers: no",
+    ]
+    most = Capabilities(
+        conditional_put="complete", checksums=frozenset({"crc32c", "crc32"}), trailers=True
+    )
+    assert list(describe(most))[1:] == [
+        "conditional writes: on PutObject and CompleteMultipartUpload",
+        "checksums that it verifies: crc32, crc32c",
+        "checksum trailers: yes",
+    ]
+
+
+def test_online_everything_is_reached_and_probed(run: Run, folder: Path) -> None:
+    (folder / "sluice.toml").write_text(
+        '[storage.disk]\nkind = "local"\n[storage.spare]\nkind = "memory"\n'
+        '[buckets.photos]\nstorage = "disk"\nprefix = "p/"'
+    )
+    result = run("check", "--online")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[1:4] == [
+        "sessions: right",
+        "storage.disk, bucket photos: right",
+        "storage.disk, probing: right",
+    ]
+    assert "storage.spare: no bucket is configured on it, so nothing was probed" in lines
+
+
+def test_online_what_cannot_be_reached_is_told_with_exit_status_one(run: Run, folder: Path) -> None:
+    (folder / "sluice.toml").write_text(
+        '[storage.disk]\nkind = "local"\nbuckets = "existing"\n[buckets.photos]\nstorage = "disk"'
+    )
+    result = run("check", "--online")
+    assert result.exit_code == 1
+    assert "storage.disk, bucket photos: bucket-not-found" in result.stderr
+    assert result.stderr.endswith("sluice: not everything could be reached\n")
+
+
+def test_the_effective_configuration_is_toml_without_secrets(run: Run, folder: Path) -> None:
+    (folder / "sluice.toml").write_text('[keys.EXAMPLEKEY000001]\nsecret = "hunter2"')
+    output = run("print-config", SLUICE_SERVER__PORT="99").stdout
+    assert "hunter2" not in output
+    tree = tomllib.loads(output)
+    assert tree["server"]["port"] == 99
+    assert load_settings(None, {}).server.drain == 30
+    assert tree["server"]["drain"] == "30s"

@@ -1,0 +1,96 @@
+"""``sluice serve``, up to the server itself."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.auth.keys import KeyRing
+from gateway.auth.policy_file import PolicyError
+from gateway.cli.serve import announce, prepare, with_overrides
+from gateway.settings import load_settings
+from tests.cli.conftest import Run
+
+
+def test_the_first_start_makes_a_key_and_shows_it_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings(None, {})
+    prepare(settings)
+    (key,) = KeyRing.open(settings).list()
+    shown = capsys.readouterr().out
+    assert key.id in shown
+    assert key.secret in shown
+    assert (folder / ".sluice" / "keys.json").stat().st_mode & 0o777 == 0o600
+    prepare(settings)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_wrong_policy_stops_the_start() -> None:
+    settings = load_settings(None, {"SLUICE_KEYS__EXAMPLEKEY000001__SECRET": "s"})
+    key = settings.keys["EXAMPLEKEY000001"].model_copy(update={"policy": "no-such"})
+    with pytest.raises(PolicyError, match="no-such"):
+        prepare(settings.model_copy(update={"keys": {"EXAMPLEKEY000001": key}}))
+
+
+def test_what_is_said_on_the_command_line_stands_in_for_the_server_section() -> None:
+    settings = load_settings(None, {})
+    changed = with_overrides(settings, host="::", port=0, workers=2).server
+    assert (changed.host, changed.port, changed.workers) == ("::", 0, 2)
+    assert with_overrides(settings, host=None, port=None, workers=None) == settings
+
+
+def test_it_is_announced_with_the_port_that_is_listened_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = load_settings(None, {})
+    prepare(settings)
+    announce(settings, "http://127.0.0.1:4321")
+    assert "listens on http://127.0.0.1:4321" in capsys.readouterr().out
+
+
+def test_what_is_wrong_with_the_keys_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = load_settings(None, {})
+    prepare(settings)
+    KeyRing.open(settings).path.chmod(0o644)
+    prepare(settings)
+    assert "run chmod 600" in capsys.readouterr().err
+
+
+def test_it_serves_what_it_announced_until_it_is_told_to_stop(folder: Path) -> None:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("SLUICE_", "AWS_"))}
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+    ) as process:
+        assert process.stdout is not None
+        said: list[str] = []
+        for line in process.stdout:
+            said.append(line)
+            if "good for an hour" in line:
+                break
+        commands = [line.strip() for line in said if line.startswith("  ") and "curl" in line]
+        answers = [
+            subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30).stdout
+            for command in commands
+        ]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert answers == ["", "Hello"]
+    assert process.returncode == 0
+
+
+def test_a_port_that_is_taken_is_told_in_a_line(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("serve", "--port", str(port))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("sluice: ")
+    assert str(port) in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,67 @@
+"""``sluice sign``, as it is typed."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.cli.sign import sign
+from tests.cli.conftest import Run
+
+CONFIG = """
+[storage.main]
+kind = "memory"
+[buckets.files]
+storage = "main"
+[slots.upload]
+bucket = "files"
+base_path = "/upload/"
+secret = "s"
+"""
+KEY = ("--key", "SLUICETESTKEY0000001:secret", "--endpoint", "http://h:1")
+
+
+def test_the_default_is_a_presigned_url(run: Run) -> None:
+    output = run("sign", "put", "photos/cat.jpg", "--expires", "2h", *KEY).stdout
+    url = httpx.URL(output.strip())
+    assert (url.host, url.path) == ("h", "/photos/cat.jpg")
+    assert url.params["X-Amz-Expires"] == "7200"
+    assert url.params["X-Amz-Credential"].startswith("SLUICETESTKEY0000001/")
+
+
+def test_a_slot_signs_v2_unless_told_otherwise(run: Run, folder: Path) -> None:
+    (folder / "sluice.toml").write_text(CONFIG)
+    output = run("sign", "PUT", "files/a/b.jpg", "--slot", "upload", "--size", "7").stdout
+    assert output.startswith("http://127.0.0.1:8080/upload/a/b.jpg?v2=")
+    curl = run("sign", "PUT", "files/a/b.jpg", "--slot", "upload", "--size", "7", "--curl").stdout
+    assert curl.startswith("curl -T b.jpg 'http://127.0.0.1:8080/upload/a/b.jpg?v2=")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--scheme", "v2"), "v2 is a slot's: give --slot NAME"),
+        (("--slot", "upload", "--scheme", "sigv4"), "leave --slot out"),
+        (("--slot", "uplaod"), "There is no slot 'uplaod' in the configuration; there is: upload"),
+        (("--expires", "soon"), "write for example 30s"),
+        (("--size", "big"), "write for example 64MiB"),
+        (("--scheme", "v9"), "'v9' is not one of"),
+    ],
+)
+def test_a_scheme_that_does_not_fit_is_told(
+    run: Run, folder: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    (folder / "sluice.toml").write_text(CONFIG)
+    result = run("sign", "PUT", "files/a/b.jpg", *arguments, *KEY)
+    assert result.exit_code == 2
+    assert complaint in result.output
+
+
+def test_a_life_that_cannot_be_signed_is_told(run: Run) -> None:
+    result = run("sign", "GET", "b/k", "--expires", "8d", *KEY)
+    assert result.exit_code == 1
+    assert "604800" in result.stderr
+
+
+def test_the_command_is_the_one_of_the_program() -> None:
+    assert sign.name == "sign"

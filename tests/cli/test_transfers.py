@@ -1,0 +1,116 @@
+"""put and get, as they are typed."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.transfers import Bar
+from tests.cli.conftest import Run
+from tests.client.origin import ACCOUNT_ID, SECRET, Origin, Stored, refused
+
+
+@pytest.fixture
+def environ(origin: Origin) -> dict[str, str]:
+    return {
+        "SLUICE_ENDPOINT": origin.endpoint,
+        "SLUICE_ACCESS_KEY_ID": ACCOUNT_ID,
+        "SLUICE_SECRET_ACCESS_KEY": SECRET,
+    }
+
+
+def test_a_file_goes_and_comes_back(
+    run: Run, origin: Origin, folder: Path, environ: dict[str, str]
+) -> None:
+    (folder / "cat.jpg").write_bytes(b"meow")
+    put = run("put", "cat.jpg", "photos/", **environ)
+    assert (
+        put.stdout == f"photos/cat.jpg: 4B stored, SHA-256 {hashlib.sha256(b'meow').hexdigest()}\n"
+    )
+    assert put.stderr == ""
+    (folder / "cat.jpg").unlink()
+    got = run("get", "photos/cat.jpg", **environ)
+    assert got.stdout == "cat.jpg: 4B, verified by sha256\n"
+    assert (folder / "cat.jpg").read_bytes() == b"meow"
+
+
+def test_quiet_says_nothing(
+    run: Run, origin: Origin, folder: Path, environ: dict[str, str]
+) -> None:
+    (folder / "f").write_bytes(b"x")
+    assert run("put", "-q", "f", "b/k", "--content-type", "a/b", **environ).output == ""
+    assert origin.objects["b/k"].headers["Content-Type"] == "a/b"
+    assert run("get", "-q", "b/k", "g", **environ).output == ""
+    assert (folder / "g").read_bytes() == b"x"
+
+
+def test_a_continued_and_unverified_download_says_so(
+    run: Run, origin: Origin, folder: Path, environ: dict[str, str]
+) -> None:
+    origin.objects["b/k"] = stored = Stored(b"0123456789")
+    (folder / "f.part").write_bytes(b"01234")
+    (folder / "f.part.etag").write_text(stored.headers["ETag"])
+    got = run("get", "b/k", "f", **environ)
+    assert got.stdout == "f: 10B, no digest to verify, continued at 5B\n"
+
+
+def test_a_refused_key_is_named_with_where_it_came_from(
+    run: Run, origin: Origin, folder: Path, environ: dict[str, str]
+) -> None:
+    (folder / "f").write_bytes(b"x")
+    environ["SLUICE_ACCESS_KEY_ID"] = "ANOTHERKEY012345"
+    for arguments in (("put", "f", "b/k"), ("get", "b/k")):
+        result = run(*arguments, **environ)
+        assert result.exit_code == 1
+        assert result.stderr == (
+            "sluice: 403 InvalidAccessKeyId: No such key. "
+            "(signed with the key ANOTHERKEY012345, from SLUICE_ACCESS_KEY_ID)\n"
+        )
+
+
+def test_another_refusal_is_told_as_it_is(
+    run: Run, origin: Origin, environ: dict[str, str]
+) -> None:
+    origin.faults = [refused(400, "InvalidRequest")]
+    assert run("get", "b/k", **environ).stderr == "sluice: 400 InvalidRequest: Later.\n"
+
+
+def test_a_key_without_a_file_name_needs_one(run: Run, environ: dict[str, str]) -> None:
+    for key in ("b/folder/", "b/a/.."):
+        result = run("get", key, **environ)
+        assert result.exit_code == 2
+        assert "gives no file name" in result.output
+
+
+def test_a_target_that_is_no_object_is_told(run: Run, folder: Path) -> None:
+    (folder / "f").write_bytes(b"x")
+    result = run("put", "f", "photos")
+    assert result.exit_code == 2
+    assert "write for example photos/cat.jpg" in result.output
+
+
+def test_the_bar_is_drawn_on_a_terminal_and_goes_back_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Bar("cat.jpg", quiet=False) as bar:
+        bar(0, 2048)
+        bar(1024, 2048)
+        bar(0, 2048)
+        bar(2048, 2048)
+    drawn = capsys.readouterr().err
+    assert "cat.jpg" in drawn
+    assert "2KiB of 2KiB" in drawn
+
+
+def test_no_bar_is_drawn_where_nobody_looks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Bar("f", quiet=True) as bar:
+        bar(1, 1)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    with Bar("f", quiet=False) as bar:
+        bar(1, 1)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,255 @@
+"""Many uploads, little memory: whatever the order of events, all complete and nothing is held afterwards.
+
+The harness drives randomised schedules against a tiny budget. It is itself tested: bugs are planted (a pool
+without its reserve, a slab lost at a part's end, a lease given back twice, parts in the wrong order) and must
+be caught.
+"""
+
+import asyncio
+import os
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import ClientGone, GatewayError, StorageUnavailable
+from gateway.model import MultipartRef, ObjectKey, Part, PartReceipt
+from gateway.pipeline.parts import Draft, PartBuilder
+from gateway.pipeline.slabs import Slab, SlabPool
+from gateway.units import KiB, MiB
+from tests.pipeline.fakes import Bench, MemoryPartStore, TrickleSource, spool_in
+
+PART = 128 * KiB
+#: A schedule that has not ended after this is a hang. The longest takes a fifth of it.
+HANG = 5.0
+
+
+class Fickle(TrickleSource):
+    """Gives between one byte and all that fits, now and then after a pause of some turns of the loop."""
+
+    def __init__(
+        self, data: bytes, rand: random.Random, *, known: bool, fails_at: int | None
+    ) -> None:
+        super().__init__(data, 1, known=known)
+        self._rand = rand
+        self._fails_at = fails_at
+
+    async def read_into(self, view: memoryview, /) -> int:
+        for _ in range(self._rand.choice((0, 0, 1, 5, 20))):
+            await asyncio.sleep(0)
+        if self._fails_at is not None and self.given >= self._fails_at:
+            raise ClientGone("gone")
+        self._step = self._rand.choice((1 * KiB, 5000, 16 * KiB, MiB))
+        return await super().read_into(view)
+
+
+async def run_schedule(bench: Bench, seed: int, uploads: int = 12, *, faults: bool = True) -> None:
+    """Carry out ``uploads`` at once; check every outcome, the budget at all times and that all was returned.
+
+    Raises:
+        TimeoutError: they hang.
+        AssertionError: an object is wrong, or something is still held.
+    """
+    rand = random.Random(seed)
+
+    async def wobble(operation: str, number: int) -> None:
+        for _ in range(rand.choice((0, 1, 3, 30))):
+            await asyncio.sleep(0)
+        if faults and rand.random() < 0.03:
+            raise StorageUnavailable("503")
+
+    bench.store.before = wobble
+
+    async def one(number: int) -> None:
+        size = rand.choice((0, 1, PART - 1, PART, PART + 1, 3 * PART + 17, 5 * PART))
+        key, data = ObjectKey("b", f"{seed}-{number}"), os.urandom(size)
+        known = rand.random() < 0.6
+        fails_at = rand.randrange(size) if faults and size and rand.random() < 0.2 else None
+        source = Fickle(data, rand, known=known, fails_at=fails_at)
+        sink = bench.sink(
+            size if known else None,
+            key=key,
+            principal=rand.choice("ab"),
+            attempts=2,
+            preferred=PART,
+        )
+        try:
+            await bench.upload(source, sink)
+        except (ClientGone, StorageUnavailable):
+            assert faults
+            assert key not in bench.store.objects or bench.store.objects[key] == data
+        else:
+            assert bench.store.objects[key] == data
+
+    async def together() -> None:
+        tasks = [asyncio.ensure_future(one(number)) for number in range(uploads)]
+        try:
+            if faults:
+                await asyncio.sleep(0)
+                tasks[rand.randrange(uploads)].cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            for task in tasks:
+                task.cancel()
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    await asyncio.wait_for(together(), HANG)
+    statistics = bench.pool.statistics()
+    assert statistics.peak <= statistics.budget
+    assert statistics.used + statistics.free <= statistics.budget
+    bench.store.uploads = {k: v for k, v in bench.store.uploads.items() if not faults}
+    bench.assert_clean(journal=not faults)
+
+
+def tiny(pool: type[SlabPool] = SlabPool, **options: int) -> Bench:
+    """Room for the parts of two uploads, and one in reserve."""
+    return Bench(pool=pool(768 * KiB, options.get("reserve", PART + 16 * KiB)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_all_complete_whatever_the_order_of_events(seed: int) -> None:
+    await run_schedule(tiny(), seed)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_all_complete_with_a_spool_as_well(seed: int, tmp_path: Path) -> None:
+    async with spool_in(tmp_path) as spool:
+        bench = Bench(pool=SlabPool(768 * KiB, PART + 16 * KiB, patience=0.0), spool=spool)
+        await run_schedule(bench, seed, faults=seed % 2 == 1)
+
+
+# --- planted bugs: the harness must see each of them ---
+
+
+async def test_planted_a_pool_without_its_reserve_hangs_and_is_caught() -> None:
+    class NoRightOfWay(SlabPool):
+        def __init__(self, budget: int, reserve: int) -> None:
+            super().__init__(budget, reserve)
+            self.budget._by_right = lambda: None  # type: ignore[method-assign]
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(run_schedule(tiny(NoRightOfWay), 1, 24, faults=False), 0.5)
+
+
+async def test_planted_a_first_part_held_back_hangs_and_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The trap that every such pipeline falls into once: keep the first full part until the second has bytes."""
+    from gateway.pipeline import sink as module
+
+    send = module.PartSink._send
+    held: dict[module.PartSink, Draft] = {}
+
+    async def put(self: module.PartSink) -> None:
+        draft = self._builder.draft
+        if draft.room:
+            return
+        self._memory.end_part()
+        done = self._builder.cut()
+        before = held.pop(self, None)
+        held[self] = done
+        if before is not None:
+            await send(self, before)
+
+    monkeypatch.setattr(module.PartSink, "put", put)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(run_schedule(tiny(), 2, 24, faults=False), 0.5)
+
+
+async def test_planted_a_slab_lost_at_the_end_of_a_part_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cut = PartBuilder.cut
+
+    def lossy(self: PartBuilder) -> Draft:
+        draft = cut(self)
+        if len(draft.slabs) > 1:
+            draft.slabs.pop().release()
+        return draft
+
+    monkeypatch.setattr(PartBuilder, "cut", lossy)
+    with pytest.raises((AssertionError, GatewayError)):
+        await run_schedule(tiny(), 3, faults=False)
+
+
+async def test_planted_a_lease_given_back_twice_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = Slab.release
+
+    def twice(self: Slab) -> None:
+        release(self)
+        release(self)
+
+    monkeypatch.setattr(Slab, "release", twice)
+    with pytest.raises(AssertionError, match="twice"):
+        await run_schedule(tiny(), 4, faults=False)
+
+
+async def test_planted_parts_in_the_wrong_order_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    upload: Callable[..., Awaitable[PartReceipt]] = MemoryPartStore.upload_part
+
+    async def swapped(self: MemoryPartStore, ref: MultipartRef, part: Part) -> PartReceipt:
+        number = {1: 2, 2: 1}.get(part.number, part.number)
+        await upload(self, ref, Part(number, part.offset, part.size, part.views))
+        return PartReceipt(part.number, part.offset, part.size, "x")
+
+    monkeypatch.setattr(MemoryPartStore, "upload_part", swapped)
+    with pytest.raises((AssertionError, GatewayError)):
+        await run_schedule(tiny(), 5, faults=False)
+
+
+# --- the figures of the acceptance ---
+
+
+async def test_two_hundred_trickling_uploads_complete_in_a_tiny_budget(tmp_path: Path) -> None:
+    """200 × 16 MiB under 64 MiB, all trickling, scaled down."""
+    async with spool_in(tmp_path, 512 * MiB) as spool:
+        store = MemoryPartStore()
+        bench = Bench(pool=SlabPool(8 * MiB, 1 * MiB, patience=0.05), store=store, spool=spool)
+        data = os.urandom(512 * KiB)
+
+        async def one(number: int) -> None:
+            source = TrickleSource(data, 48 * KiB, 0.05, known=number % 2 == 0)
+            sink = bench.sink(
+                len(data) if number % 2 == 0 else None,
+                key=ObjectKey("b", str(number)),
+                preferred=256 * KiB,
+            )
+            await bench.upload(source, sink)
+
+        await asyncio.wait_for(asyncio.gather(*(one(number) for number in range(200))), 30)
+        assert all(stored == data for stored in store.objects.values())
+        assert len(store.objects) == 200
+        assert bench.pool.statistics().peak <= 8 * MiB
+        bench.assert_clean()
+
+
+async def test_pitfall_23_a_fast_client_passes_stalled_ones(tmp_path: Path) -> None:
+    """Slow clients fill the memory and stop; the spool takes what they hold."""
+    async with spool_in(tmp_path) as spool:
+        bench = Bench(pool=SlabPool(4 * MiB, 1 * MiB, patience=0.05), spool=spool)
+        forever = asyncio.Event()
+
+        class Stalls(TrickleSource):
+            async def read_into(self, view: memoryview, /) -> int:
+                if self.given >= 160 * KiB:
+                    await forever.wait()
+                return await super().read_into(view)
+
+        async def slow(number: int) -> None:
+            sink = bench.sink(4 * PART, key=ObjectKey("b", str(number)), preferred=512 * KiB)
+            await bench.upload(Stalls(bytes(4 * PART), 16 * KiB), sink)
+
+        tasks = [asyncio.ensure_future(slow(number)) for number in range(24)]
+        await asyncio.sleep(0.3)
+        data = os.urandom(4 * MiB)
+        sink = bench.sink(len(data), principal="bob", preferred=512 * KiB)
+        await asyncio.wait_for(bench.upload(TrickleSource(data, MiB), sink), 3)
+        assert bench.spool is not None
+        assert bench.spool.used > 0
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        bench.assert_clean()

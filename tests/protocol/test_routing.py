@@ -1,0 +1,122 @@
+"""First match: slots, then S3, then plain; one valid Host; never an absolute form."""
+
+import pytest
+
+from gateway.errors import BadRequest, InvalidUri
+from gateway.model import ObjectKey
+from gateway.protocol.commands import RequestHead, Target
+from gateway.protocol.routing import SlotMount, dialect_of, host_of, route
+from tests.protocol.heads import request
+
+SLOTS = (SlotMount("up", "/upload/", "files"), SlotMount("deep", "/upload/deep/", "deeper"))
+DOMAINS = ("s3.example.org",)
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("GET /photos/a", Target("plain", ObjectKey("photos", "a"))),
+        ("GET /", Target("plain", None)),
+        ("OPTIONS *", Target("plain", None)),
+        (
+            "GET /photos/a\nAuthorization: Bearer x.y.z",
+            Target("plain", ObjectKey("photos", "a")),
+        ),
+        ("PUT /upload/x/y.jpg?v2=00", Target("slot", ObjectKey("files", "x/y.jpg"), "up")),
+        ("GET /upload/deep/z", Target("slot", ObjectKey("deeper", "z"), "deep")),
+        (
+            "PUT /upload/x?X-Amz-Signature=0",
+            Target("slot", ObjectKey("files", "x"), "up"),
+        ),
+        ("GET /uploads/x", Target("plain", ObjectKey("uploads", "x"))),
+        ("GET /photos/a?X-Amz-Signature=0", Target("s3", ObjectKey("photos", "a"))),
+        ("GET /photos/a?x-amz-checksum-mode=x", Target("s3", ObjectKey("photos", "a"))),
+        ("GET /photos/a\nx-amz-date: 1", Target("s3", ObjectKey("photos", "a"))),
+        (
+            "GET /photos?list-type=2\nAuthorization: AWS4-HMAC-SHA256 x",
+            Target("s3", ObjectKey("photos", "")),
+        ),
+        ("GET /photos/a\nAuthorization: AWS x:y", Target("s3", ObjectKey("photos", "a"))),
+        (
+            "GET /a/b\nHost: photos.s3.example.org:443",
+            Target("plain", ObjectKey("photos", "a/b")),
+        ),
+        ("GET /\nHost: photos.s3.example.org", Target("plain", ObjectKey("photos", ""))),
+        ("GET /photos/b\nHost: S3.Example.org.", Target("plain", ObjectKey("photos", "b"))),
+        ("GET //a\nHost: photos.s3.example.org", Target("plain", ObjectKey("photos", "/a"))),
+        ("GET /photos/b\nHost: [::1]:8080", Target("plain", ObjectKey("photos", "b"))),
+    ],
+)
+def test_the_first_match_decides(text: str, target: Target) -> None:
+    assert route(request(text), SLOTS, DOMAINS) == target
+
+
+def test_case_58_only_an_aws_signature_makes_dot_segments_literal() -> None:
+    signed = request("GET /photos/../x?X-Amz-Signature=0")
+    assert route(signed, SLOTS, DOMAINS) == Target("s3", ObjectKey("photos", "../x"))
+    for text in (
+        "GET /photos/../x",
+        "GET /photos/../x\nx-amz-date: 1",
+        "GET /photos/../x\nx-amz-date: 1\nAuthorization: Bearer x",
+        "PUT /upload/..%2fx?v=0",
+        "GET /../x\nHost: photos.s3.example.org",
+    ):
+        with pytest.raises(InvalidUri):
+            route(request(text), SLOTS, DOMAINS)
+
+
+@pytest.mark.parametrize("path", ["a%00b", "..", "a/./b", "%ff", "%", "", "/a", "%2Fa"])
+def test_pitfall_05_slot_paths_are_strict(path: str) -> None:
+    with pytest.raises(InvalidUri):
+        route(request(f"PUT /upload/{path}?v=0"), SLOTS, DOMAINS)
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        [],
+        [b"a", b"a"],
+        [b""],
+        [b"a b"],
+        [b"a/b"],
+        [b"a@b"],
+        [b"a:b"],
+        [b"[::1"],
+        [b"http://a"],
+        [b"a,b"],
+        [b"\xff"],
+    ],
+)
+def test_case_55_exactly_one_valid_host(hosts: list[bytes]) -> None:
+    head = RequestHead("GET", b"/photos/a", b"", [(b"host", host) for host in hosts])
+    with pytest.raises(BadRequest, match="Host"):
+        route(head, SLOTS, DOMAINS)
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1/photos/a", "photos/a", "*", ""])
+def test_case_55_absolute_forms_are_refused(target: str) -> None:
+    with pytest.raises(BadRequest, match="path"):
+        route(request(f"GET {target}"), SLOTS, DOMAINS)
+
+
+def test_hosts_are_compared_without_case_port_and_trailing_dot() -> None:
+    assert host_of(request("GET /\nHost: Photos.Example.ORG.:8080")) == "photos.example.org"
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        ("PUT /upload/%ff?v=0", "slot"),
+        ("GET /Photos/a\nx-amz-date: 1", "s3"),
+        ("GET /photos/%ff?X-Amz-Signature=0", "s3"),
+        ("GET /photos/a?X-Amz-Signature=%", "s3"),
+        ("GET /photos/a?x=%", "plain"),
+        ("GET /photos/%ff", "plain"),
+        ("GET http://x/", "plain"),
+    ],
+)
+def test_what_cannot_be_routed_is_refused_in_its_own_dialect(text: str, dialect: str) -> None:
+    head = request(text)
+    assert dialect_of(head, SLOTS) == dialect
+    with pytest.raises(BadRequest):
+        route(head, SLOTS, DOMAINS)

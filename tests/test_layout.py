@@ -1,0 +1,196 @@
+"""The house rules that no linter knows, as tests."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin
+
+import pytest
+
+import gateway.protocol.dialects
+from gateway.cli.reference import pages
+from gateway.errors import ClientGone, GatewayError
+from gateway.protocol.commands import RequestHead
+from gateway.protocol.remedies import every_error
+from gateway.settings import Settings, shape
+
+ROOT: Final = Path(__file__).parent.parent
+MODULES: Final = sorted((ROOT / "gateway").rglob("*.py"))
+TESTS: Final = sorted((ROOT / "tests").rglob("test_*.py"))
+MAX_MODULE: Final = 300
+MAX_FUNCTION: Final = 40
+
+#: Tests of no single module: rules, whole programs, and facts between several modules.
+FREE: Final = {"test_layout.py"}
+FREE_FOLDERS: Final = {"bench", "clients", "faults", "wire", "acceptance", "servers", "e2e"}
+#: Declarations without behaviour: types and protocols, whose fillers are tested.
+DECLARED: Final = {
+    "gateway/errors.py",
+    "gateway/model.py",
+    "gateway/telemetry.py",
+    "gateway/auth/grant.py",
+    "gateway/protocol/commands.py",
+    "gateway/sessions/base.py",
+    "gateway/storage/base.py",
+}
+
+
+def mirror_of(module: Path) -> Path:
+    path = module.relative_to(ROOT / "gateway")
+    return ROOT / "tests" / path.with_name(f"test_{path.name}")
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_every_module_has_its_tests() -> None:
+    missing = [
+        short(module)
+        for module in MODULES
+        if not module.name.startswith("__")
+        and short(module) not in DECLARED
+        and not mirror_of(module).exists()
+    ]
+    assert missing == []
+
+
+def test_every_test_stands_with_its_module_or_its_room() -> None:
+    """A room's folder may also hold tests of facts between its modules; the root may not."""
+    mirrors = {mirror_of(module) for module in MODULES}
+    rooms = {mirror.parent for mirror in mirrors} - {ROOT / "tests"}
+    stray = [
+        short(test)
+        for test in TESTS
+        if test not in mirrors
+        and test.parent not in rooms
+        and test.name not in FREE
+        and test.relative_to(ROOT / "tests").parts[0] not in FREE_FOLDERS
+    ]
+    assert stray == []
+
+
+def code_lines(node: ast.AST, text: list[str]) -> int:
+    """Lines without blank ones, comments and documentation: what has to be understood."""
+    first = getattr(node, "lineno", 1)
+    last = getattr(node, "end_lineno", None) or len(text)
+    prose = {
+        line
+        for item in ast.walk(node)
+        if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)
+        for line in range(item.lineno, (item.end_lineno or item.lineno) + 1)
+    }
+    return sum(
+        bool(text[line - 1].strip()) and not text[line - 1].strip().startswith("#")
+        for line in range(first, last + 1)
+        if line not in prose
+    )
+
+
+@pytest.mark.parametrize("module", MODULES, ids=short)
+def test_modules_and_functions_stay_small_enough_to_read(module: Path) -> None:
+    text = module.read_text(encoding="utf-8")
+    tree, lines = ast.parse(text), text.splitlines()
+    assert code_lines(tree, lines) <= MAX_MODULE
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert code_lines(node, lines) <= MAX_FUNCTION, node.name
+
+
+def test_no_module_is_named_for_nothing() -> None:
+    vague = {"utils", "helpers", "managers", "manager", "core", "services", "common", "misc"}
+    assert [short(module) for module in MODULES if {module.stem, module.parent.name} & vague] == []
+
+
+#: A client that is gone reads nothing.
+RENDERED: Final = [error for error in every_error() if error is not ClientGone]
+
+
+def dialects() -> Iterator[Any]:
+    """Every codec there is, found and not listed."""
+    package = gateway.protocol.dialects
+    for found in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{found.name}")
+        yield from (
+            thing()
+            for name, thing in vars(module).items()
+            if inspect.isclass(thing)
+            and name.endswith("Dialect")
+            and thing.__module__ == module.__name__
+        )
+
+
+def example(error: type[GatewayError]) -> GatewayError:
+    """An instance, with something for every argument that its class asks for."""
+    values: dict[str, Any] = {"allow": ("GET",), "size": 7}
+    wanted = inspect.signature(error).parameters
+    return error("What & why.", **{k: v for k, v in values.items() if k in wanted})
+
+
+@pytest.mark.parametrize("dialect", list(dialects()), ids=lambda dialect: str(dialect.name))
+@pytest.mark.parametrize("error", RENDERED, ids=lambda error: str(error.__name__))
+def test_every_error_has_a_rendering_in_every_dialect(
+    dialect: Any, error: type[GatewayError]
+) -> None:
+    head = dialect.render_error(RequestHead("GET", b"/b/k"), example(error), "id")
+    assert 400 <= head.status <= 599
+    assert b"What &" in head.body
+    assert b"id" in head.body
+    without = dialect.render_error(RequestHead("HEAD", b"/b/k"), example(error), "id")
+    assert (without.status, without.body) == (head.status, b"")
+
+
+def settings_of(here: Any, path: str) -> Iterator[tuple[str, str, Any]]:
+    """Every setting below a shape: (section, name, field)."""
+    for section in shape.sections(shape.inside(here, {}, "") if shape.is_map(here) else here):
+        for name, field in section.model_fields.items():
+            if shape.is_table(field.annotation):
+                yield from settings_of(field.annotation, name)
+            else:
+                yield path, name, field
+
+
+SETTINGS: Final = list(settings_of(Settings, ""))
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "field"),
+    SETTINGS,
+    ids=[f"{section}.{name}" for section, name, _ in SETTINGS],
+)
+def test_pitfall_22_every_setting_is_documented_and_read_by_some_code(
+    section: str, name: str, field: Any
+) -> None:
+    assert field.description, "give it a docstring"
+    if get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
+        return  # there is nothing to choose
+    readers = [
+        module
+        for module in MODULES
+        if "settings" not in module.relative_to(ROOT).parts
+        and re.search(rf"\.{name}\b", module.read_text(encoding="utf-8"))
+    ]
+    assert readers, f"no code reads {section}.{name}"
+
+
+@pytest.mark.parametrize("path", pages(), ids=str)
+def test_generated_pages_are_up_to_date(path: Path) -> None:
+    written = (ROOT / path).read_text(encoding="utf-8")
+    assert written == pages()[path], "run `make docs`"
+
+
+def test_the_project_can_be_read_without_its_workplace() -> None:
+    foreign = re.compile(r"/work/|/tmp/(?!\S*\bexample)|\.\./shared|localhost:\d+/simple")
+    texts = [
+        path
+        for pattern in ("gateway/**/*.py", "docs/**/*.md", "*.md", "Makefile", "*.txt", "deploy/*")
+        for path in ROOT.glob(pattern)
+        if path.is_file()
+    ]
+    assert len(texts) > 20
+    found = [short(path) for path in texts if foreign.search(path.read_text(encoding="utf-8"))]
+    assert found == []
