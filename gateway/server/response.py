@@ -117,6 +117,9 @@ class Response:
         """
         self._put(data)
         if more:
+            if self._head:  # an empty piece asks for the head to leave now
+                self._outlet.write(self._head)
+                self._head = b""
             await self._outlet.flushed(BACKLOG)
             return
         if self._left and not self._bodiless:

@@ -112,3 +112,14 @@ async def test_a_head_that_has_not_left_can_be_taken_back() -> None:
     await one.body(b"sorry", more=True)
     assert not one.recall()
     assert line.sent.startswith(b"HTTP/1.1 503 ")
+
+
+async def test_an_empty_piece_sends_the_head() -> None:
+    line = Line()
+    one = response(line)
+    one.start(200, LENGTH)
+    assert line.sent == b""
+    await one.body(b"", more=True)
+    assert line.sent.endswith(b"\r\n\r\n")
+    await one.body(b"hello", more=False)
+    assert line.sent.count(b"HTTP/1.1") == 1
