@@ -115,6 +115,12 @@ class App:
         else:
             await answer(send, 200, b"held")
 
+    async def late_reader(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read nothing until released."""
+        self.seen.reached.set()
+        await self.release.wait()
+        await self.put(scope, receive, send)
+
     async def wait(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body with receive(), then wait for the disconnect."""
         while (message := await receive())["type"] != "http.disconnect":
