@@ -75,7 +75,7 @@ class Parser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; repeats are joined, except that a body has one length."""
-        key, text = name.decode("latin-1").lower(), _text(value)
+        key, text = name.lower().decode("latin-1"), _text(value)
         if key not in self.headers:
             self.headers[key] = text
         elif key != "content-length":
@@ -92,7 +92,7 @@ class Parser:
         self.ended = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """A final or interim answer's head. ``headers``: lower-case names. ``length``: bytes of body; None: in chunks,
     then ``chunks`` decodes them, or until the connection ends."""
