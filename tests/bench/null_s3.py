@@ -59,9 +59,7 @@ class NullS3(asyncio.BufferedProtocol):
             self._to_send = size
             self._push()
             return
-        length = next(
-            int(line[15:]) for line in lines if line[:15].lower() == b"content-length:"
-        )
+        length = next(int(line[15:]) for line in lines if line[:15].lower() == b"content-length:")
         self._left = length - rest
         if not self._left:
             self._transport.write(_STORED)
