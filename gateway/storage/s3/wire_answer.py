@@ -68,20 +68,18 @@ class Parser:
         """
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade, ValueError) as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise Garbled(f"The answer is no HTTP: {error}") from error
 
     # --- called by httptools
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; repeats are joined, except that a body has one length."""
+        """One header; repeats are joined (llhttp has refused a second Content-Length)."""
         key, text = name.lower().decode("latin-1"), _text(value)
         if key not in self.headers:
             self.headers[key] = text
-        elif key != "content-length":
+        else:
             self.headers[key] += f", {text}"
-        elif self.headers[key] != text:
-            raise ValueError("two lengths")
 
     def on_body(self, data: bytes) -> None:
         """Decoded bytes of a chunked body."""

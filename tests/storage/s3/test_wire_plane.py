@@ -390,9 +390,10 @@ async def test_slow_is_not_silent(secure: bool, authorities: str) -> None:
         while left:
             left -= len(await peer.reader.read(64 * KiB))
             await asyncio.sleep(0.02)
-        for byte in reply(b"content"):
-            await peer.send(bytes((byte,)))
-            await asyncio.sleep(0.008)
+        answer = reply(b"content")
+        for at in range(0, len(answer), 6):
+            await peer.send(answer[at : at + 6])
+            await asyncio.sleep(0.03)
 
     # With a small window the store's reading shows; else the kernel takes all of the part at once.
     async with (
@@ -506,6 +507,20 @@ async def test_broken_chunks_are_an_error() -> None:
             await drain(opened.source)
 
 
+async def test_repeated_headers_are_joined_and_old_texts_read() -> None:
+    async def script(store: RawStore, peer: Peer) -> None:
+        await peer.request()
+        more = ("Cache-Control: no-cache", "Cache-Control: private", "x-amz-meta-a: caf\u00e9")
+        plain = reply(b"content", "200 OK", *more)
+        await peer.send(plain.replace("\u00e9".encode(), b"\xe9"))
+
+    async with raw_store(script) as store, plane_to(store.url) as plane:
+        opened = await plane.get(KEY, range=None, if_match=None)
+        assert opened.info.attributes.cache_control == "no-cache, private"
+        assert opened.info.attributes.metadata == {"a": "café"}
+        assert await drain(opened.source) == b"content"
+
+
 async def test_interim_answers_are_skipped() -> None:
     async def script(store: RawStore, peer: Peer) -> None:
         while True:
@@ -530,6 +545,55 @@ async def test_unasked_bytes_end_the_connection() -> None:
         assert await get(plane) == b"content"
         assert await get(plane) == b"content"
         assert store.peers == 2
+
+
+async def test_bytes_on_an_idle_connection_end_it() -> None:
+    async def script(store: RawStore, peer: Peer) -> None:
+        await peer.request()
+        await peer.send(reply(b"content"))
+        await asyncio.sleep(0.02)
+        await peer.send(reply(b"injected"))
+        await peer.reader.read()
+
+    async with raw_store(script) as store, plane_to(store.url) as plane:
+        assert await get(plane) == b"content"
+        await asyncio.sleep(0.05)
+        assert await get(plane) == b"content"
+        assert store.peers == 2
+
+
+async def test_a_body_has_one_reader() -> None:
+    async def script(store: RawStore, peer: Peer) -> None:
+        await peer.request()
+        await peer.send(reply(length=10))
+        await peer.reader.read()
+
+    async with raw_store(script) as store, plane_to(store.url) as plane:
+        source = (await plane.get(KEY, range=None, if_match=None)).source
+        first = asyncio.create_task(source.read_into(memoryview(bytearray(10))))
+        await asyncio.sleep(0.01)
+        with pytest.raises(RuntimeError, match="already"):
+            await source.read_into(memoryview(bytearray(10)))
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+
+
+async def test_a_success_whose_body_breaks_off_is_a_success() -> None:
+    async def script(store: RawStore, peer: Peer) -> None:
+        await peer.request()
+        await peer.send(reply(b"<ok", length=8))
+
+    async with raw_store(script) as store, plane_to(store.url) as plane:
+        assert (await put(plane)).etag == ETAG
+
+
+async def test_a_part_of_many_small_slabs_arrives_whole() -> None:
+    data = pattern(5 * MiB + 11)
+    views = tuple(memoryview(data)[at : at + 16 * KiB] for at in range(0, len(data), 16 * KiB))
+    async with raw_store(answering) as store, plane_to(store.url) as plane:
+        await plane.upload_part(REF, Part(1, 0, len(data), views), sent=())
+        await plane.upload_part(REF, Part(2, 0, 8, (memoryview(data)[:8].cast("Q"),)), sent=())
+    assert [request.body for request in store.requests] == [data, data[:8]]
 
 
 async def test_connection_close_is_respected() -> None:

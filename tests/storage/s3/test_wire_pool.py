@@ -151,3 +151,18 @@ async def test_ipv6_is_an_address_like_any_other() -> None:
         link = await pool.open("::1")
         assert link.usable
         pool.close()
+
+
+async def test_closing_ends_those_that_wait() -> None:
+    async with raw_store(answering) as store:
+        pool = pool_of(store, max_connections=1)
+        link = await pool.open(HOST)
+        waiting = asyncio.create_task(pool.open(HOST))
+        await asyncio.sleep(0.01)
+        pool.close()
+        for call in (waiting, pool.open(HOST)):
+            with pytest.raises(ConnectionAbortedError):
+                await call
+        assert not link.usable
+        await asyncio.sleep(0.01)
+        assert pool.size == 0
