@@ -14,6 +14,15 @@ _SCRATCH: Final = memoryview(bytearray(1 << 20))
 _OBJECT: Final = memoryview(bytes(1 << 20))
 _ETAG: Final = b'ETag: "9b2cf535f27731c974343645a3985328"\r\n'
 _STORED: Final = b"HTTP/1.1 200 OK\r\n" + _ETAG + b"Content-Length: 0\r\n\r\n"
+_GONE: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
+_XML: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%b"
+_CREATED: Final = (
+    b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+)
+_COMPLETED: Final = (
+    b"<CompleteMultipartUploadResult><ETag>&quot;9b2cf535f27731c974343645a3985328-1&quot;</ETag>"
+    b"</CompleteMultipartUploadResult>"
+)
 _GOT: Final = (
     b"HTTP/1.1 200 OK\r\n"
     + _ETAG
@@ -31,6 +40,7 @@ class NullS3(asyncio.BufferedProtocol):
         self._left = 0
         self._to_send = 0
         self._paused = False
+        self._answer = _STORED
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -43,7 +53,7 @@ class NullS3(asyncio.BufferedProtocol):
         if self._left:
             self._left -= nbytes
             if not self._left:
-                self._transport.write(_STORED)
+                self._transport.write(self._answer)
             return
         self._head += _SCRATCH[:nbytes]
         end = self._head.find(b"\r\n\r\n") + 4
@@ -53,16 +63,18 @@ class NullS3(asyncio.BufferedProtocol):
         rest = len(self._head) - end
         self._head.clear()
         method, target, _ = lines[0].split(b" ")
-        if method == b"GET":
-            size = int(target.rpartition(b"/")[2])
+        if method in (b"GET", b"HEAD"):
+            name = target.rpartition(b"/")[2]
+            size = int(name) if name.isdigit() else 0
             self._transport.write(_GOT % size)
-            self._to_send = size
+            self._to_send = size if method == b"GET" else 0
             self._push()
             return
-        length = next(int(line[15:]) for line in lines if line[:15].lower() == b"content-length:")
-        self._left = length - rest
+        self._answer = {b"PUT": _STORED, b"DELETE": _GONE}.get(method, b"") or _posted(target)
+        lengths = [int(line[15:]) for line in lines if line[:15].lower() == b"content-length:"]
+        self._left = sum(lengths) - rest
         if not self._left:
-            self._transport.write(_STORED)
+            self._transport.write(self._answer)
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -76,6 +88,11 @@ class NullS3(asyncio.BufferedProtocol):
             size = min(self._to_send, len(_OBJECT))
             self._to_send -= size
             self._transport.write(_OBJECT[:size])
+
+
+def _posted(target: bytes) -> bytes:
+    body = _CREATED if target.endswith(b"uploads") else _COMPLETED
+    return _XML % (len(body), body)
 
 
 async def main() -> None:
