@@ -6,6 +6,7 @@ medians shown; CPU is the operating system's accounting of this process.
 
 import argparse
 import asyncio
+import itertools
 import resource
 import statistics
 import subprocess
@@ -25,8 +26,9 @@ PLANES: Final = ("wire", "aiobotocore")
 PART: Final = 64 * MiB
 SMALL: Final = 16 * KiB
 
-#: A slab's size where clients are fast.
-SLAB: Final = memoryview(bytearray(MiB))
+#: A part's slabs, of the size they have where clients are fast; more than a processor's cache holds.
+SLABS: Final = tuple(memoryview(bytearray(b"s" * MiB)) for _ in range(PART // MiB))
+SLAB: Final = SLABS[0]
 KEY: Final = ObjectKey("bench", "object")
 Run: TypeAlias = Callable[[S3Store], Awaitable[float]]
 
@@ -44,8 +46,7 @@ async def measured(work: Awaitable[float]) -> tuple[float, float]:
 
 
 def part(number: int, *digests: Digest) -> Part:
-    views = tuple(SLAB for _ in range(PART // len(SLAB)))
-    return Part(number, 0, PART, views, digests)
+    return Part(number, 0, PART, SLABS, digests)
 
 
 async def upload(store: S3Store, size: int, *digests: Digest) -> float:
@@ -65,8 +66,9 @@ async def upload(store: S3Store, size: int, *digests: Digest) -> float:
 async def download(store: S3Store, size: int) -> float:
     """One object, into a slab; in GiB."""
     opened = await store.get(ObjectKey("bench", str(size)))
-    while await opened.source.read_into(SLAB):
-        pass
+    for slab in itertools.cycle(SLABS[:8]):
+        if not await opened.source.read_into(slab):
+            break
     await opened.source.aclose()
     return size / GiB
 
