@@ -42,23 +42,27 @@ def test_the_line_tells_who_did_what_and_how_it_went() -> None:
     made.answered(404)
     line = told(made)
 
-    assert line | {
-        "event": "request",
-        "method": "PUT",
-        "path": "/b/k",
-        "status": 404,
-        "received": 5,
-        "sent": 7,
-        "dialect": "s3",
-        "peer": "192.0.2.1",
-        "parameters": ["X-Amz-Signature", "x"],
-        "principal": "alice\\n",
-        "key_id": "KEY",
-        "scheme": "sigv4",
-        "error": "object-not-found",
-        "fault": "client",
-        "detail": "No such\\nobject.",
-    } == line
+    assert (
+        line
+        | {
+            "event": "request",
+            "method": "PUT",
+            "path": "/b/k",
+            "status": 404,
+            "received": 5,
+            "sent": 7,
+            "dialect": "s3",
+            "peer": "192.0.2.1",
+            "parameters": ["X-Amz-Signature", "x"],
+            "principal": "alice\\n",
+            "key_id": "KEY",
+            "scheme": "sigv4",
+            "error": "object-not-found",
+            "fault": "client",
+            "detail": "No such\\nobject.",
+        }
+        == line
+    )
     assert line["request_id"] == made.request_id
 
 
