@@ -270,6 +270,7 @@ class SlabPool:
             self._free_bytes += size
         self.budget.credit(claim, size)
         self._make_room()
+        self._instrument.memory_held(self.budget.used, self.budget.waiting)
 
     @staticmethod
     def _is_looked_at(memory: mmap.mmap) -> bool:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.model import MultipartRef, ObjectKey
 from gateway.sessions.base import Intent, SessionStore
@@ -27,17 +28,7 @@ class SessionJournal:
 
     async def attached(self, intent: str, ref: MultipartRef) -> None:
         """Write which multipart it became."""
-        row = self._open[intent]
-        await self._sessions.put_intent(
-            Intent(
-                id=row.id,
-                store=row.store,
-                key=row.key,
-                owner=row.owner,
-                created=row.created,
-                upload_id=ref.upload_id,
-            )
-        )
+        await self._sessions.put_intent(replace(self._open[intent], upload_id=ref.upload_id))
 
     async def closed(self, intent: str) -> None:
         """Forget it."""
