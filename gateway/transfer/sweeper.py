@@ -1,8 +1,8 @@
 """The sweep: aborting multipart uploads that nobody will finish, and only those that are ours.
 
 A multipart is ours when the journal says so: an intent is durable before CreateMultipartUpload is sent. It is
-abandoned when the process that made it is gone: certainly dead (same machine), or silent for longer than its
-heartbeat lasts. What no intent explains may be another program's and is reported, never touched.
+abandoned when the upload that made it has ended without being able to abort it, or when its process is gone:
+certainly dead (same machine), or silent for longer than its heartbeat lasts. What no intent explains may be another program's and is reported, never touched.
 
 A process can die between Create and writing down the upload's id. Such an intent is matched with what the store
 lists: the very key, begun within :data:`WINDOW` of the intent, not another intent's; and only while no living
@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from gateway.errors import GatewayError, MultipartLost, NotFound, StorageError
 from gateway.model import MultipartListing, MultipartRef, PartReceipt
-from gateway.sessions.base import Intent, SessionStore
+from gateway.sessions.base import NOBODY, Intent, SessionStore
 from gateway.sessions.owner import is_dead, is_running
 from gateway.telemetry import Instrument
 
@@ -113,7 +113,7 @@ class Sweeper:
 
     def _abandoned(self, intent: Intent, alive: frozenset[str]) -> bool:
         """Whether its process is gone. One that we can see running keeps its uploads, however silent it is."""
-        if is_dead(intent.owner):
+        if intent.owner == NOBODY or is_dead(intent.owner):
             return True
         return (
             intent.owner not in alive

@@ -17,7 +17,7 @@ from gateway.errors import (
     StorageUnavailable,
 )
 from gateway.model import MultipartListing, MultipartRef, ObjectKey, PartReceipt
-from gateway.sessions.base import Intent
+from gateway.sessions.base import NOBODY, Intent
 from gateway.sessions.memory import MemorySessions
 from gateway.sessions.owner import this_owner
 from gateway.telemetry import Instrument
@@ -133,6 +133,15 @@ async def test_a_dead_process_s_upload_is_aborted_and_forgotten(
     assert shelf.uploads == {}
     assert await sessions.intents() == []
     assert recorder.orphans == [True]
+
+
+async def test_what_a_living_process_has_given_up_is_swept_at_once(
+    shelf: Shelf, sessions: MemorySessions, sweeper: Sweeper
+) -> None:
+    ref = shelf.begin("u1", at=NOW)
+    await sessions.put_intent(_intent(NOBODY, "u1", created=NOW))
+    assert (await sweeper.sweep(EVERYTHING)).aborted == [ref]
+    assert await sessions.intents() == []
 
 
 async def test_a_dead_process_is_swept_at_once_in_spite_of_its_heartbeat(

@@ -64,6 +64,7 @@ NOT_FOR_MOTO = {
     "test_pitfall_08_of_two_conditional_completes_exactly_one_wins": NO_CONDITIONAL_COMPLETE,
 }
 
+
 def section(endpoint: S3Endpoint, **more: object) -> S3Storage:
     return S3Storage.model_validate(
         {
