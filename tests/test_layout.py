@@ -36,6 +36,7 @@ DECLARED: Final = {
     "gateway/protocol/commands.py",
     "gateway/sessions/base.py",
     "gateway/storage/base.py",
+    "gateway/storage/s3/plane.py",
 }
 
 

@@ -1,5 +1,8 @@
 """Unfinished parts on disk: where slow clients' bytes wait when memory is short.
 
+A part is begun only when the spool has room for all of it (:meth:`Spool.begin`), so that a part which went to disk
+can be completed there at its client's pace. Otherwise thousands of half parts fill the disk and none gets on.
+
 Files have no name (``O_TMPFILE``, or unlinked at once where the file system lacks it), so a killed process leaves
 none. Each process has a sub-directory of its own, locked while it lives; what a dead one may have left
 is removed at the next start, and nobody else's is touched. Directory and files are for their owner only.
@@ -12,11 +15,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway.pipeline.budget import Budget, Claim
 from gateway.pipeline.owner import Owner
 from gateway.telemetry import Instrument
 
@@ -65,7 +69,7 @@ class SpoolFile:
 
 
 class Spool:
-    """A directory for unfinished parts, ``limit`` bytes at most in this process."""
+    """A directory for unfinished parts, ``limit`` bytes (at least 1) at most in this process."""
 
     def __init__(self, directory: Path, limit: int, instrument: Instrument | None = None) -> None:
         self._directory = directory
@@ -76,6 +80,7 @@ class Spool:
         self.used = 0
         #: The disk refused a write; until a file is closed there is no point in another.
         self.full = False
+        self._commitments = Budget(limit, 0)
         self._pending: list[_Job] = []
         self._closing: list[int] = []
         self._writer = Owner()
@@ -106,6 +111,13 @@ class Spool:
         assert self._own is not None, "the spool was not started"
         with tempfile.TemporaryFile(dir=self._own, buffering=0) as file:
             return SpoolFile(self, os.dup(file.fileno()))
+
+    async def begin(self, principal: str, size: int) -> Callable[[], None]:
+        """Wait until a part of ``size`` bytes could be kept here as a whole; principals take turns. Answers what is
+        to be called when the part is gone."""
+        claim, size = Claim(principal), min(size, self._limit)
+        await self._commitments.charge(claim, size)
+        return lambda: self._commitments.credit(claim, size)
 
     def has_room(self, size: int) -> bool:
         """Whether ``size`` more bytes are likely to find a place."""

@@ -60,6 +60,7 @@ class Front(asyncio.BufferedProtocol):
         self._app_state = app_state
         self._server_state = server_state
         self._fd = -1
+        self._lost = False
         self._reading = True
         self._deadline = Deadline(self._loop, self._expired)
         self._watch = Deadline(self._loop, self._look)
@@ -84,7 +85,8 @@ class Front(asyncio.BufferedProtocol):
             self._conversation.refuse(full, None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it, and tell the exchange."""
+        """Forget it, and tell the exchange, which may take its time to end."""
+        self._lost = True
         self._conversation.phase = Phase.OVER
         self._server_state.connections.discard(cast("Any", self))
         self._shared.census.leave(self._peer())
@@ -140,7 +142,7 @@ class Front(asyncio.BufferedProtocol):
     def update_reading(self) -> None:
         """Read exactly when there is a place for what comes."""
         reads = self._conversation.reads
-        if reads is not self._reading:
+        if reads is not self._reading and not self._lost:
             self._reading = reads
             if reads:
                 self._transport.resume_reading()
@@ -160,6 +162,8 @@ class Front(asyncio.BufferedProtocol):
         Closing a socket with unread bytes resets the connection, and the reset can overtake the
         answer (RFC 9112, 9.6). TLS cannot be half-closed: there we only read on.
         """
+        if self._lost:
+            return
         self._last_call()
         if not self.outlet.tls and not self._transport.is_closing():
             self._transport.write_eof()
@@ -167,6 +171,8 @@ class Front(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Close when what was written has left; :meth:`_look` sees to it that it does."""
+        if self._lost:
+            return
         self._last_call()
         self._transport.close()
 

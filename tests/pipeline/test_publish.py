@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway.errors import StorageCorrupt
 from gateway.model import ObjectInfo, PartReceipt
-from gateway.pipeline.publish import Fingerprint, multipart_etag, whole_etag
+from gateway.pipeline.publish import Fingerprint, check_run, multipart_etag, whole_etag
 from tests.pipeline.fakes import KEY
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,3 +46,17 @@ def test_the_etag_of_parts_is_that_of_their_md5s() -> None:
 
 def test_the_etag_of_a_whole_object_is_its_md5() -> None:
     assert whole_etag([memoryview(b"a"), memoryview(b"b")]) == "187ef4436122d1cc2f40dc2b92f0eba0"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "size"), [([1, 2], 3), ([1, 3], 2), ([2], 1), ([1], 2), ([], 1)]
+)
+def test_receipts_must_be_an_unbroken_run_of_the_right_size(numbers: list[int], size: int) -> None:
+    receipts = [PartReceipt(number, at, 1, "x") for at, number in enumerate(numbers)]
+    with pytest.raises(StorageCorrupt):
+        check_run(receipts, size)
+
+
+def test_a_run_that_is_whole_passes() -> None:
+    check_run([PartReceipt(1, 0, 2, "x"), PartReceipt(2, 2, 1, "x")], 3)
+    check_run([], 0)

@@ -161,3 +161,16 @@ asyncio.run(main())
     async with spool_in(tmp_path):
         assert len(list((tmp_path / "spool").iterdir())) == 1
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_a_part_begins_only_when_all_of_it_could_be_kept(tmp_path: Path) -> None:
+    async with spool_in(tmp_path, limit=100) as spool:
+        gone = [await spool.begin("a", 50), await spool.begin("a", 40)]
+        waiting = asyncio.ensure_future(spool.begin("b", 20))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        gone[0]()
+        (await waiting)()
+        gone[1]()
+        # A part larger than the spool takes all of it, alone.
+        (await spool.begin("a", 1000))()

@@ -72,8 +72,13 @@ async def _environment(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(send, 200, os.environ.get("PROMETHEUS_MULTIPROC_DIR", "").encode())
 
 
+async def _client(scope: Scope, receive: Receive, send: Send) -> None:
+    await answer(send, 200, f"{scope['client'][0]} {scope['scheme']}".encode())
+
+
 _ROUTES: dict[str, AsgiApp] = {
     "/pid": _pid,
+    "/client": _client,
     "/slow": _slow,
     "/crash": _crash,
     "/environment": _environment,

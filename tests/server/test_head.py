@@ -144,3 +144,22 @@ def test_case_51_a_head_is_refused_before_it_is_complete() -> None:
 def test_case_52_a_request_line_is_refused_before_it_is_complete() -> None:
     with pytest.raises(UriTooLong):
         find_end(bytearray(b"GET /" + b"a" * (RULES.max_header + 100)), 0, RULES)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"GET", b"PUT", b" ", b"/", b"HTTP/1.1", b"\r\n", b"\n", b"\r", b"Host", b":", b"x", b"\xff",
+             b"Content-Length", b"Transfer-Encoding", b"chunked", b"5", b"0", b",", b"\x00", b"\t"]
+        ),
+        max_size=30,
+    )
+)  # fmt: skip
+def test_case_96_any_head_is_read_or_refused_and_nothing_else(tokens: list[bytes]) -> None:
+    try:
+        head = parse_head(b"".join(tokens) + b"\r\n\r\n")
+        guard_head(head, RULES)
+    except (BadRequest, MethodNotAllowed):
+        return  # everything else would be a bug of ours
+    assert not (head.chunked and head.length is not None)
+    assert [name for name, _ in head.headers].count(b"host") == 1

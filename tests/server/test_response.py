@@ -13,6 +13,7 @@ class Line:
         self.writes = 0
         self.over = 0
         self.outlet = self
+        self.piece = 0
 
     def write(self, *pieces: bytes | memoryview) -> None:
         self.writes += 1
@@ -100,3 +101,25 @@ async def test_an_application_may_end_the_connection() -> None:
     assert not one.keep_alive
     await one.body(b"hello", more=False)
     assert line.sent.lower().count(b"connection: close") == 1
+
+
+async def test_a_head_that_has_not_left_can_be_taken_back() -> None:
+    line = Line()
+    one = response(line)
+    one.start(204, [])
+    assert one.recall()
+    one.start(503, LENGTH)
+    await one.body(b"sorry", more=True)
+    assert not one.recall()
+    assert line.sent.startswith(b"HTTP/1.1 503 ")
+
+
+async def test_an_empty_piece_sends_the_head() -> None:
+    line = Line()
+    one = response(line)
+    one.start(200, LENGTH)
+    assert line.sent == b""
+    await one.body(b"", more=True)
+    assert line.sent.endswith(b"\r\n\r\n")
+    await one.body(b"hello", more=False)
+    assert line.sent.count(b"HTTP/1.1") == 1

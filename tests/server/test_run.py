@@ -148,6 +148,15 @@ def test_a_port_that_is_taken_is_named() -> None:
         assert f"cannot listen on 127.0.0.1:{taken.getsockname()[1]}" in errors
 
 
+def test_trap_7_forwarded_headers_are_not_believed_from_loopback() -> None:
+    with serving() as process:
+        connection = HTTPConnection("127.0.0.1", process.url.port, timeout=10)
+        forged = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"}
+        connection.request("GET", "/client", headers=forged)
+        assert connection.getresponse().read() == b"127.0.0.1 http"
+        connection.close()
+
+
 def test_metrics_may_have_a_listener_of_their_own() -> None:
     port = free_port()
     with serving(metrics_listen=f"127.0.0.1:{port}") as process:
