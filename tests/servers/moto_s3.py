@@ -11,7 +11,6 @@ from moto.server import ThreadedMotoServer
 
 from tests.servers.lease import S3Endpoint, forget, supervise
 
-
 _list_multiparts = S3Response.list_multipart_uploads
 
 
