@@ -1,0 +1,1 @@
+"""Measurements of the whole program: what they run against, `make bench` and `make load`."""
