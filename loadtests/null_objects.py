@@ -83,6 +83,7 @@ class NullObjects:
     def __init__(self) -> None:
         self._objects: OrderedDict[tuple[str, str], _Object] = OrderedDict()
         self._uploads: OrderedDict[str, dict[int, _Object]] = OrderedDict()
+        self._buckets: set[str] = set()
         self._numbers = itertools.count(1)
 
     def answer(self, request: Request) -> Answer:
@@ -200,12 +201,18 @@ class NullObjects:
         )
 
     def _bucket(self, request: Request) -> Answer:
+        if request.method == "PUT":
+            self._buckets.add(request.bucket)
         if request.method in ("HEAD", "PUT"):
             return Answer(200)
         if request.method == "DELETE":
             return Answer(204)
         if not request.bucket:
-            return _xml("<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>")
+            listed = "".join(
+                f"<Bucket><Name>{escape(name)}</Name><CreationDate>{_ISO_DATE}</CreationDate></Bucket>"
+                for name in sorted(self._buckets)
+            )
+            return _xml(f"<ListAllMyBucketsResult><Buckets>{listed}</Buckets></ListAllMyBucketsResult>")
         if "location" in request.query:
             return _xml("<LocationConstraint>us-east-1</LocationConstraint>")
         if "uploads" in request.query:

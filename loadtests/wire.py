@@ -1,6 +1,7 @@
 """A client that costs next to nothing: bodies go out by ``sendfile`` from memory and come in by ``MSG_TRUNC``, which
 counts bytes inside the kernel and copies none. One blocking keep-alive connection. Linux only."""
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -75,6 +76,10 @@ class Wire:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
         self._sock.close()
 
     def ask(self, head: bytes, body: bytes = b"", *, expect: int = 200) -> Answer:
@@ -84,7 +89,7 @@ class Wire:
             UnexpectedAnswer: another status than ``expect``.
         """
         self._sock.sendall(head + body)
-        return self._answered(expect)
+        return self.answered(expect)
 
     def put(self, head: bytes, pattern: Pattern, size: int, *, expect: int = 200) -> Answer:
         """A request whose body is ``size`` bytes of the pattern.
@@ -92,12 +97,15 @@ class Wire:
         Raises:
             UnexpectedAnswer: another status than ``expect``.
         """
-        self._sock.sendall(head, socket.MSG_MORE)
-        try:
+        self.begin(head, pattern, size)
+        return self.answered(expect)
+
+    def begin(self, head: bytes, pattern: Pattern, size: int) -> None:
+        """Send a request, with ``size`` bytes of the pattern; its answer is asked for by :meth:`answered`."""
+        self._sock.sendall(head, socket.MSG_MORE if size else 0)
+        # A server that answers before the body's end may close; then its answer says why.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._send_file(pattern.bare, size, PATTERN)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it has answered before the body's end; the answer says why
-        return self._answered(expect)
 
     def put_chunked(self, head: bytes, pattern: Pattern, size: int, *, expect: int = 200) -> Answer:
         """The same with chunked transfer coding; ``size`` is a multiple of ``CHUNK``.
@@ -107,12 +115,10 @@ class Wire:
         """
         self._sock.sendall(head, socket.MSG_MORE)
         frame = pattern.framed_size * CHUNK // PATTERN
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._send_file(pattern.framed, size // CHUNK * frame, pattern.framed_size)
             self._sock.sendall(b"0\r\n\r\n")
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        return self._answered(expect)
+        return self.answered(expect)
 
     def _send_file(self, handle: int, size: int, length: int) -> None:
         sent = 0
@@ -120,7 +126,12 @@ class Wire:
             at = sent % length
             sent += os.sendfile(self._sock.fileno(), handle, at, min(size - sent, length - at))
 
-    def _answered(self, expect: int) -> Answer:
+    def answered(self, expect: int) -> Answer:
+        """The answer to the request that was sent.
+
+        Raises:
+            UnexpectedAnswer: another status than ``expect``.
+        """
         answer = self._read_answer()
         while answer.status == 100:
             answer = self._read_answer()
