@@ -68,6 +68,7 @@ class _Object:
     etag: str
     body: bytes | None = None
     kind: str = "application/octet-stream"
+    metadata: tuple[tuple[str, str], ...] = ()
 
 
 def error(status: int, code: str, message: str, **headers: str) -> Answer:
@@ -131,6 +132,7 @@ class NullObjects:
             ("Last-Modified", _DATE),
             ("Accept-Ranges", "bytes"),
             ("Content-Type", found.kind),
+            *found.metadata,
         )
         first, last, status = 0, found.size - 1, 200
         asked = request.headers.get("range")
@@ -237,11 +239,12 @@ class NullObjects:
 
 def _object(request: Request) -> _Object:
     kind = request.headers.get("content-type", "application/octet-stream")
+    metadata = tuple(item for item in request.headers.items() if item[0].startswith("x-amz-meta-"))
     if request.body is not None:
         etag = hashlib.md5(request.body, usedforsecurity=False).hexdigest()
-        return _Object(len(request.body), etag, request.body, kind)
+        return _Object(len(request.body), etag, request.body, kind, metadata)
     size = int(request.headers.get("x-amz-decoded-content-length", request.size))
-    return _Object(size, _etag(request.key, size), None, kind)
+    return _Object(size, _etag(request.key, size), None, kind, metadata)
 
 
 def _etag(key: str, size: int) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from loadtests.bench import machine, plots, report
-from loadtests.bench.figures import large_get, large_put, payloads, rivals, small
+from loadtests.bench.figures import distance, large_get, large_put, payloads, rivals, slow, small, soak
 from loadtests.bench.peers import PeerMissing
 from loadtests.bench.plan import QUICK, Bench, Scale
 from loadtests.bench.runs import Recorder
@@ -29,6 +29,9 @@ FIGURES: Final[dict[str, Callable[[Bench], None]]] = {
     "4": large_get.measure,
     "5": small.measure,
     "6": rivals.measure,
+    "7": slow.measure,
+    "8": distance.measure,
+    "9": soak.measure,
 }
 
 

@@ -67,7 +67,7 @@ def sampled(pid: int, into: Path) -> Iterator[None]:
         yield
         return
     command = [
-        program, "record", "--pid", str(pid), "--rate", str(RATE), "--nonblocking", "--format", "raw",
+        program, "record", "--pid", str(pid), "--rate", str(RATE), "--format", "raw",
         "--duration", "3600", "--output", str(into),
     ]  # fmt: skip
     with _interrupted(command):
