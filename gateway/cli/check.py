@@ -81,7 +81,7 @@ def _counted(noun: str, count: int) -> str:
 
 async def _check_online(settings: Settings) -> bool:
     """Reach everything; say what was found. False when something is out of reach."""
-    from gateway.app import open_runtime
+    from gateway.runtime import open_runtime
 
     async with open_runtime(settings) as runtime:
         right = await _reached("sessions", runtime.sessions.ping())

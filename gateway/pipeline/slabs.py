@@ -149,7 +149,7 @@ class Account:
 
     def leave_room(self, size: int) -> None:
         """They no longer are."""
-        self._pool.budget.credit(self.claim, size)
+        self._pool.credit(self.claim, size)
 
     def start_part(self) -> None:
         """An unfinished part begins: the youngest."""
@@ -268,8 +268,14 @@ class SlabPool:
         else:
             self._free.setdefault(size, []).append(memory)
             self._free_bytes += size
-        self.budget.credit(claim, size)
+        self.credit(claim, size)
         self._make_room()
+        self._instrument.memory_held(self.budget.used, self.budget.waiting)
+
+    def credit(self, claim: Claim, size: int) -> None:
+        """Give bytes of the budget back."""
+        self.budget.credit(claim, size)
+        self._instrument.memory_held(self.budget.used, self.budget.waiting)
 
     @staticmethod
     def _is_looked_at(memory: mmap.mmap) -> bool:

@@ -257,6 +257,8 @@ class MemorySection(Section):
 
     budget: Size = 512 * MiB
     """Bytes of body that may be in memory at a time."""
+    max_wait: Duration = 30.0
+    """How long a body may wait for its first memory before it is refused with 503."""
     spool: Path = Path(".sluice/spool")
     """Folder for unfinished parts of slow clients when memory is short; emptied at start."""
     spool_limit: Size = 4 * GiB

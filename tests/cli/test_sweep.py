@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import open_runtime
+from gateway.runtime import open_runtime
 from gateway.cli.sweep import describe
 from gateway.errors import StorageTimeout
 from gateway.model import Attributes, MultipartListing, MultipartRef, ObjectKey
