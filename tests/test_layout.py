@@ -34,6 +34,7 @@ DECLARED: Final = {
     "gateway/telemetry.py",
     "gateway/auth/grant.py",
     "gateway/protocol/commands.py",
+    "gateway/server/link.py",
     "gateway/sessions/base.py",
     "gateway/storage/base.py",
     "gateway/storage/s3/plane.py",
