@@ -54,7 +54,7 @@ async def test_a_conditional_delete_never_takes_an_object_that_was_just_written(
         async def delete() -> None:
             await lab.deletes.delete(DeleteObject(key=KEY, conditions=known))
 
-        answers: list[Any] = await asyncio.gather(
+        answers: tuple[Any, ...] = await asyncio.gather(
             delete(), lab.put(b"2", conditions=known), return_exceptions=True
         )
 
