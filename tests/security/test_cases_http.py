@@ -11,6 +11,7 @@ import pytest
 from tests.protocol.signatures.wire import Wire, botocore_presigned
 from tests.security.asking import Asker, bytes_of, unsigned
 from tests.servers.gateway import CONFIG, running_gateway, start_gateway
+from tests.servers.ports import free_port
 
 PUT = b"PUT /cases/x HTTP/1.1\r\nHost: x\r\n"
 #: Bytes that are no request; each is answered 400 and the connection ends.
@@ -303,8 +304,6 @@ def test_case_93_operations_that_are_not_offered_are_501(ask: Asker, name: str) 
 
 
 def test_case_95_metrics_may_have_a_listener_of_their_own(tmp_path: Path) -> None:
-    from tests.servers.ports import free_port
-
     port = free_port()
     config = CONFIG.replace("[server]", f'[server]\nmetrics_listen = "127.0.0.1:{port}"')
     with running_gateway(tmp_path, config) as gateway:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from gateway.auth.key_file import KeyFile
 from gateway.auth.keys import KeyRing
@@ -332,7 +335,7 @@ def test_case_31_a_disabled_key_ends_within_a_second(gateway: GatewayProcess, as
     ring = KeyRing({}, KeyFile(file))
     key = ring.create()
     time.sleep(0.6)
-    wire = edited_secret(key.id, key.secret)
+    wire = edited_for("GET", PATH, key.id, key.secret)
     before = ask.send(wire)
     ring.disable(key.id)
     time.sleep(1.0)
@@ -341,16 +344,12 @@ def test_case_31_a_disabled_key_ends_within_a_second(gateway: GatewayProcess, as
     assert (ask.send(wire).status, ask.send(wire).code) == (403, "InvalidAccessKeyId")
 
 
-def edited_secret(key_id: str, secret: str) -> Wire:
+def edited_for(method: str, path: bytes, key_id: str, secret: str = SECRET) -> Wire:
     """A URL signed by another key."""
-    from botocore.auth import S3SigV4QueryAuth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
-    request = AWSRequest(method="GET", url=f"http://{HOST}{PATH.decode()}")
+    request = AWSRequest(method=method, url=f"http://{HOST}{path.decode()}")
     S3SigV4QueryAuth(Credentials(key_id, secret), "s3", "us-east-1", expires=60).add_auth(request)
     query = request.url.partition("?")[2]
-    return Wire("GET", PATH, query.encode(), ((b"host", HOST.encode()),))
+    return Wire(method, path, query.encode(), ((b"host", HOST.encode()),))
 
 
 # --- pitfalls of slots ---
