@@ -11,14 +11,20 @@ from tests.faults.traffic import pattern_digest, upload
 from tests.servers.faulty_s3 import Fault
 from tests.servers.lease import S3Endpoint
 
-SIZE = 80 * MiB
+SIZE = 56 * MiB
 BUDGET = 24 * MiB
 
 #: What the kernel may hold on both sides of two connections.
 SOCKETS = 16 * MiB
 
 
-@pytest.mark.parametrize("fault", [Fault.SILENCE, Fault.DEAF], ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault.SILENCE, id="silent"),
+        pytest.param(Fault.DEAF, id="deaf", marks=pytest.mark.slow),
+    ],
+)
 async def test_a_store_that_stalls_stops_the_client_until_it_goes_on(
     moto_s3: S3Endpoint, tmp_path: Path, fault: Fault
 ) -> None:
