@@ -19,6 +19,11 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt -e . --group dev --group docs
 	@touch $@
 
+$(VENV)/.ready-load: $(VENV)/.ready
+	@echo "Installing what measurements need ..."
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt --group load
+	@touch $@
+
 setup: $(VENV)/.ready ## Set up; the command is then at .venv/bin/sluice
 
 run: setup ## Start the gateway on 127.0.0.1:8080 with the embedded store
@@ -37,6 +42,12 @@ check: setup ## Lint, format, types, import contracts, docs
 fix: setup ## Format, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/.ready-load ## Measure CPU, rate and memory against nginx and others; about 15 minutes
+	@$(BIN)/python -m loadtests.bench $(ARGS)
+
+load: $(VENV)/.ready-load ## Load a gateway with locust for a minute
+	@$(BIN)/python -m loadtests.load $(ARGS)
 
 lock: setup ## Renew constraints.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --no-emit-index-url --no-header --no-annotate --group dev --group docs --group load pyproject.toml -o constraints.txt

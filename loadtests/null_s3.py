@@ -267,7 +267,7 @@ class Connection:
 
     def _send(self, head: bytes, offset: int, left: int) -> None:
         if self._sock.fileno() < 0:
-            return
+            return None
         self._loop.remove_writer(self._sock.fileno())
         again = partial(self._send, head, offset, left)
         try:

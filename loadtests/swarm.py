@@ -83,7 +83,7 @@ class Stream(abc.ABC):
             try:
                 moved = self._move(min(credit, self._left))
             except BlockingIOError:
-                return
+                return None
             except OSError as error:
                 return self.end(type(error).__name__)
             if not moved:

@@ -8,7 +8,6 @@ import contextlib
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
 import time
 from collections import Counter

@@ -117,11 +117,12 @@ def sluice(folder: Path, store: int, setting: Setting = Setting()) -> Iterator[S
         )
     )
     command = [sys.executable, "-m", "gateway", "serve", "--config", str(config)]
-    with running(setting.name, command, port, own, ready=_is_ready) as server:
+    with running(setting.name, command, port, own, ready=is_ready) as server:
         yield server
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Whether a gateway there says that it is ready."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/readyz", timeout=5) as answer:
             return bool(answer.status == 200)
