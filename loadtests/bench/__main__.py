@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Final
 
 from loadtests.bench import machine, plots, report
@@ -100,7 +101,7 @@ def measure(bench: Bench, figure: str) -> None:
         FIGURES[figure](bench)
     except PeerMissing as error:
         bench.note(f"Figure {figure} is skipped: {error}")
-    except (UnexpectedAnswer, ServerFailed, OSError, AssertionError) as error:
+    except (UnexpectedAnswer, ServerFailed, SubprocessError, OSError, AssertionError) as error:
         bench.note(f"Figure {figure} failed: {type(error).__name__}: {error}")
         bench.found(figure, "failed, see the notes", "", "", False)
 

