@@ -12,6 +12,7 @@ from gateway.units import KiB, MiB, format_size
 from loadtests import accounting
 from loadtests.bench import plan, subjects
 from loadtests.bench.plan import Bench
+from loadtests.bench.profile import hot_functions, sampled
 from loadtests.bench.runs import Case, Spread, spread
 from loadtests.bench.subjects import Setting
 from loadtests.processes import ROOT, Server
@@ -42,13 +43,10 @@ def measure(bench: Bench) -> None:
     least = scale.slow_size / scale.slow_rate
     with _swarm(bench, sluice, least) as swarm:
         time.sleep(min(20.0, least / 4))
-        _measure_beside(bench, beside, swarm, pause=min(8.0, least / 12))
+        _profile(bench, sluice.pid)
+        peak = _measure_beside(bench, beside, swarm, pause=min(8.0, least / 12))
         output, _ = swarm.communicate(timeout=least * PATIENCE + 120)
-    peak = max(
-        accounting.memory(sluice.pid, "VmHWM"),
-        *(run.peak for run in bench.recorder.of("7", beside.name, sluice.name)),
-        0,
-    )
+    peak = max(peak, accounting.memory(sluice.pid, "VmHWM"))
     told = json.loads(output)
     bench.note(
         f"Figure 7: {told}; gateway's CPU {accounting.cpu_seconds(sluice.pid) - before:.1f} s"
@@ -74,18 +72,30 @@ def _swarm(bench: Bench, sluice: Server, least: float) -> Iterator["subprocess.P
 
 def _measure_beside(
     bench: Bench, case: Case, swarm: "subprocess.Popen[str]", *, pause: float
-) -> None:
-    """The fast client, until enough was measured, or the slow ones are done, or it starves."""
+) -> int:
+    """The fast client, until enough was measured, or the slow ones are done, or it starves. Answers the peak of
+    memory until the last measurement began (each starts it anew)."""
+    peak = 0
     for number in range(bench.scale.rounds):
+        peak = max(peak, accounting.memory(case.server.pid, "VmHWM"))
         if swarm.poll() is not None:
-            return
+            break
         try:
             bench.recorder.measure("7", case, number)
         except (OSError, UnexpectedAnswer) as error:
             told = f"{type(error).__name__}: {error}"
             bench.note(f"Figure 7: the fast client got nowhere beside the slow ones: {told}")
-            return
+            break
         time.sleep(pause)
+    return peak
+
+
+def _profile(bench: Bench, pid: int) -> None:
+    stacks = bench.results / "profile-slow.stacks.txt"
+    with sampled(pid, stacks):
+        time.sleep(bench.scale.profile)
+    if stacks.exists():
+        bench.profiles["slow"] = hot_functions(stacks.read_text())
 
 
 def _report(bench: Bench, told: dict[str, Any], idle: int, peak: int) -> None:
