@@ -67,12 +67,12 @@ async def test_a_store_that_will_not_have_any_date_is_asked_twice() -> None:
     assert len(store.requests) == 2
 
 
-@pytest.mark.parametrize("said", ["Date: yesterday", None], ids=["unreadable", "ours"])
-async def test_a_403_with_our_own_time_is_no_matter_of_clocks(said: str | None) -> None:
+@pytest.mark.parametrize("date", ["yesterday", None])
+async def test_a_403_with_our_own_time_is_no_matter_of_clocks(date: str | None) -> None:
     async def script(store: RawStore, peer: Peer) -> None:
         await store.note(peer)
-        date = said or f"Date: {format_date(datetime.now(UTC))}"
-        await peer.send(reply(b"", "403 Forbidden", date))
+        shown = date or format_date(datetime.now(UTC))
+        await peer.send(reply(b"", "403 Forbidden", f"Date: {shown}"))
 
     async with raw_store(script) as store, plane_to(store.url) as plane:
         with pytest.raises(StorageRejected):
