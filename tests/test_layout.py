@@ -26,7 +26,16 @@ MAX_FUNCTION: Final = 40
 
 #: Tests of no single module: rules, whole programs, and facts between several modules.
 FREE: Final = {"test_layout.py"}
-FREE_FOLDERS: Final = {"bench", "clients", "faults", "wire", "acceptance", "servers", "e2e"}
+FREE_FOLDERS: Final = {
+    "bench",
+    "clients",
+    "faults",
+    "wire",
+    "acceptance",
+    "servers",
+    "e2e",
+    "security",
+}
 #: Declarations without behaviour: types and protocols, whose fillers are tested.
 DECLARED: Final = {
     "gateway/errors.py",

@@ -82,6 +82,7 @@ class AnonymousPolicies(Mapping[str, str]):
         self._default = None if default is None else default.anonymous
 
     def __getitem__(self, bucket: str) -> str:
+        # A listed bucket has its own section's word, also where that is none.
         policy = self._policies.get(bucket, self._default)
         if policy is None:
             raise KeyError(bucket)

@@ -12,7 +12,7 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from gateway.app import Runtime, open_runtime
+from gateway.runtime import Runtime, open_runtime
 from gateway.settings import load_settings
 from gateway.storage.base import PROBE_MARK
 from gateway.transfer.sweeper import SweepReport

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.app import open_runtime
+from gateway.runtime import open_runtime
 from gateway.errors import ObjectNotFound
 from gateway.model import ObjectKey
 from gateway.settings import load_settings

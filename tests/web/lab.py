@@ -70,7 +70,7 @@ class Client:
         self,
         method: str,
         target: str,
-        body: bytes | Iterable[Message] = b"",
+        body: bytes | Iterable[dict[str, Any]] = b"",
         headers: Iterable[tuple[str, str]] = (),
         *,
         scope: Scope | None = None,
@@ -82,7 +82,7 @@ class Client:
             if body or method in ("PUT", "POST"):
                 lines.append(("content-length", str(len(body))))
             body = [{"type": "http.request", "body": body, "more_body": False}]
-        messages = list(body)
+        messages: list[Message] = list(body)
 
         async def receive() -> Message:
             await asyncio.sleep(0)

@@ -14,6 +14,7 @@ from gateway.model import ObjectInfo, ObjectKey, Opened, Source
 from gateway.protocol.dialects.plain import PlainDialect
 from gateway.storage.memory import MemoryStore
 from gateway.transfer.downloads import Downloads
+from tests.protocol.signatures.wire import botocore_presigned
 from tests.web import lab
 
 ORIGIN = "https://app.example.org"
@@ -198,7 +199,7 @@ async def test_a_failure_after_the_head_breaks_the_answer_and_is_told(
 async def test_a_client_that_leaves_is_answered_by_nobody(
     client: lab.Client, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gone = [
+    gone: list[dict[str, Any]] = [
         {"type": "http.request", "body": b"half", "more_body": True},
         {"type": "http.disconnect"},
     ]
@@ -212,7 +213,7 @@ async def test_a_client_that_leaves_is_answered_by_nobody(
 
 
 async def presigned(method: str, path: str) -> str:
-    wire = lab.botocore_presigned(method, path.encode(), now=time.time())
+    wire = botocore_presigned(method, path.encode(), now=time.time())
     return wire.query.decode()
 
 
@@ -305,7 +306,7 @@ async def test_case_28_a_wrong_checksum_is_told_to_the_page_that_sent_it(
     client: lab.Client,
 ) -> None:
     headers = [("x-amz-checksum-crc32", "AAAAAA=="), ("origin", ORIGIN)]
-    wire = lab.botocore_presigned("PUT", b"/photos/a", b"", headers[:1], now=time.time())
+    wire = botocore_presigned("PUT", b"/photos/a", b"", headers[:1], now=time.time())
     answer = await client.send("PUT", f"/photos/a?{wire.query.decode()}", b"body", headers)
 
     assert (answer.status, answer.code) == (400, "BadDigest")

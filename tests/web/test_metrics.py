@@ -25,6 +25,7 @@ from gateway.telemetry import Instrument
 from gateway.units import KiB, MiB
 from gateway.web.metrics import Metrics
 from gateway.web.streams import Message
+from tests.protocol.signatures.wire import botocore_presigned
 from tests.web import lab
 from tests.web.test_endpoint import Broken
 
@@ -102,7 +103,7 @@ async def start_uploads(client: lab.Client, count: int, gate: asyncio.Event) -> 
     tasks = []
     for number in range(count):
         path = f"/photos/slow{number}"
-        wire = lab.botocore_presigned("PUT", path.encode(), now=time.time())
+        wire = botocore_presigned("PUT", path.encode(), now=time.time())
         length = [("content-length", str(PART))]
         scope = client.scope("PUT", f"{path}?{wire.query.decode()}", length)
         pieces = [bytes(PART // 4)] * 4
@@ -116,7 +117,7 @@ async def test_pitfall_21_every_metric_moves_in_one_run(
     store = Trouble()
     await store.create_multipart(ObjectKey("photos", "foreign"), Attributes())
     monkeypatch.setattr("gateway.runtime.open_store", lambda name, section: store)
-    sections = {
+    sections: dict[str, Any] = {
         "memory": {"budget": "1MiB", "spool": tmp_path / "spool"},
         "transfer": {"part_size": PART // 2},
         "retry": {"attempts": 2, "base": 0.001, "breaker_failures": 2, "breaker_cooldown": 0.01},
@@ -133,11 +134,11 @@ async def test_pitfall_21_every_metric_moves_in_one_run(
         gate.set()
         await asyncio.gather(*slow)
         store.abort_fails = True
-        gone = [
+        gone: list[dict[str, Any]] = [
             {"type": "http.request", "body": bytes(2 * PART), "more_body": True},
             {"type": "http.disconnect"},
         ]
-        wire = lab.botocore_presigned("PUT", b"/photos/gone", now=time.time())
+        wire = botocore_presigned("PUT", b"/photos/gone", now=time.time())
         length = [("content-length", str(MiB))]
         await client.send("PUT", f"/photos/gone?{wire.query.decode()}", gone, length)
         text = (await client.send("GET", "/-/metrics")).body.decode()

@@ -141,7 +141,7 @@ class S3Store:
                 key, views, attributes, condition=condition, digests=digests, sent=sent
             )
         except DigestMismatch as error:
-            raise _damage_told_from_mistakes(error, views, sent) from error
+            raise _damage_told_from_mistakes(error, views, digests) from error
 
     async def delete(self, key: ObjectKey, *, if_match: str | None = None) -> None:
         """DeleteObject. With ``if_match`` a HEAD decides first: not all stores know conditional deletes, and those
@@ -178,7 +178,7 @@ class S3Store:
         try:
             return await self._data.upload_part(ref, part, sent=sent)
         except DigestMismatch as error:
-            raise _damage_told_from_mistakes(error, part.views, sent) from error
+            raise _damage_told_from_mistakes(error, part.views, part.digests) from error
 
     async def complete_multipart(
         self,
@@ -268,13 +268,13 @@ def _check_match(wanted: str | None, etag: str) -> None:
 
 
 def _damage_told_from_mistakes(
-    error: DigestMismatch, views: Views, sent: Sequence[Digest]
+    error: DigestMismatch, views: Views, digests: Sequence[Digest]
 ) -> GatewayError:
     """When a store finds that bytes and digest differ: either the digest we were given is wrong, or the bytes were
     damaged on their way, and then sending them again helps. Answer which it is: DigestMismatch or
     StorageUnavailable."""
     try:
-        verify(views, sent)
+        verify(views, digests)
     except DigestMismatch:
         return error
     return StorageUnavailable("The bytes were damaged on their way to the store.")
