@@ -67,9 +67,6 @@ bench: $(VENV)/.ready-load ## Measure CPU, rate and memory against nginx and oth
 load: $(VENV)/.ready-load ## Load a gateway with locust for a minute
 	@$(BIN)/python -m loadtests.load $(ARGS)
 
-lock: setup ## Renew constraints.txt
-	$(BIN)/uv pip compile --quiet --upgrade --universal --no-emit-index-url --no-header --no-annotate --group dev --group docs --group load pyproject.toml -o constraints.txt
-
 accept: setup ## The long lists: real Ceph, XMPP servers, kills, faults
 	@SLUICE_TEST_REQUIRE=all $(BIN)/python -m pytest -q -m "slow or not slow" $(ARGS)
 
