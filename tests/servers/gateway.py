@@ -153,7 +153,7 @@ def start_gateway(
             cwd=folder,
         )
     gateway = GatewayProcess(f"http://127.0.0.1:{port}", folder, process, log)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise AssertionError(f"the gateway ended with {process.returncode}:\n{gateway.logs()}")
