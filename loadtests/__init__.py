@@ -1,1 +1,1 @@
-"""Measurements of the whole program: `make bench` and `make load`."""
+"""Measurements of the whole program: what they run against, `make bench` and `make load`."""

@@ -4,8 +4,13 @@ import os
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.servers.fixtures"]
+
+# Examples are counted, never timed: on a busy machine a slow one is no mistake.
+settings.register_profile("sluice", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sluice")
 
 #: `make accept` and CI set it to "all": then a server that is missing is a failure, not a skip.
 REQUIRED = os.environ.get("SLUICE_TEST_REQUIRE", "")

@@ -28,6 +28,7 @@ MAX_FUNCTION: Final = 40
 FREE: Final = {"test_layout.py"}
 FREE_FOLDERS: Final = {
     "bench",
+    "loadtests",
     "clients",
     "faults",
     "wire",
@@ -43,6 +44,7 @@ DECLARED: Final = {
     "gateway/telemetry.py",
     "gateway/auth/grant.py",
     "gateway/protocol/commands.py",
+    "gateway/server/link.py",
     "gateway/sessions/base.py",
     "gateway/storage/base.py",
     "gateway/storage/s3/plane.py",

@@ -49,7 +49,7 @@ class BufferSize:
 
     def on_filled(self) -> None:
         """A slab is full: choose the next size."""
-        fitting = power_of_two(max(1, int(self.rate() * _FILL_TIME)))
+        fitting = power_of_two(max(1, int(min(self.rate() * _FILL_TIME, self._largest))))
         self._size = max(SMALLEST, min(fitting, self._size * 2, self._largest))
 
     def rate(self, pending: float = 0.0) -> float:

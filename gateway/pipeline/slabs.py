@@ -149,7 +149,7 @@ class Account:
 
     def leave_room(self, size: int) -> None:
         """They no longer are."""
-        self._pool.budget.credit(self.claim, size)
+        self._pool.credit(self.claim, size)
 
     def start_part(self) -> None:
         """An unfinished part begins: the youngest."""
@@ -237,6 +237,8 @@ class SlabPool:
             self._instrument.memory_waited(self._clock() - started)
         else:
             await waiting
+        if complete:
+            self._make_room()  # what comes is no slab, so free ones don't serve
         self._instrument.memory_held(self.budget.used, self.budget.waiting)
 
     async def take(self, claim: Claim, size: int) -> mmap.mmap:
@@ -268,8 +270,13 @@ class SlabPool:
         else:
             self._free.setdefault(size, []).append(memory)
             self._free_bytes += size
-        self.budget.credit(claim, size)
+        self.credit(claim, size)
         self._make_room()
+        self._instrument.memory_held(self.budget.used, self.budget.waiting)
+
+    def credit(self, claim: Claim, size: int) -> None:
+        """Give bytes of the budget back."""
+        self.budget.credit(claim, size)
         self._instrument.memory_held(self.budget.used, self.budget.waiting)
 
     @staticmethod

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.model import MultipartRef, ObjectKey
-from gateway.sessions.base import Intent, SessionStore
+from gateway.sessions.base import NOBODY, Intent, SessionStore
 
 
 class SessionJournal:
@@ -28,7 +28,14 @@ class SessionJournal:
 
     async def attached(self, intent: str, ref: MultipartRef) -> None:
         """Write which multipart it became."""
-        await self._sessions.put_intent(replace(self._open[intent], upload_id=ref.upload_id))
+        row = replace(self._open[intent], upload_id=ref.upload_id)
+        self._open[intent] = row
+        await self._sessions.put_intent(row)
+
+    async def given_up(self, intent: str) -> None:
+        """Write that nobody works on it any more: what may be there of it is the sweep's."""
+        row = self._open.pop(intent)
+        await self._sessions.put_intent(replace(row, owner=NOBODY))
 
     async def closed(self, intent: str) -> None:
         """Forget it."""

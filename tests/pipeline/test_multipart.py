@@ -1,6 +1,13 @@
 """A multipart and its rows in the journal; the rest of its life is in test_sink.py."""
 
-from gateway.errors import StorageUnavailable
+import pytest
+
+from gateway.errors import (
+    SessionsUnavailable,
+    StorageRejected,
+    StorageTimeout,
+    StorageUnavailable,
+)
 from gateway.model import Attributes
 from gateway.pipeline.multipart import Multipart
 from tests.pipeline.fakes import KEY, Facts, MemoryJournal, MemoryPartStore, Once, failing
@@ -31,7 +38,7 @@ async def test_there_is_nothing_to_abort_before_it_is_created_or_after_it_is_gon
     assert journal.open == {}
 
 
-async def test_an_abort_that_fails_is_told_and_keeps_the_intent() -> None:
+async def test_an_abort_that_fails_is_told_and_gives_the_intent_up() -> None:
     store, journal, facts = MemoryPartStore(), MemoryJournal(), Facts()
     store.before = failing("abort_multipart", StorageUnavailable("down"))
     upload = multipart(store, journal, facts)
@@ -39,3 +46,28 @@ async def test_an_abort_that_fails_is_told_and_keeps_the_intent() -> None:
     await upload.abort(confirm=True)
     assert [error.detail for error in facts.aborts_failed] == ["down"]
     assert list(journal.open.values()) == [ref]
+    assert journal.given == list(journal.open)
+
+
+async def test_an_intent_whose_create_may_have_happened_is_given_up() -> None:
+    store, journal = MemoryPartStore(), MemoryJournal()
+    store.before = failing("create_multipart", StorageTimeout("silent"))
+    with pytest.raises(StorageTimeout):
+        await multipart(store, journal, Facts()).create()
+    assert journal.given == list(journal.open) == ["intent-0"]
+
+
+async def test_an_intent_whose_create_was_refused_is_forgotten() -> None:
+    store, journal = MemoryPartStore(), MemoryJournal()
+    store.before = failing("create_multipart", StorageRejected("no"))
+    with pytest.raises(StorageRejected):
+        await multipart(store, journal, Facts()).create()
+    assert (journal.given, journal.open) == ([], {})
+
+
+async def test_the_store_s_error_surfaces_when_the_journal_fails_as_well() -> None:
+    store, journal = MemoryPartStore(), MemoryJournal()
+    store.before = failing("create_multipart", StorageTimeout("silent"))
+    journal.failing["given_up"] = SessionsUnavailable("down")
+    with pytest.raises(StorageTimeout):
+        await multipart(store, journal, Facts()).create()

@@ -477,7 +477,7 @@ async def test_each_attempt_to_create_has_an_intent_of_its_own() -> None:
     bench = Bench()
     bench.store.after = failing("create_multipart", StorageTimeout("no answer"))
     await bench.upload(BytesSource(bytes(3 * PART)), bench.sink(3 * PART, attempts=2))
-    assert bench.journal.log == ["intend", "intend", "attached", "closed"]
+    assert bench.journal.log == ["intend", "given_up", "intend", "attached", "closed"]
     assert list(bench.journal.open.values()) == [None]
     assert list(bench.store.uploads) == ["upload-1"]
 

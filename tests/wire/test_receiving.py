@@ -123,7 +123,7 @@ def test_a_body_that_came_unasked_needs_no_100_continue(lab: Lab) -> None:
         assert json.loads(reply.body)[:2] == expected(b"hello")
 
 
-def test_a_refusal_before_the_first_read_asks_for_no_body(lab: Lab) -> None:
+def test_case_56_a_refusal_before_the_first_read_asks_for_no_body(lab: Lab) -> None:
     head = put(b"x" * 5000, b"/refuse", b"Expect: 100-continue").split(b"\r\n\r\n")[0]
     with lab.client() as client:
         client.send(head + b"\r\n\r\n")

@@ -68,20 +68,18 @@ class Parser:
         """
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade, ValueError) as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise Garbled(f"The answer is no HTTP: {error}") from error
 
     # --- called by httptools
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; repeats are joined, except that a body has one length."""
-        key, text = name.decode("latin-1").lower(), _text(value)
+        """One header; repeats are joined (llhttp has refused a second Content-Length)."""
+        key, text = name.lower().decode("latin-1"), _text(value)
         if key not in self.headers:
             self.headers[key] = text
-        elif key != "content-length":
+        else:
             self.headers[key] += f", {text}"
-        elif self.headers[key] != text:
-            raise ValueError("two lengths")
 
     def on_body(self, data: bytes) -> None:
         """Decoded bytes of a chunked body."""
@@ -92,7 +90,7 @@ class Parser:
         self.ended = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """A final or interim answer's head. ``headers``: lower-case names. ``length``: bytes of body; None: in chunks,
     then ``chunks`` decodes them, or until the connection ends."""

@@ -43,7 +43,7 @@ WARY: Final = 10.0
 _USER_AGENT: Final = b"user-agent: sluice\r\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen costs 2 µs more
 class Call:
     """A request to make. ``headers``: lower-case names; ``repeatable``: doing it twice does no harm."""
 

@@ -77,6 +77,8 @@ def of_digests(digests: Iterable[Digest]) -> list[Header]:
 
 def of_condition(condition: WriteCondition, *, bare_etags: bool) -> list[Header]:
     """If-None-Match and If-Match of a write."""
+    if not condition:
+        return []
     names = {"IfNoneMatch": b"if-none-match", "IfMatch": b"if-match"}
     return [
         (names[parameter], value.encode())

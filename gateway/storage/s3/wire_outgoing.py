@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import termios
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
@@ -41,7 +42,7 @@ class Outgoing:
         self._transport = transport
         self._loop = loop
         self._paused = False
-        self._steps: Iterator[list[memoryview]] | None = None
+        self._steps: deque[list[memoryview]] = deque()
         self._patience: asyncio.TimerHandle | None = None
         raw = transport.get_extra_info("socket")
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -53,7 +54,7 @@ class Outgoing:
     @property
     def done(self) -> bool:
         """Whether all was sent, and no view is needed any more."""
-        return self._steps is None and not self._transport.get_write_buffer_size()
+        return not self._steps and not self._transport.get_write_buffer_size()
 
     @property
     def held(self) -> int:
@@ -66,13 +67,13 @@ class Outgoing:
         size = sum([len(view) for view in views])
         self.events += 1
         if expect:
-            self._steps = _steps(views, self._step)
+            self._steps.extend(_steps(views, self._step))
             self._patience = self._loop.call_later(CONTINUE, self.go_on)
             self._transport.write(head)
         elif size <= JOIN:
             self._transport.write(b"".join((head, *views)) if size else head)
         else:
-            self._steps = _steps(views, self._step)
+            self._steps.extend(_steps(views, self._step))
             self._transport.write(head)
             self._push()
 
@@ -96,7 +97,7 @@ class Outgoing:
 
     def stop(self) -> None:
         """Send no further step."""
-        self._steps = None
+        self._steps.clear()
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
@@ -112,14 +113,11 @@ class Outgoing:
     def _push(self) -> None:
         """Write until the kernel takes no more."""
         left = TURN
-        while self._steps is not None and not self._paused:
+        while self._steps and not self._paused:
             if left <= 0:
                 self._loop.call_soon(self._push)
                 return
-            group = next(self._steps, None)
-            if group is None:
-                self._steps = None
-                return
+            group = self._steps.popleft()
             left -= self._step
             self.events += 1
             if len(group) == 1:

@@ -71,11 +71,11 @@ class WirePlane:
             repeatable=not condition,
             condition_on_etag=condition.etag is not None,
         )
-        named = wire_headers.named(await self._carried_out(call))
+        headers = await self._carried_out(call)
         return Stored(
-            etag=fields.etag_of(named),
+            etag=fields.etag_of({"ETag": headers.get("etag", "")}),
             size=sum([view.nbytes for view in views]),
-            version=fields.version_of(named),
+            version=fields.version_of({"VersionId": headers.get("x-amz-version-id")}),
         )
 
     async def upload_part(

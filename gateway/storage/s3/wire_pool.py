@@ -36,6 +36,7 @@ class Pool:
         self._places = endpoint.max_connections
         self._waiters: deque[tuple[str, asyncio.Future[Link | None]]] = deque()
         self._reaper: asyncio.TimerHandle | None = None
+        self._closed = False
 
     @property
     def idle(self) -> int:
@@ -63,6 +64,8 @@ class Pool:
             OSError, TimeoutError: it cannot be made.
             Overloaded: all are busy, and stay so for the idle time.
         """
+        if self._closed:
+            raise ConnectionAbortedError("The store's connections were closed.")
         if self._places <= 0 and self._idle:
             self._idle.popleft().sever()
         if self._places > 0 and not self._waiters:
@@ -80,7 +83,12 @@ class Pool:
         self._names.failed(host)
 
     def close(self) -> None:
-        """End all connections; running calls fail."""
+        """End all connections; running calls fail, and so do those that wait."""
+        self._closed = True
+        while self._waiters:
+            _, waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(ConnectionAbortedError("The store's connections were closed."))
         if self._reaper is not None:
             self._reaper.cancel()
         self._idle.clear()
@@ -135,7 +143,7 @@ class Pool:
             async with asyncio.timeout(self._endpoint.idle_timeout):
                 link = await waiter
         except BaseException as error:
-            if waiter.done() and not waiter.cancelled():
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._hand_back(waiter.result())
             if isinstance(error, TimeoutError):
                 raise Overloaded(

@@ -85,9 +85,6 @@ class Signer:
             InvalidArgument: a value would break out of its line.
         """
         timestamp = write_timestamp(int(self.now))
-        scope = self._scope
-        if scope.date != timestamp[:8]:
-            scope = self._scope = Scope(timestamp[:8], self._region)
         signed = [
             (b"host", target.authority),
             (b"x-amz-content-sha256", payload.encode()),
@@ -98,18 +95,15 @@ class Signer:
             signed.append((b"x-amz-security-token", credentials.session_token.encode()))
         signed.sort()
         canonical = canonical_request(method, target.path, query, signed, payload.encode())
-        made = signature(credentials.secret_access_key, timestamp, scope, canonical)
         names = b";".join([name for name, _ in signed]).decode()
-        lines = [name + b": " + value + b"\r\n" for name, value in signed]
         head = b"".join(
             (
                 method.encode(),
                 b" ",
                 target.path + b"?" + query if query else target.path,
                 b" HTTP/1.1\r\n",
-                *lines,
-                f"authorization: {ALGORITHM} Credential={credentials.access_key_id}/{scope}, "
-                f"SignedHeaders={names}, Signature={made}\r\n".encode(),
+                *[name + b": " + value + b"\r\n" for name, value in signed],
+                self._authorization(credentials, timestamp, names, canonical),
                 unsigned,
                 b"\r\n",
             )
@@ -117,3 +111,14 @@ class Signer:
         if head.count(b"\n") != len(signed) + 3 + unsigned.count(b"\n") or b"\0" in head:
             raise InvalidArgument("A header's value holds a line break or a NUL.")
         return head
+
+    def _authorization(
+        self, credentials: Credentials, timestamp: str, names: str, canonical: bytes
+    ) -> bytes:
+        if self._scope.date != timestamp[:8]:
+            self._scope = Scope(timestamp[:8], self._region)
+        made = signature(credentials.secret_access_key, timestamp, self._scope, canonical)
+        return (
+            f"authorization: {ALGORITHM} Credential={credentials.access_key_id}/{self._scope}, "
+            f"SignedHeaders={names}, Signature={made}\r\n"
+        ).encode()

@@ -1,0 +1,195 @@
+"""The servers that are measured in front of the null S3: Sluice, nginx, and the peers."""
+
+import shutil
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from loadtests.bench import peers
+from loadtests.processes import Server, free_port, running
+from loadtests.signing import KEY_ID, SECRET
+
+#: The bucket of all measurements; its name may appear in any URL.
+BUCKET: Final = "bench"
+
+_SLUICE: Final = """
+[server]
+port = {port}
+data_dir = "{folder}/data"
+keep_alive = "30m"
+
+[storage.main]
+kind = "s3"
+endpoint_url = "http://127.0.0.1:{store}"
+access_key_id = "NULLSTOREKEY00000001"
+secret_access_key = "the-null-store-does-not-look"
+sign_payload = "{sign_payload}"
+{checksums}
+
+[buckets_default]
+storage = "main"
+
+[buckets.{bucket}]
+storage = "main"
+
+[keys.{key}]
+secret = "{secret}"
+
+[sessions]
+url = "sqlite:///{folder}/sessions.db"
+
+[memory]
+spool = "{folder}/spool"
+{memory}
+
+[log]
+format = "json"
+"""
+
+_NGINX: Final = """
+{user}
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile 16384;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 8192; }}
+http {{
+  access_log {folder}/access.log;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  client_max_body_size 0;
+  {buffers}
+  keepalive_requests 1000000;
+  upstream store {{ server 127.0.0.1:{store}; keepalive 64; keepalive_requests 1000000; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass http://store;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_request_buffering off;
+      proxy_buffering on;
+      proxy_max_temp_file_size 0;
+    }}
+  }}
+}}
+"""
+
+#: nginx's default buffers (16 KiB for a body that comes in, 8 times 4 KiB for one that goes out) cost it three times
+#: the CPU of these. It is measured at its best.
+_TUNED: Final = """client_body_buffer_size 1m;
+  proxy_buffers 8 128k; proxy_buffer_size 64k; proxy_busy_buffers_size 256k;"""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a measured Sluice differs from its defaults. ``name`` is how reports call it."""
+
+    name: str = "sluice"
+    sign_payload: str = "never"
+    checksums: str = ""
+    budget: str = ""
+
+
+@contextmanager
+def sluice(folder: Path, store: int, setting: Setting = Setting()) -> Iterator[Server]:
+    """``sluice serve`` with one worker, in front of the S3 on port ``store``."""
+    port = free_port()
+    own = folder / setting.name
+    own.mkdir()
+    config = own / "sluice.toml"
+    config.write_text(
+        _SLUICE.format(
+            port=port,
+            folder=own,
+            store=store,
+            bucket=BUCKET,
+            key=KEY_ID,
+            secret=SECRET,
+            sign_payload=setting.sign_payload,
+            checksums=f'checksums = ["{setting.checksums}"]' if setting.checksums else "",
+            memory=f'budget = "{setting.budget}"' if setting.budget else "",
+        )
+    )
+    command = [sys.executable, "-m", "gateway", "serve", "--config", str(config)]
+    with running(setting.name, command, port, own, ready=is_ready) as server:
+        yield server
+
+
+def is_ready(port: int) -> bool:
+    """Whether a gateway there says that it is ready."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def nginx_program() -> str | None:
+    """Where nginx is installed; None: nowhere."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+
+
+@contextmanager
+def nginx(folder: Path, store: int, *, tuned: bool = True) -> Iterator[Server]:
+    """nginx with one worker as a streaming reverse proxy, with large buffers or with its default ones.
+
+    Raises:
+        PeerMissing: it is not installed.
+    """
+    program = nginx_program()
+    if program is None:
+        raise peers.PeerMissing("nginx is not installed")
+    port = free_port()
+    name = "nginx" if tuned else "nginx-default"
+    own = folder / name
+    own.mkdir()
+    config = own / "nginx.conf"
+    user = "user root;" if Path("/proc/self").stat().st_uid == 0 else ""
+    config.write_text(
+        _NGINX.format(
+            folder=own, port=port, store=store, user=user, buffers=_TUNED if tuned else ""
+        )
+    )
+    with running(name, [program, "-c", str(config), "-p", str(own)], port, own) as server:
+        yield server
+
+
+def tus(folder: Path, store: int) -> AbstractContextManager[Server]:
+    """@tus/server with @tus/s3-store, both with their defaults.
+
+    Raises:
+        PeerMissing: it cannot be installed here.
+    """
+    program = peers.tus_server()
+    port = free_port()
+    own = folder / "tus"
+    own.mkdir()
+    environment = {"PORT": str(port), "STORE": f"http://127.0.0.1:{store}", "BUCKET": BUCKET}
+    return running("tus", program, port, own, environment=environment)
+
+
+def rclone(folder: Path, store: int) -> AbstractContextManager[Server]:
+    """``rclone serve s3`` with an S3 backend, no cache on disk.
+
+    Raises:
+        PeerMissing: it cannot be installed here.
+    """
+    program = peers.rclone()
+    port = free_port()
+    own = folder / "rclone"
+    own.mkdir()
+    remote = (
+        f":s3,provider=Other,endpoint='http://127.0.0.1:{store}',access_key_id=k,secret_access_key=s,"
+        "force_path_style=true,no_check_bucket=true:"
+    )
+    command = [
+        program, "serve", "s3", remote, "--addr", f"127.0.0.1:{port}", "--config", "/dev/null",
+        "--auth-key", f"{KEY_ID},{SECRET}",
+    ]  # fmt: skip
+    return running("rclone", command, port, own)
