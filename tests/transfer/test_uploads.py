@@ -357,6 +357,7 @@ async def test_pitfall_14_sweeping_one_abandoned_upload_stops_no_other(lab: Benc
     async def sweep() -> None:
         while True:
             reports.append(await sweeper.sweep([SweepTarget("main", "photos")]))
+            await asyncio.sleep(0)
 
     sweeping = asyncio.create_task(sweep())
     keys = [ObjectKey("photos", f"k{number}") for number in range(8)]
