@@ -58,5 +58,5 @@ class Instrument:
     def orphan_found(self, store: str, *, ours: bool) -> None:
         """The sweep saw an unfinished multipart: ours (aborted) or not (left alone)."""
 
-    def auth_refused(self, scheme: str, code: str) -> None:
-        """A credential was refused."""
+    def auth_refused(self, dialect: str, code: str) -> None:
+        """A credential was refused, or was missing."""

@@ -4,8 +4,13 @@ import os
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.servers.fixtures"]
+
+# Examples are counted, never timed: on a busy machine a slow one is no mistake.
+settings.register_profile("sluice", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sluice")
 
 #: `make accept` and CI set it to "all": then a server that is missing is a failure, not a skip.
 REQUIRED = os.environ.get("SLUICE_TEST_REQUIRE", "")
@@ -25,3 +30,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is required, a skipped test is a failure, whatever it was skipped for."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if REQUIRED == "all" and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -24,13 +24,13 @@ def power_of_two(size: int) -> int:
 
 
 class BufferSize:
-    """Measures one client and sizes its slabs. ``largest`` bounds them, in bytes."""
+    """Measures one client and sizes its slabs: the first is ``start``, ``largest`` bounds them, in bytes."""
 
     __slots__ = ("_largest", "_seconds", "_size", "_total")
 
-    def __init__(self, largest: int = LARGEST) -> None:
+    def __init__(self, largest: int = LARGEST, start: int = SMALLEST) -> None:
         self._largest = max(SMALLEST, largest)
-        self._size = SMALLEST
+        self._size = start
         self._total = 0.0
         self._seconds = 0.0
 
@@ -49,7 +49,7 @@ class BufferSize:
 
     def on_filled(self) -> None:
         """A slab is full: choose the next size."""
-        fitting = power_of_two(max(1, int(self.rate() * _FILL_TIME)))
+        fitting = power_of_two(max(1, int(min(self.rate() * _FILL_TIME, self._largest))))
         self._size = max(SMALLEST, min(fitting, self._size * 2, self._largest))
 
     def rate(self, pending: float = 0.0) -> float:

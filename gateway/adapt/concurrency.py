@@ -44,6 +44,7 @@ class Limit:
         self._rest = 0
         self._next_rest = _REST
         self._cut_at = float("-inf")
+        self._changed_at = float("-inf")
         self._begin_round(float("-inf"))
         self.decisions: deque[Decision] = deque(maxlen=64)
 
@@ -75,6 +76,10 @@ class Limit:
         self._move(max(self._minimum, int(self._value * _CUT)), sample.finished, "congestion", None)
 
     def _count(self, sample: PartSample) -> None:
+        if sample.started < self._changed_at:
+            # Sent under the old window: it says nothing of this one.
+            self._since = sample.finished
+            return
         if self._parts == 0:
             # What was in flight before the round counts from its begin; idle time before it does not.
             self._since = max(self._since, sample.started)
@@ -119,6 +124,7 @@ class Limit:
         old, self._value = self._value, new
         self._begin_round(now)
         if old != new:
+            self._changed_at = now
             self.decisions.append(
                 Decision(at=now, old=old, new=new, reason=reason, before=before, goodput=goodput)
             )

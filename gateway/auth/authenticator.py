@@ -42,6 +42,9 @@ _SINGLE: Final = (
 _READS: Final = frozenset({"GET", "HEAD"})
 #: A slot's token is itself the permission to write one file; its constraints say which.
 _SLOT_POLICY: Final = "full-access"
+#: A secret for keys that aren't there, so that their signature costs what a known key's does. One for
+#: all: its signing key is derived once a day, so invented keys cost one HMAC and displace nobody's.
+_DECOY: Final = "no key has this secret"
 
 
 class KeySource(Protocol):
@@ -124,7 +127,7 @@ class Authenticator:
         key = self._keys.find(claim.key_id, now)
         if key is None:
             with suppress(GatewayError):
-                sigv4.verify(claim, _decoy(claim.key_id))
+                sigv4.verify(claim, _DECOY)
             raise _unknown(claim.key_id)
         payload = sigv4.verify(claim, key.secret).payload
         return Grant(
@@ -141,7 +144,7 @@ class Authenticator:
         max_skew = self._rules.auth.max_skew
         if key is None:
             with suppress(GatewayError):
-                jwt.verify(token, _decoy(key_id), now=now, max_skew=max_skew)
+                jwt.verify(token, _DECOY, now=now, max_skew=max_skew)
             raise _unknown(key_id)
         claims = jwt.verify(token, key.secret, now=now, max_skew=max_skew)
         if claims.jti is not None and head.method not in _READS:
@@ -268,12 +271,6 @@ def _refuse(scheme: Scheme) -> NoReturn:
     raise MalformedCredential(
         "The Authorization header's scheme is not taken here: use AWS4-HMAC-SHA256 or Bearer."
     )
-
-
-def _decoy(key_id: str) -> str:
-    """A secret for a key that isn't there, so that its signature costs what a real one's does (a
-    signing key is derived, and remembered, by secret)."""
-    return f"no key has this secret: {key_id}"
 
 
 def _unknown(key_id: str) -> UnknownKey:

@@ -33,10 +33,14 @@ def check(online: bool, config: Path | None) -> None:
     settings = read_settings(config)
     keys = KeyRing.open(settings, lambda problem: click.echo(f"sluice: {problem}", err=True)).list()
     policies = list(Policies.open(settings, keys))
-    click.echo(
-        f"configuration: right ({len(settings.storage)} stores, {len(settings.buckets)} buckets, "
-        f"{len(keys)} keys, {len(settings.slots)} slots, {len(policies)} policies)"
-    )
+    counts = {
+        "store": len(settings.storage),
+        "bucket": len(settings.buckets),
+        "key": len(keys),
+        "slot": len(settings.slots),
+        "policy": len(policies),
+    }
+    click.echo(f"configuration: right ({', '.join(_counted(*item) for item in counts.items())})")
     if online and not asyncio.run(_check_online(settings)):
         raise Mistake("not everything could be reached")
 
@@ -70,9 +74,14 @@ def describe(capabilities: Capabilities) -> Iterator[str]:
     yield f"checksum trailers: {'yes' if capabilities.trailers else 'no'}"
 
 
+def _counted(noun: str, count: int) -> str:
+    plural = f"{noun.removesuffix('y')}ies" if noun == "policy" else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"
+
+
 async def _check_online(settings: Settings) -> bool:
     """Reach everything; say what was found. False when something is out of reach."""
-    from gateway.app import open_runtime
+    from gateway.runtime import open_runtime
 
     async with open_runtime(settings) as runtime:
         right = await _reached("sessions", runtime.sessions.ping())

@@ -45,7 +45,7 @@ def describe(report: SweepReport) -> Iterator[str]:
 
 
 async def _sweep(settings: Settings) -> SweepReport:
-    from gateway.app import open_runtime
+    from gateway.runtime import open_runtime
 
     async with open_runtime(settings) as runtime:
         return await runtime.sweeper.sweep(runtime.targets)

@@ -10,7 +10,7 @@ import click
 from gateway.cli.connection import Connection
 from gateway.cli.mistakes import Mistake
 from gateway.cli.options import OBJECT, connection_options, parse_object
-from gateway.client import Client, Refused
+from gateway.client import Client, Interrupted, Refused
 from gateway.model import ObjectKey
 from gateway.units import format_size
 
@@ -109,6 +109,10 @@ def get(source: ObjectKey, file: Path, quiet: bool, **connect: Any) -> None:
             done = client.get(source, file, progress=bar)
         except Refused as error:
             raise _about_key(error, connection) from error
+        except Interrupted as error:
+            raise Mistake(f"{error}{_continuation(file)}") from error
+        except KeyboardInterrupt:
+            raise Mistake(f"stopped{_continuation(file)}") from None
     if not quiet:
         verified = f"verified by {done.verified_by}" if done.verified_by else "no digest to verify"
         again = f", continued at {format_size(done.continued_from)}" if done.continued_from else ""
@@ -120,6 +124,12 @@ def _file_name(source: ObjectKey) -> str:
     if name in ("", ".", "..") or "\0" in name:
         raise click.UsageError(f"{source} gives no file name; say how the file shall be called.")
     return name
+
+
+def _continuation(file: Path) -> str:
+    """What to do about a download that has begun."""
+    kept = file.with_name(f"{file.name}.part").exists()
+    return "; run the same command again to continue" if kept else ""
 
 
 def _about_key(error: Refused, connection: Connection) -> Mistake:

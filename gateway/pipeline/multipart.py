@@ -1,8 +1,9 @@
 """The life of one multipart upload in a store, and its rows in the journal.
 
 An intent is durable before each CreateMultipartUpload, one per attempt, because an attempt whose answer was
-lost may have made a multipart that nobody knows: its row stays, and the sweep finds the multipart by it.
-A row goes when its multipart is known to be gone: completed, or aborted.
+lost may have made a multipart that nobody knows: its row stays, given up, and the sweep finds the multipart by it.
+A row goes when its multipart is known to be gone: completed, or aborted. One that cannot be aborted is given up as
+well: else no sweep would touch it while this process lives.
 """
 
 import asyncio
@@ -39,6 +40,10 @@ class Journal(Protocol):
 
     async def attached(self, intent: str, ref: MultipartRef) -> None:
         """It was created, as ``ref``."""
+        ...
+
+    async def given_up(self, intent: str) -> None:
+        """The upload has no more use for it and cannot tell whether it is gone: the sweep may take it."""
         ...
 
     async def closed(self, intent: str) -> None:
@@ -87,6 +92,9 @@ class Multipart:
         except GatewayError as error:
             if _refused(error):
                 await self._journal.closed(intent)
+            else:
+                with suppress(GatewayError):
+                    await self._journal.given_up(intent)
             raise
         self._intent = intent
         return ref
@@ -94,7 +102,7 @@ class Multipart:
     async def abort(self, *, confirm: bool) -> None:
         """Drop it, if there is one. ``confirm``: a part may still be on its way, so look and repeat.
 
-        Never raises a GatewayError: what can't be dropped keeps its intent, and the sweep tries again.
+        Never raises a GatewayError: what can't be dropped is given up, and the sweep tries again.
         """
         ref = self.ref
         if ref is None:
@@ -110,6 +118,9 @@ class Multipart:
         else:
             lasting = StorageError("The store still shows parts of an aborted upload.")
             self._instrument.abort_failed(self._store.name, lasting)
+        if self._intent is not None:
+            with suppress(GatewayError):
+                await self._journal.given_up(self._intent)
 
     async def _is_gone(self, ref: MultipartRef) -> bool:
         try:

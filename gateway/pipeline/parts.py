@@ -6,6 +6,7 @@ slab shared by two parts would tie a finished part's memory to the next one's cl
 multiples of the smallest slab and slabs shrink towards a part's end, so this leaves no slab half empty.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -30,7 +31,7 @@ class Draft:
         self.slabs: list[Slab] = []
         self.file: SpoolFile | None = None
         self._views: tuple[memoryview, ...] = ()
-        self._payer: Account | None = None
+        self._returns: list[Callable[[], None]] = []
 
     @property
     def room(self) -> int:
@@ -73,8 +74,13 @@ class Draft:
 
     async def take_room(self, account: Account) -> None:
         """Wait for memory for what is on disk."""
-        await account.take_room(self.spooled)
-        self._payer = account
+        size = self.spooled
+        await account.take_room(size)
+        self.on_release(lambda: account.leave_room(size))
+
+    def on_release(self, give_back: Callable[[], None]) -> None:
+        """Have something more given back with the part."""
+        self._returns.append(give_back)
 
     def release(self) -> None:
         """Give memory and disk space back. May be called more than once."""
@@ -85,9 +91,9 @@ class Draft:
         slabs, self.slabs = self.slabs, []
         for slab in slabs:
             slab.release()
-        payer, self._payer = self._payer, None
-        if payer is not None:
-            payer.leave_room(self.spooled)
+        returns, self._returns = self._returns, []
+        for give_back in returns:
+            give_back()
         if self.file is not None:
             self.file.close()
 

@@ -19,6 +19,7 @@ from gateway.errors import (
     InvalidPart,
     MultipartLost,
     PreconditionFailed,
+    StorageCorrupt,
     StorageError,
     StorageRejected,
     StorageThrottled,
@@ -50,6 +51,21 @@ class Fingerprint:
         if self.etag is not None and (_MD5.match(info.etag) or _MULTIPART.match(info.etag)):
             return info.etag == self.etag
         return info.modified >= self.since - _COARSE
+
+
+def check_run(receipts: Sequence[PartReceipt], size: int) -> None:
+    """Hold the receipts against what was read: an unbroken run from part 1 that adds up to ``size`` bytes.
+
+    Raises:
+        StorageCorrupt: they are not.
+    """
+    offset = 0
+    for number, receipt in enumerate(receipts, start=1):
+        if receipt.number != number or receipt.offset != offset:
+            raise StorageCorrupt("The acknowledged parts are not an unbroken run.")
+        offset += receipt.size
+    if offset != size:
+        raise StorageCorrupt("The acknowledged parts do not add up to the body.")
 
 
 def multipart_etag(receipts: Sequence[PartReceipt]) -> str | None:

@@ -4,12 +4,12 @@
    of the budget, slab by slab, charged at the slab's capacity, and only then the source is asked. So a slow store
    closes the client's TCP window, and no queue exists anywhere. Slabs start small and grow with the
    client's rate: a thousand phones that trickle do not own the budget.
-2. *It cannot deadlock.* When memory is out, the oldest unfinished part may use the reserve until it is complete
-   (:mod:`gateway.pipeline.budget`). One whose client is slow loses that right and goes to disk
-   (:mod:`gateway.pipeline.pressure`, :mod:`gateway.pipeline.spool`). A complete part depends on the store only: it is
-   sent before memory for the next one is asked for. That holds for the first one too, which would
-   otherwise wait to see whether the body ends with it (then one PutObject would do): only a length known beforehand
-   keeps it.
+2. *It cannot deadlock.* A part begins when the spool could take all of it. When memory is out, the oldest
+   unfinished part may use the reserve until it is complete (:mod:`gateway.pipeline.budget`). One whose client is
+   slow loses that right and goes to disk (:mod:`gateway.pipeline.pressure`, :mod:`gateway.pipeline.spool`). A complete
+   part depends on the store only: it is sent before memory for the next one is asked for. That holds for
+   the first one too, which would otherwise wait to see whether the body ends with it (then one PutObject would
+   do): only a length known beforehand keeps it.
 3. *A fast client never waits behind slow ones*; principals take turns, for memory and for places in flight.
 4. *Memory first, then a place*: a spooled part takes memory for its bytes, then waits for a place, never
    the other way round.
@@ -27,22 +27,21 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
-from gateway.adapt.buffer_size import BufferSize
 from gateway.adapt.concurrency import Limit
 from gateway.adapt.part_size import PartPlan
-from gateway.errors import GatewayError, IncompleteBody, StorageCorrupt, TooLarge
+from gateway.errors import GatewayError, IncompleteBody, TooLarge
 from gateway.model import Attributes, MultipartRef, ObjectKey, PartReceipt, Stored, WriteCondition
 from gateway.pipeline.flight import Flight, Retry, part_digests
+from gateway.pipeline.intake import Intake
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal, Multipart
-from gateway.pipeline.owner import Owner, unbroken
-from gateway.pipeline.parts import Draft, PartBuilder
-from gateway.pipeline.publish import Fingerprint, multipart_etag, publish, whole_etag
+from gateway.pipeline.owner import unbroken
+from gateway.pipeline.parts import Draft
+from gateway.pipeline.publish import Fingerprint, check_run, multipart_etag, publish, whole_etag
 from gateway.pipeline.slabs import Account, Slab
 from gateway.pipeline.spool import Spool
 from gateway.storage.base import ObjectStore
@@ -58,6 +57,11 @@ class PartSink:
     ``memory`` is an account of its own, opened and closed here; ``places`` are the store's, for all uploads; ``limit``
     is how many parts of this one may be in flight.
     """
+
+    _error: BaseException | None = None
+    _interrupted = False
+    _leaving = False
+    _published = False
 
     def __init__(
         self,
@@ -80,39 +84,31 @@ class PartSink:
         self._store = store
         self._key = key
         self._plan = plan
-        self._memory = memory
+        self._principal = memory.principal
         self._places = places
         self._retry = retry
         self._attributes = attributes or Attributes()
         self._condition = condition or WriteCondition()
-        self._spool = spool
         self._instrument = instrument or Instrument()
-        self._clock = clock
         self._grace = grace
         self._multipart = Multipart(
             store, key, self._attributes, retry=retry, journal=journal, instrument=self._instrument
         )
-        self._flight = Flight(
-            store,
-            principal=memory.principal,
-            places=places,
-            limit=limit or Limit(),
-            retry=retry,
+        self._flight = self._open_flight(limit or Limit(), clock)
+        self._intake = Intake(plan, memory, spool, owed=lambda: self._flight.count > 0, clock=clock)
+        self._since = datetime.now(UTC)
+
+    def _open_flight(self, limit: Limit, clock: Callable[[], float]) -> Flight:
+        return Flight(
+            self._store,
+            principal=self._principal,
+            places=self._places,
+            limit=limit,
+            retry=self._retry,
             instrument=self._instrument,
             failed=self._fail,
             clock=clock,
         )
-        self._builder = PartBuilder(plan)
-        self._window: memoryview | None = None
-        self._client = BufferSize()
-        self._expected: int | None = plan.length
-        self._reading_since: float | None = None
-        self._spills = Owner()
-        self._error: BaseException | None = None
-        self._interrupted = False
-        self._published = False
-        self._since = datetime.now(UTC)
-        self.paused = 0.0
 
     # --- the block ---
 
@@ -122,7 +118,7 @@ class PartSink:
         Raises:
             Overloaded: no memory for one more body.
         """
-        self._memory.open(self)
+        self._intake.open()
         task = asyncio.current_task()
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
@@ -135,6 +131,7 @@ class PartSink:
         trace: TracebackType | None,
     ) -> None:
         """Complete or not, nothing is in flight and nothing is held afterwards."""
+        self._leaving = True
         try:
             await unbroken(self._leave())
         except asyncio.CancelledError as late:
@@ -148,21 +145,18 @@ class PartSink:
             raise self._error
 
     def _fail(self, error: BaseException) -> None:
-        """A part failed: interrupt whoever is inside the block."""
-        if self._error is None:
+        """A part failed: interrupt whoever is inside the block. On the way out it changes nothing any more."""
+        if self._error is None and not self._leaving:
             self._error = error
             self._interrupted = True
             self._task.cancel()
 
     async def _leave(self) -> None:
-        await self._spills.join()
-        landed = await self._flight.stop(0 if self._published else self._grace)
-        self._close_window()
-        self._builder.draft.release()
+        landed = await self._flight.stop(self._grace)
+        await self._intake.close()
         if not self._published:
             await self._multipart.abort(confirm=not landed)
-        self._memory.close()
-        self._instrument.client_paused(self.paused)
+        self._instrument.client_paused(self._intake.paused)
 
     # --- filling, called by the pump ---
 
@@ -171,45 +165,16 @@ class PartSink:
 
         ``expected`` is how many bytes the source still has, if it knows.
         """
-        self._expected = expected
-        builder = self._builder
-        if expected == 0 or not builder.draft.room:
-            return None
-        if not builder.is_open:
-            if not builder.draft.size:
-                self._memory.start_part()
-            builder.add(await self._memory.take(builder.slab_size(self._client.size, expected)))
-        self._window = builder.window()
-        self._reading_since = self._clock()
-        return self._window
+        return await self._intake.admit(expected)
 
     def filled(self, size: int) -> Slab | None:
         """The source put ``size`` bytes there. Answers the slab that this has filled, if it has: with one lease
         more, for the taps, which release it."""
-        assert self._reading_since is not None
-        self._client.on_read(size, self._clock() - self._reading_since)
-        self._close_window()
-        slab = self._builder.advance(size)
-        if slab is not None:
-            self._client.on_filled()
-            slab.retain()
-        return slab
+        return self._intake.filled(size)
 
     def ended(self) -> Slab | None:
-        """The source is at its end. Answers the last slab, if it holds bytes that no tap saw."""
-        self._close_window()
-        slab = self._builder.seal()
-        if slab is not None:
-            slab.retain()
-        return slab
-
-    def _close_window(self) -> None:
-        self._reading_since = None
-        if self._window is not None:
-            # Whoever still holds a buffer of it keeps the slab from being reused; see Slab.
-            with suppress(BufferError):
-                self._window.release()
-            self._window = None
+        """The source is at its end. Answers the last slab, if it holds bytes that no tap saw, with one lease more."""
+        return self._intake.ended()
 
     async def put(self) -> None:
         """Send the part if it is complete. Waits for a place in flight, never for a receipt.
@@ -217,10 +182,10 @@ class PartSink:
         Raises:
             GatewayError: an earlier part failed, or the multipart can't be created.
         """
-        draft = self._builder.draft
+        draft = self._intake.draft
         whole = draft.number == 1 and draft.size == self._plan.length
         if not draft.room and not whole:
-            await self._send(self._builder.cut())
+            await self._send(self._intake.cut())
 
     def overrun(self) -> GatewayError:
         """What is wrong when bytes come although :meth:`admit` said that none may."""
@@ -235,19 +200,12 @@ class PartSink:
 
     async def _send(self, draft: Draft) -> None:
         try:
-            await self._gather(draft)
+            await self._intake.gather(draft)
             ref = await unbroken(self._multipart.create())
         except BaseException:
             draft.release()
             raise
         await self._flight.send(ref, draft)
-
-    async def _gather(self, draft: Draft) -> None:
-        """Have all of a complete draft at hand. From here on it depends on the store only."""
-        await self._spills.join()
-        if draft.spooled:
-            await draft.take_room(self._memory)
-        self._memory.end_part()
 
     # --- the end ---
 
@@ -271,24 +229,23 @@ class PartSink:
             PreconditionFailed: the write condition does not hold.
             GatewayError: a part, or the publication, failed for good; nothing is published.
         """
-        assert not self._builder.is_open, "ended() comes first"
-        draft = self._builder.draft
+        draft = self._intake.draft
         size = draft.offset + draft.size
         if self._plan.length not in (None, size):
             raise IncompleteBody(
                 f"The body ended after {size} of its declared {self._plan.length} bytes."
             )
         if draft.number == 1:
-            return await self._put_whole(self._builder.cut())
+            return await self._put_whole(self._intake.cut())
         if draft.size:
-            await self._send(self._builder.cut())
+            await self._send(self._intake.cut())
         receipts = await self.settle()
         return await unbroken(self._complete_parts(receipts))
 
     async def _put_whole(self, draft: Draft) -> Stored:
         try:
-            await self._gather(draft)
-            await self._places.acquire(self._memory.principal)
+            await self._intake.gather(draft)
+            await self._places.acquire(self._principal)
             try:
                 return await unbroken(self._put_object(draft))
             finally:
@@ -315,7 +272,8 @@ class PartSink:
     async def _complete_parts(self, receipts: tuple[PartReceipt, ...]) -> Stored:
         ref = self._multipart.ref
         assert ref is not None
-        size = self._check(receipts)
+        size = self._intake.draft.offset
+        check_run(receipts, size)
         stored = await publish(
             self._store,
             self._key,
@@ -327,48 +285,6 @@ class PartSink:
         self._published = True
         await self._multipart.close()
         return stored
-
-    def _check(self, receipts: tuple[PartReceipt, ...]) -> int:
-        """The receipts must be an unbroken run that adds up to what was read."""
-        offset = 0
-        for number, receipt in enumerate(receipts, start=1):
-            if receipt.number != number or receipt.offset != offset:
-                raise StorageCorrupt("The acknowledged parts are not an unbroken run.")
-            offset += receipt.size
-        if offset != self._builder.draft.offset:
-            raise StorageCorrupt("The acknowledged parts do not add up to the body.")
-        return offset
-
-    # --- under memory pressure (gateway.pipeline.budget.Holder) ---
-
-    def spillable(self) -> int:
-        """Bytes that could go to disk now."""
-        if self._spool is None or len(self._spills):
-            return 0
-        size = sum(slab.size for slab in self._builder.sealed())
-        return size if self._spool.has_room(size) else 0
-
-    def sending(self) -> bool:
-        """Whether the store owes a receipt, so that memory will come back."""
-        return self._flight.count > 0
-
-    def due(self) -> float:
-        """Seconds until the unfinished part is complete at the client's rate; 0 when it is."""
-        room = self._builder.draft.room
-        missing = room if self._expected is None else min(room, self._expected)
-        if not missing:
-            return 0.0
-        since = self._reading_since
-        rate = self._client.rate(0.0 if since is None else self._clock() - since)
-        return missing / rate if rate > 0 else float("inf")
-
-    def spill(self) -> None:
-        """Write them, beside whatever the pump does."""
-        if self._spool is not None and not len(self._spills):
-            draft = self._builder.draft
-            self._spills.start(
-                draft.spill(self._spool, self._builder.sealed()), name=f"spill of {self._key}"
-            )
 
     @property
     def multipart(self) -> MultipartRef | None:

@@ -80,7 +80,9 @@ class Slab:
         self._leases -= 1
         if self._leases == 0:
             self._view.release()
-            self._account.give_back(self._memory)
+            memory = self._memory
+            del self._memory  # a slab that is kept by mistake keeps no memory
+            self._account.give_back(memory)
 
 
 class Account:
@@ -147,7 +149,7 @@ class Account:
 
     def leave_room(self, size: int) -> None:
         """They no longer are."""
-        self._pool.budget.credit(self.claim, size)
+        self._pool.credit(self.claim, size)
 
     def start_part(self) -> None:
         """An unfinished part begins: the youngest."""
@@ -235,6 +237,8 @@ class SlabPool:
             self._instrument.memory_waited(self._clock() - started)
         else:
             await waiting
+        if complete:
+            self._make_room()  # what comes is no slab, so free ones don't serve
         self._instrument.memory_held(self.budget.used, self.budget.waiting)
 
     async def take(self, claim: Claim, size: int) -> mmap.mmap:
@@ -266,8 +270,14 @@ class SlabPool:
         else:
             self._free.setdefault(size, []).append(memory)
             self._free_bytes += size
-        self.budget.credit(claim, size)
+        self.credit(claim, size)
         self._make_room()
+        self._instrument.memory_held(self.budget.used, self.budget.waiting)
+
+    def credit(self, claim: Claim, size: int) -> None:
+        """Give bytes of the budget back."""
+        self.budget.credit(claim, size)
+        self._instrument.memory_held(self.budget.used, self.budget.waiting)
 
     @staticmethod
     def _is_looked_at(memory: mmap.mmap) -> bool:

@@ -1,5 +1,8 @@
 """Unfinished parts on disk: where slow clients' bytes wait when memory is short.
 
+A part is begun only when the spool has room for all of it (:meth:`Spool.begin`), so that a part which went to disk
+can be completed there at its client's pace. Otherwise thousands of half parts fill the disk and none gets on.
+
 Files have no name (``O_TMPFILE``, or unlinked at once where the file system lacks it), so a killed process leaves
 none. Each process has a sub-directory of its own, locked while it lives; what a dead one may have left
 is removed at the next start, and nobody else's is touched. Directory and files are for their owner only.
@@ -12,11 +15,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway.pipeline.budget import Budget, Claim
 from gateway.pipeline.owner import Owner
 from gateway.telemetry import Instrument
 
@@ -59,15 +63,13 @@ class SpoolFile:
     def close(self) -> None:
         """Give the disk space back."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
             self._mapping = None
-            self._spool.refund(self.size)
-            self._spool.full = False
+            self._spool.discard(self._descriptor, self.size)
+            self._descriptor = -1
 
 
 class Spool:
-    """A directory for unfinished parts, ``limit`` bytes at most in this process."""
+    """A directory for unfinished parts, ``limit`` bytes (at least 1) at most in this process."""
 
     def __init__(self, directory: Path, limit: int, instrument: Instrument | None = None) -> None:
         self._directory = directory
@@ -78,8 +80,11 @@ class Spool:
         self.used = 0
         #: The disk refused a write; until a file is closed there is no point in another.
         self.full = False
+        self._commitments = Budget(limit, 0)
         self._pending: list[_Job] = []
+        self._closing: list[int] = []
         self._writer = Owner()
+        self._writing = False
 
     async def start(self) -> None:
         """Make the directories; remove what dead processes left.
@@ -91,6 +96,7 @@ class Spool:
 
     async def aclose(self) -> None:
         """Remove our sub-directory. Files that are still open keep their content until they are closed."""
+        await self._writer.join()
         if self._own is not None:
             await asyncio.to_thread(shutil.rmtree, self._own, ignore_errors=True)
             os.close(self._lock)
@@ -105,6 +111,13 @@ class Spool:
         assert self._own is not None, "the spool was not started"
         with tempfile.TemporaryFile(dir=self._own, buffering=0) as file:
             return SpoolFile(self, os.dup(file.fileno()))
+
+    async def begin(self, principal: str, size: int) -> Callable[[], None]:
+        """Wait until a part of ``size`` bytes could be kept here as a whole; principals take turns. Answers what is
+        to be called when the part is gone."""
+        claim, size = Claim(principal), min(size, self._limit)
+        await self._commitments.charge(claim, size)
+        return lambda: self._commitments.credit(claim, size)
 
     def has_room(self, size: int) -> bool:
         """Whether ``size`` more bytes are likely to find a place."""
@@ -133,19 +146,33 @@ class Spool:
         """
         job = _Job(descriptor, views, offset, asyncio.get_running_loop().create_future())
         self._pending.append(job)
-        if not len(self._writer):
-            self._writer.start(self._write_pending(), name="spool writer")
+        self._work()
         await job.done
 
+    def discard(self, descriptor: int, size: int) -> None:
+        """For :class:`SpoolFile`: close a file of ``size`` bytes, in the thread too, since freeing its pages takes
+        milliseconds."""
+        self.refund(size)
+        self.full = False
+        self._closing.append(descriptor)
+        self._work()
+
+    def _work(self) -> None:
+        if not self._writing:
+            self._writing = True
+            self._writer.start(self._write_pending(), name="spool writer")
+
     async def _write_pending(self) -> None:
-        while self._pending:
+        while self._pending or self._closing:
             jobs, self._pending = self._pending, []
-            outcomes = await asyncio.to_thread(_write_all, jobs)
+            closing, self._closing = self._closing, []
+            outcomes = await asyncio.to_thread(_write_all, jobs, closing)
             for job, error in zip(jobs, outcomes, strict=True):
                 if error is not None and not job.done.done():
                     job.done.set_exception(error)
                 elif not job.done.done():
                     job.done.set_result(None)
+        self._writing = False
 
     def _prepare(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -184,7 +211,7 @@ class _Job:
     done: asyncio.Future[None]
 
 
-def _write_all(jobs: Sequence[_Job]) -> list[OSError | None]:
+def _write_all(jobs: Sequence[_Job], closing: Sequence[int]) -> list[OSError | None]:
     outcomes: list[OSError | None] = []
     for job in jobs:
         try:
@@ -193,6 +220,8 @@ def _write_all(jobs: Sequence[_Job]) -> list[OSError | None]:
             outcomes.append(error)
         else:
             outcomes.append(None)
+    for descriptor in closing:
+        os.close(descriptor)
     return outcomes
 
 

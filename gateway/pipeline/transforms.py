@@ -147,6 +147,11 @@ class LengthGuard:
             )
 
 
+_PRESIGNED_TOO_EARLY: Final = (
+    " It is that of an empty body: presign with requestChecksumCalculation set to WHEN_REQUIRED."
+)
+
+
 class Chain:
     """All that looks at one body.
 
@@ -243,7 +248,10 @@ class Chain:
                 )
         for claim in self._claims:
             if not self._holds(claim):
-                raise DigestMismatch(f"The body's {claim.algorithm} is not the one that was sent.")
+                detail = f"The body's {claim.algorithm} is not the one that was sent."
+                # The CRC of nothing: an SDK that presigned a PUT before it knew the body.
+                hint = "" if any(claim.value) else _PRESIGNED_TOO_EARLY
+                raise DigestMismatch(detail + hint)
 
     def _holds(self, claim: Digest) -> bool:
         return hmac.compare_digest(self.digest(claim.algorithm).value, claim.value)

@@ -15,7 +15,7 @@ from gateway.units import KiB
 #: Inside a chunk with this much to come it pays to receive into place, one recv for data alone.
 DIRECT = 128 * KiB
 #: How much ``receive()`` takes at once.
-PIECE = 128 * KiB
+PIECE = 256 * KiB
 #: Smallest read of a chunked body, so that a small view does not mean a system call for each byte.
 CHUNKED_READ = 4 * KiB
 
@@ -111,7 +111,7 @@ class RequestBody:
         return size
 
     async def read(self) -> bytes:
-        """The next piece of the body, at most 128 KiB; empty at the end."""
+        """The next piece of the body, at most 256 KiB; empty at the end."""
         if self._piece is None:
             self._piece = bytearray(min(PIECE, self._left) if self.length is not None else PIECE)
         size = await self.read_into(memoryview(self._piece)) if self._piece else 0

@@ -129,7 +129,7 @@ class ChunkedDecoder:
         if not line:
             self.ended = True
             return
-        self._trailer_size += len(line)
+        self._trailer_size += len(line) + 2
         if self._trailer_size > MAX_TRAILERS:
             raise BadRequest("The trailer section is too large.")
         match = _TRAILER.match(line)

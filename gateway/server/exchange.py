@@ -1,7 +1,6 @@
 """One request and its response, as an ASGI application sees them."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol, TypeAlias
@@ -97,9 +96,10 @@ class Exchange:
             raise
 
     async def _fail(self, error: GatewayError) -> None:
-        if self.response.started:
-            if not self.response.complete:
-                self._connection.cut()
+        if self.response.complete:
+            return
+        if not self.response.recall():
+            self._connection.cut()
             return
         head = self.head.as_request(
             self._connection.scheme,
@@ -142,9 +142,10 @@ class Exchange:
             headers = self._connection.default_headers() + list(message.get("headers", ()))
             self.response.start(message["status"], headers)
         elif message["type"] == "http.response.body":
-            with contextlib.suppress(ClientGone):
-                await self.response.body(
-                    message.get("body", b""), more=bool(message.get("more_body", False))
-                )
+            more = bool(message.get("more_body", False))
+            try:
+                await self.response.body(message.get("body", b""), more=more)
+            except ClientGone:
+                return
         else:
             raise RuntimeError(f"Unexpected ASGI message {message['type']!r}.")

@@ -148,13 +148,16 @@ def guard_head(head: Head, rules: Rules) -> None:
         raise MethodNotAllowed(f"There is no {head.method} here.", allow=METHODS)
     if len(head.target) > rules.max_header:
         raise UriTooLong(f"The request target is over {rules.max_header} bytes.")
-    if any(len(name) + len(value) > rules.max_header for name, value in head.headers):
-        raise HeadTooLarge(f"A header is over {rules.max_header} bytes.")
     if head.version not in ("1.0", "1.1"):
         raise BadRequest("Only HTTP/1.0 and HTTP/1.1 are spoken here.")
     _guard_target(head)
-    hosts = [value for name, value in head.headers if name == b"host"]
-    if len(hosts) != 1 or _HOST.match(hosts[0]) is None:
+    host = None
+    for name, value in head.headers:
+        if len(name) + len(value) > rules.max_header:
+            raise HeadTooLarge(f"A header is over {rules.max_header} bytes.")
+        if name == b"host":
+            host = value if host is None else b""
+    if not host or _HOST.match(host) is None:
         raise BadRequest("Exactly one Host header with a host name is needed.")
     if head.chunked and head.version == "1.0":
         raise BadRequest("HTTP/1.0 has no chunked bodies.")

@@ -30,12 +30,16 @@ class Outlet:
         "_transport",
         "_waiter",
         "gone",
+        "piece",
         "tls",
     )
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.gone = False
         self.tls = transport.get_extra_info("sslcontext") is not None
+        #: Write no more than this at once; 0: any amount. A TLS transport encrypts all it is given
+        #: and asks for a pause only at the next write.
+        self.piece = TLS_BACKLOG if self.tls else 0
         self._transport = transport
         self._loop = loop
         self._fd = transport.get_extra_info("socket").fileno()

@@ -82,8 +82,9 @@ class Response:
             if lower == b"content-length":
                 self._left = int(value)
                 framed = True
-            elif lower == b"connection" and b"close" in value.lower():
-                closes = True
+            elif lower == b"connection":
+                closes = closes or b"close" in value.lower()
+                continue
             lines += (name, b": ", value, b"\r\n")
         self.started = True
         self._bodiless = self._is_head or status in (204, 304)
@@ -99,6 +100,15 @@ class Response:
         lines.append(b"\r\n")
         self._head = b"".join(lines)
 
+    def recall(self) -> bool:
+        """Take the head back, if none of it has left; answer whether another may be started."""
+        if self.started and not self._head:
+            return False
+        self.started = self._chunked = self._bodiless = False
+        self._left = None
+        self._head = b""
+        return True
+
     async def body(self, data: bytes | memoryview, *, more: bool) -> None:
         """Write a piece; the last one when not ``more``. Returns when another may follow.
 
@@ -107,6 +117,9 @@ class Response:
         """
         self._put(data)
         if more:
+            if self._head:  # an empty piece asks for the head to leave now
+                self._outlet.write(self._head)
+                self._head = b""
             await self._outlet.flushed(BACKLOG)
             return
         if self._left and not self._bodiless:
@@ -120,8 +133,10 @@ class Response:
             ClientGone: the client left; what the slab holds is of no more use to anybody.
             RuntimeError: as for :meth:`body`.
         """
-        self._put(view)
-        await self._outlet.flushed(0)
+        piece = self._outlet.piece or max(1, len(view))
+        for at in range(0, len(view), piece):
+            self._put(view[at : at + piece])
+            await self._outlet.flushed(0)
 
     def _put(self, data: bytes | memoryview) -> None:
         if not self.started:

@@ -97,6 +97,8 @@ class Supervisor:
         process.start()
         theirs.close()
         self._workers.append(Worker(process, ours, time.monotonic()))
+        if self._stopping:
+            process.terminate()  # the signal came while it was being started
 
     def _watch(self) -> None:
         """Wait for something to happen, at most a second, and act on it."""
@@ -128,7 +130,7 @@ class Supervisor:
         self._forget_metrics(worker)
         if self._stopping:
             return
-        if not worker.ready:
+        if not worker.ready and not self._announced:
             self._failed = True  # starting again would fail again: a matter of configuration
             self._stop(signal.SIGTERM, None)
             return

@@ -14,13 +14,17 @@ from gateway.model import MultipartRef, ObjectKey
 SCHEMA_VERSION: Final = 1
 
 
+#: The owner of an intent whose upload has ended although its multipart may still be there.
+NOBODY: Final = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """That we are about to create, or have created, a multipart upload.
 
     A row is durable *before* CreateMultipartUpload is sent: ListMultipartUploads shows no metadata,
     so this is the only way to tell our multiparts from others'. ``upload_id`` is None until the store
-    has answered. ``owner`` is the process that works on it (see :class:`Heartbeat`).
+    has answered. ``owner`` is the process that works on it (see :class:`Heartbeat`), or :data:`NOBODY`.
     """
 
     id: str

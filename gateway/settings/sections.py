@@ -113,8 +113,9 @@ class S3Storage(Section):
     """PEM file with the authorities that sign the store's certificate; left out: the system's."""
     sign_payload: Literal["auto", "always", "never"] = "auto"
     """Whether bodies are signed with their SHA-256; `auto`: over plain HTTP only, as TLS protects them already."""
-    data_plane: Literal["aiobotocore"] = "aiobotocore"
-    """What carries bodies."""
+    data_plane: Literal["wire", "aiobotocore"] = "wire"
+    """What carries bodies: raw connections of our own, or aiobotocore at five times their cost, for stores behind an
+    HTTP proxy of the environment (`wire` uses none) and odd ones."""
     connect_timeout: Duration = 5.0
     """How long connecting may take."""
     idle_timeout: Duration = 30.0
@@ -256,6 +257,8 @@ class MemorySection(Section):
 
     budget: Size = 512 * MiB
     """Bytes of body that may be in memory at a time."""
+    max_wait: Duration = 30.0
+    """How long a body may wait for its first memory before it is refused with 503."""
     spool: Path = Path(".sluice/spool")
     """Folder for unfinished parts of slow clients when memory is short; emptied at start."""
     spool_limit: Size = 4 * GiB

@@ -8,7 +8,7 @@ A store moves views and answers sources; it knows no pipeline, no HTTP and no re
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from gateway.model import (
     Attributes,
@@ -30,6 +30,11 @@ from gateway.model import (
 #: What a store does with a write condition: nothing, honours it on PutObject only, or on
 #: CompleteMultipartUpload too. Ceph RGW 16 is "put": it ignores a conditional Complete silently.
 ConditionalPut = Literal["none", "put", "complete"]
+
+#: What the last segment of a key begins with that a probe wrote. Only probes write such keys, so what one of them
+#: could not remove may be removed by anybody once it is older than a probe lasts.
+PROBE_MARK: Final = ".sluice-probe-"
+PROBE_LASTS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, InternalError, SessionsUnavailable
+from gateway.pipeline.owner import Owner
 from gateway.sessions.heartbeat import Heartbeat
 from gateway.transfer.sweeper import Sweeper, SweepReport, SweepTarget
 
-#: Between two tries to probe a store that does not answer, in seconds.
+#: Between two tries to probe a store that does not answer, and before a task that crashed is run again; in seconds.
 PROBE_AGAIN: Final = 10.0
+RESTART: Final = 10.0
 
 
 class Reporter(Protocol):
@@ -22,6 +24,10 @@ class Reporter(Protocol):
 
     def failed(self, task: str, error: GatewayError) -> None:
         """A background task failed; it will be tried again."""
+        ...
+
+    def crashed(self, task: str, error: Exception) -> None:
+        """A background task met a bug; it will be run again, and until then the process is not ready."""
         ...
 
 
@@ -43,6 +49,16 @@ class Background:
         self._interval = interval
         self._probe = probe
         self._reporter = reporter
+        self._crashed: set[str] = set()
+
+    def check(self) -> None:
+        """Nothing, unless a task has crashed and was not run again yet.
+
+        Raises:
+            InternalError: one has.
+        """
+        if self._crashed:
+            raise InternalError(f"Crashed in the background: {', '.join(sorted(self._crashed))}.")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -52,16 +68,34 @@ class Background:
             SessionsUnavailable: the first heartbeat cannot be written.
         """
         await self._heartbeat.beat()
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._heartbeat.run()), group.create_task(self._probing())]
-            if self._interval:
-                tasks.append(group.create_task(self._sweeping()))
+        tasks = Owner()
+        tasks.start(self._kept("heartbeat", self._heartbeat.run), name="heartbeat")
+        tasks.start(self._kept("probe", self._probing), name="probe")
+        if self._interval:
+            tasks.start(self._kept("sweep", self._sweeping), name="sweep")
+        try:
+            yield
+        finally:
+            tasks.cancel()
+            await tasks.join()
             try:
-                yield
-            finally:
-                for task in tasks:
-                    task.cancel()
-        await self._heartbeat.stop()
+                await self._heartbeat.stop()
+            except SessionsUnavailable as error:  # then the last beat runs out by itself
+                self._reporter.failed("heartbeat", error)
+
+    async def _kept(self, name: str, task: Callable[[], Awaitable[None]]) -> None:
+        """Run a task to its end, again and again if it crashes: a bug in it must not stay unseen, nor end
+        the requests."""
+        while True:
+            try:
+                await task()
+            except Exception as error:  # noqa: BLE001 - told with its traceback, and by readiness
+                self._crashed.add(name)
+                self._reporter.crashed(name, error)
+                await asyncio.sleep(RESTART)
+                self._crashed.discard(name)
+            else:
+                return
 
     async def _probing(self) -> None:
         """Until it succeeds once. Before that, stores count as capable of nothing special."""

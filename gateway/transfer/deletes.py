@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from gateway.protocol.commands import DeleteObject
 from gateway.transfer.exclusive import ConditionalWrites, WriteRule
-from gateway.transfer.placement import Placements
+from gateway.transfer.placement import Placement, Placements
 from gateway.transfer.resuming import Call
 
 
@@ -24,18 +24,24 @@ class Deletes:
     async def delete(self, command: DeleteObject) -> None:
         """Remove what the command names.
 
-        A condition is judged on a HEAD and the ETag that was judged goes to the store, which honours
-        it where it can.
+        A condition is judged on a HEAD, under the same lease as conditional writes where the store does
+        not judge itself; the ETag that was judged goes to the store, which honours it where it can.
 
         Raises:
             PreconditionFailed: a condition does not hold.
+            ConcurrentWrite: another request holds the object for too long.
             StorageError: the store fails.
         """
         placement = self._placements.resolve(command.key)
         rule = WriteRule(command.conditions)
-        etag: str | None = None
-        if rule:
-            etag = rule.judge(await self._conditional.current(placement)).etag
+        if not rule:
+            await self._remove(placement, None)
+            return
+        async with self._conditional.commit(placement, rule) as found:
+            if found is not None:
+                await self._remove(placement, found.etag)
+
+    async def _remove(self, placement: Placement, etag: str | None) -> None:
         await self._retriers[placement.store.name].call(
             "DeleteObject", lambda: placement.store.delete(placement.key, if_match=etag)
         )

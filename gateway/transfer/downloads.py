@@ -1,9 +1,11 @@
 """Downloads: conditions judged, ranges resolved, and a source that outlives its backend connection."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
-from gateway.errors import InvalidRange, PreconditionFailed
+from gateway.errors import ConcurrentWrite, InvalidRange, PreconditionFailed
 from gateway.model import ByteRange, From, ObjectInfo, Opened, RangeRequest, Source
 from gateway.protocol.commands import GetObject, NotModified, ObjectOpened
 from gateway.protocol.conditions import evaluate_read, if_range
@@ -12,14 +14,19 @@ from gateway.telemetry import Instrument
 from gateway.transfer.placement import Placement, Placements
 from gateway.transfer.resuming import Call, ResumingSource
 
+#: How often a conditional GET looks again at an object that was replaced between its HEAD and its GET.
+MAX_LOOKS: Final = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What to answer, and the bytes that go with it (None: no body)."""
+    """What to answer, and the bytes that go with it (None: no body). ``opened`` is a time of
+    ``time.perf_counter``."""
 
     store: str
     reply: ObjectOpened | NotModified
     source: Source | None
+    opened: float = field(default_factory=time.perf_counter)
 
 
 class Downloads:
@@ -42,6 +49,7 @@ class Downloads:
         Raises:
             ObjectNotFound: there is none.
             PreconditionFailed: a condition does not hold.
+            ConcurrentWrite: it was replaced again and again while being looked at.
             InvalidRange: no byte of it lies in the range; ``size`` says how long it is.
             StorageError: the store fails.
         """
@@ -60,20 +68,33 @@ class Downloads:
         partial = opened.range if requests else None
         return self._deliver(placement, opened, partial)
 
+    def finished(self, download: Download, outcome: str, sent: int) -> None:
+        """A body is over: ``sent`` of its bytes are with the client. Outcome ``sent``, or what went wrong."""
+        self._instrument.download_finished(
+            download.store, outcome, sent, time.perf_counter() - download.opened
+        )
+
     async def _judged(
         self, placement: Placement, command: GetObject, requests: tuple[RangeRequest, ...]
     ) -> Download:
-        info = await self._head(placement)
-        verdict = evaluate_read(command.conditions, info)
-        if verdict == "failed":
-            raise PreconditionFailed("A condition of the request does not hold for the object.")
-        if verdict == "not-modified":
-            return Download(placement.store.name, NotModified(info), None)
-        span = resolve(requests, info.size) if if_range(command.if_range, info) else None
-        if command.head_only:
-            return Download(placement.store.name, ObjectOpened(info=info, range=span), None)
-        opened = await self._get(placement, _request(span), info.etag)
-        return self._deliver(placement, opened, span)
+        for _ in range(MAX_LOOKS):
+            info = await self._head(placement)
+            verdict = evaluate_read(command.conditions, info)
+            if verdict == "failed":
+                raise PreconditionFailed("A condition of the request does not hold for the object.")
+            if verdict == "not-modified":
+                return Download(placement.store.name, NotModified(info), None)
+            span = resolve(requests, info.size) if if_range(command.if_range, info) else None
+            if command.head_only:
+                return Download(placement.store.name, ObjectOpened(info=info, range=span), None)
+            try:
+                opened = await self._get(placement, _request(span), info.etag)
+            except PreconditionFailed:
+                continue  # replaced since we looked: judge what is there now
+            return self._deliver(placement, opened, span)
+        raise ConcurrentWrite(
+            "The object is replaced faster than it can be opened; try again.", retry_after=1
+        )
 
     def _deliver(self, placement: Placement, opened: Opened, partial: ByteRange | None) -> Download:
         span = opened.range or ByteRange(0, 0)

@@ -4,26 +4,40 @@ Where the store honours conditions on every way of committing (``conditional_put
 judges alone, atomically. Elsewhere every *conditional* writer of an object takes the same lease in
 the session store, looks at the object with a HEAD, and commits while holding the lease: writers
 through Sluice are then serialised. A writer that bypasses Sluice, or sets no condition, is not seen;
-that is the price, and ``docs/decisions`` says so.
+that is the price (``docs/decisions/0004-capability-record.md``).
+
+The lease is short, so that a process that dies blocks nobody for long, and is renewed while the commit
+runs. Only a writer that could not renew it for a whole :data:`LEASE_TTL`, because the sessions were
+away that long, can meet another one.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Final
 
-from gateway.errors import ConcurrentWrite, ObjectExists, ObjectNotFound
+from gateway.errors import ConcurrentWrite, ObjectExists, ObjectNotFound, SessionsUnavailable
 from gateway.model import ObjectInfo, WriteCondition
-from gateway.pipeline.owner import unbroken
+from gateway.pipeline.owner import Owner, unbroken
 from gateway.protocol.commands import Preconditions
 from gateway.protocol.conditions import pin_write, write_condition
 from gateway.sessions.base import Lease, SessionStore
+from gateway.storage.base import ObjectStore
 from gateway.transfer.placement import Placement
 from gateway.transfer.resuming import Call
 
-LEASE_TTL = 300.0
-_TRIES = 50
-_PAUSE = 0.1
+#: How long a lease lasts without being renewed, and how often it is renewed, in seconds.
+LEASE_TTL: Final = 30.0
+RENEW: Final = 10.0
+#: How long a writer waits for another one's commit, and how often it looks, in seconds.
+PATIENCE: Final = 5.0
+_PAUSE: Final = 0.1
+
+
+def judges_alone(store: ObjectStore) -> bool:
+    """Whether the store honours conditions on every way of committing."""
+    return store.capabilities.conditional_put == "complete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +91,52 @@ class ConditionalWrites:
 
     @asynccontextmanager
     async def commit(
-        self, placement: Placement, rule: WriteRule, *, leased: bool
-    ) -> AsyncIterator[None]:
-        """Hold what is needed to commit: where the store does not judge the rule itself (``leased``), the lease, under
-        which the rule is judged again.
+        self, placement: Placement, rule: WriteRule
+    ) -> AsyncIterator[ObjectInfo | None]:
+        """Look at the object and judge the rule on it; where the store would not judge once more, other
+        conditional writers are kept out until the block ends.
 
         Raises:
-            ObjectExists, PreconditionFailed: the rule does not hold any more.
+            ObjectExists, PreconditionFailed: the rule does not hold.
             ConcurrentWrite: another writer holds the object for too long.
+            SessionsUnavailable: nobody can tell.
         """
-        if not leased:
-            yield
+        if judges_alone(placement.store):
+            found = await self.current(placement)
+            rule.judge(found)
+            yield found
             return
         lease = await self._lease(placement)
+        renewal = Owner()
+        renewal.start(self._renew(lease), name=f"renewal of {lease.name}")
         try:
-            rule.judge(await self.current(placement))
-            yield
+            found = await self.current(placement)
+            rule.judge(found)
+            yield found
         finally:
-            await unbroken(self._sessions.release(lease))
+            renewal.cancel()
+            await unbroken(self._release(lease, renewal))
 
     async def _lease(self, placement: Placement) -> Lease:
         self._count += 1
         holder = f"{self._owner}/{self._count}"
         name = f"write/{placement.store.name}/{placement.key}"
-        for _ in range(_TRIES):
+        for _ in range(round(PATIENCE / _PAUSE)):
             lease = await self._sessions.acquire(name, holder, self._clock(), LEASE_TTL)
             if lease is not None:
                 return lease
             await asyncio.sleep(_PAUSE)
         raise ConcurrentWrite("Another request is writing this object; try again.", retry_after=1)
+
+    async def _renew(self, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(RENEW)
+            with suppress(SessionsUnavailable):  # the next one may succeed
+                await self._sessions.acquire(lease.name, lease.holder, self._clock(), LEASE_TTL)
+
+    async def _release(self, lease: Lease, renewal: Owner) -> None:
+        await renewal.join()
+        with suppress(
+            SessionsUnavailable
+        ):  # it runs out by itself; the outcome of the commit stands
+            await self._sessions.release(lease)

@@ -2,9 +2,10 @@
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.model import MultipartRef, ObjectKey
-from gateway.sessions.base import Intent, SessionStore
+from gateway.sessions.base import NOBODY, Intent, SessionStore
 
 
 class SessionJournal:
@@ -27,17 +28,14 @@ class SessionJournal:
 
     async def attached(self, intent: str, ref: MultipartRef) -> None:
         """Write which multipart it became."""
-        row = self._open[intent]
-        await self._sessions.put_intent(
-            Intent(
-                id=row.id,
-                store=row.store,
-                key=row.key,
-                owner=row.owner,
-                created=row.created,
-                upload_id=ref.upload_id,
-            )
-        )
+        row = replace(self._open[intent], upload_id=ref.upload_id)
+        self._open[intent] = row
+        await self._sessions.put_intent(row)
+
+    async def given_up(self, intent: str) -> None:
+        """Write that nobody works on it any more: what may be there of it is the sweep's."""
+        row = self._open.pop(intent)
+        await self._sessions.put_intent(replace(row, owner=NOBODY))
 
     async def closed(self, intent: str) -> None:
         """Forget it."""

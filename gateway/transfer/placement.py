@@ -1,6 +1,6 @@
 """Which store, bucket and key stand behind the ones that a client names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gateway.errors import BucketNotFound, KeyTooLong
@@ -61,11 +61,9 @@ class Placements:
             return Placement(self._stores[self._default.storage], key, self._default)
         raise BucketNotFound(f"There is no bucket {key.bucket!r} here.")
 
-    def anonymous(self) -> dict[str, str]:
-        """The policy for requests without a credential, by bucket."""
-        return {
-            name: section.anonymous for name, section in self._buckets.items() if section.anonymous
-        }
+    def anonymous(self) -> Mapping[str, str]:
+        """The policy for requests without a credential, by bucket; none where there is no entry."""
+        return AnonymousPolicies(self._buckets, self._default)
 
     def areas(self) -> list[tuple[ObjectStore, str, str]]:
         """Every (store, bucket there, prefix) that is listed: what probes and sweeps look at."""
@@ -73,3 +71,25 @@ class Placements:
             (self._stores[section.storage], section.bucket or name, section.prefix)
             for name, section in self._buckets.items()
         ]
+
+
+class AnonymousPolicies(Mapping[str, str]):
+    """Policies of unsigned requests by bucket. A bucket that is not listed has the default section's; so it
+    has an entry without being iterated over."""
+
+    def __init__(self, buckets: Mapping[str, BucketOptions], default: BucketOptions | None) -> None:
+        self._policies = {name: section.anonymous for name, section in buckets.items()}
+        self._default = None if default is None else default.anonymous
+
+    def __getitem__(self, bucket: str) -> str:
+        # A listed bucket has its own section's word, also where that is none.
+        policy = self._policies.get(bucket, self._default)
+        if policy is None:
+            raise KeyError(bucket)
+        return policy
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, policy in self._policies.items() if policy is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

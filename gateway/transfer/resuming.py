@@ -8,7 +8,14 @@ of two versions.
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeVar
 
-from gateway.errors import GatewayError, PreconditionFailed, StorageCorrupt, StorageUnavailable
+from gateway.errors import (
+    GatewayError,
+    InvalidRange,
+    NotFound,
+    PreconditionFailed,
+    StorageCorrupt,
+    StorageUnavailable,
+)
 from gateway.model import ByteRange, From, Opened, Source
 from gateway.telemetry import Instrument
 from gateway.transfer.placement import Placement
@@ -92,8 +99,12 @@ class ResumingSource:
             opened = await self._retrier.call(
                 "GetObject", lambda: store.get(key, range=span, if_match=self._etag)
             )
-        except PreconditionFailed:
-            raise StorageCorrupt("The object was replaced while it was being read.") from None
+        except (PreconditionFailed, NotFound, InvalidRange):
+            raise _replaced() from None
+        # Not every store honours If-Match.
+        if opened.info.etag != self._etag or opened.range != ByteRange(self._offset, self._stop):
+            await opened.source.aclose()
+            raise _replaced()
         return opened.source
 
     async def _give_up_connection(self) -> None:
@@ -104,3 +115,7 @@ class ResumingSource:
     async def aclose(self) -> None:
         """Close the backend connection."""
         await self._give_up_connection()
+
+
+def _replaced() -> StorageCorrupt:
+    return StorageCorrupt("The object was replaced or removed while it was being read.")

@@ -1,8 +1,9 @@
 """The sweep: aborting multipart uploads that nobody will finish, and only those that are ours.
 
 A multipart is ours when the journal says so: an intent is durable before CreateMultipartUpload is sent. It is
-abandoned when the process that made it is gone: certainly dead (same machine), or silent for longer than its
-heartbeat lasts. What no intent explains may be another program's and is reported, never touched.
+abandoned when the upload that made it has ended without being able to abort it, or when its process is gone:
+certainly dead (same machine), or silent for longer than its heartbeat lasts. What no intent explains may be another
+program's and is reported, never touched. Only probes of stores go without a journal: their keys say what they are.
 
 A process can die between Create and writing down the upload's id. Such an intent is matched with what the store
 lists: the very key, begun within :data:`WINDOW` of the intent, not another intent's; and only while no living
@@ -19,8 +20,9 @@ from typing import Final, Protocol
 
 from gateway.errors import GatewayError, MultipartLost, NotFound, StorageError
 from gateway.model import MultipartListing, MultipartRef, PartReceipt
-from gateway.sessions.base import Intent, SessionStore
+from gateway.sessions.base import NOBODY, Intent, SessionStore
 from gateway.sessions.owner import is_dead, is_running
+from gateway.storage.base import PROBE_LASTS, PROBE_MARK
 from gateway.telemetry import Instrument
 
 #: How far the store's clock may be behind ours, and how long Create may take, in seconds.
@@ -113,7 +115,7 @@ class Sweeper:
 
     def _abandoned(self, intent: Intent, alive: frozenset[str]) -> bool:
         """Whether its process is gone. One that we can see running keeps its uploads, however silent it is."""
-        if is_dead(intent.owner):
+        if intent.owner == NOBODY or is_dead(intent.owner):
             return True
         return (
             intent.owner not in alive
@@ -199,8 +201,25 @@ class Sweeper:
                     _explains(intent, listing) for intent in intents
                 ):
                     continue
+                if _is_probe(listing):
+                    await self._clear_probe(target, listing, report)
+                    continue
                 report.foreign.append(listing)
                 self._instrument.orphan_found(target.store, ours=False)
+
+    async def _clear_probe(
+        self, target: SweepTarget, listing: MultipartListing, report: SweepReport
+    ) -> None:
+        """Abort what a killed probe has left; it keeps no journal, its keys tell. A young one may still run."""
+        if self._now() - listing.initiated.timestamp() < PROBE_LASTS:
+            return
+        try:
+            await self._abort(listing.ref)
+        except StorageError as error:
+            report.failed.append(SweepFailure(target, error))
+            return
+        report.aborted.append(listing.ref)
+        self._instrument.orphan_found(target.store, ours=True)
 
     async def _listed(self, store: str, bucket: str, prefix: str) -> list[MultipartListing]:
         """The store's unfinished multiparts; none where the bucket does not exist."""
@@ -217,6 +236,11 @@ def _may_be(listing: MultipartListing, intent: Intent) -> bool:
         and listing.ref.key == intent.key
         and -SLACK <= listing.initiated.timestamp() - intent.created <= WINDOW
     )
+
+
+def _is_probe(listing: MultipartListing) -> bool:
+    """Whether a probe made it."""
+    return listing.ref.key.name.rpartition("/")[2].startswith(PROBE_MARK)
 
 
 def _explains(intent: Intent, listing: MultipartListing) -> bool:

@@ -4,13 +4,20 @@ The order is the same for all: refuse what would be refused anyway before a byte
 body; verify everything that was claimed of it; only then commit.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.adapt.concurrency import Limit
 from gateway.adapt.part_size import PartPlan, plan
-from gateway.errors import GatewayError, ObjectExists, PreconditionFailed, TooLarge
+from gateway.errors import (
+    GatewayError,
+    ObjectExists,
+    Overloaded,
+    PreconditionFailed,
+    TooLarge,
+)
 from gateway.model import Digest, ObjectInfo, Source, Stored, WriteCondition
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal
@@ -24,7 +31,7 @@ from gateway.settings.sections import TransferSection
 from gateway.storage.base import ObjectStore
 from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
-from gateway.transfer.exclusive import ConditionalWrites, WriteRule
+from gateway.transfer.exclusive import ConditionalWrites, WriteRule, judges_alone
 from gateway.transfer.placement import Placement, Placements
 from gateway.units import format_size
 
@@ -41,7 +48,8 @@ class UploadRules:
 
 @dataclass(frozen=True, kw_only=True)
 class Machinery:
-    """What uploads run on; one per process. ``places`` and ``retriers`` by store."""
+    """What uploads run on; one per process. ``places`` and ``retriers`` by store; ``max_wait``, in seconds, is
+    how long an upload waits for its first memory."""
 
     pool: SlabPool
     spool: Spool
@@ -49,6 +57,7 @@ class Machinery:
     retriers: Mapping[str, Retrier]
     journal: Journal
     settings: TransferSection = field(default_factory=TransferSection)
+    max_wait: float = 30.0
     instrument: Instrument = field(default_factory=Instrument)
 
 
@@ -68,13 +77,15 @@ class Uploads:
         Raises:
             TooLarge: over the policy's, the configuration's or the store's limit.
             ObjectExists, PreconditionFailed: it may not replace what is there.
+            ConcurrentWrite: another request is writing it.
+            Overloaded: there is no memory for it.
             DigestMismatch, IncompleteBody: the body is not what was announced.
             ClientGone: the client left.
             StorageError: the store failed for good.
         """
         placement = self._placements.resolve(command.key)
         started = time.perf_counter()
-        outcome = "internal-error"
+        outcome = "cut-off"
         chain = self._chain(command, rules)
         try:
             stored = await self._store(placement, command, source, rules, chain)
@@ -100,13 +111,33 @@ class Uploads:
         rule = WriteRule(command.conditions, overwrite=rules.overwrite)
         found = await self._look(placement, command, rule)
         pinned = rule.judge(found)
-        leased = bool(rule) and placement.store.capabilities.conditional_put != "complete"
-        async with self._sink(placement, command, rules, parts, pinned, leased) as sink:
+        leased = bool(rule) and not judges_alone(placement.store)
+        condition = WriteCondition() if leased else pinned
+        async with self._sink(placement, command, rules, parts, condition) as sink:
+            await self._first_memory(sink, command.length)
             await pump(source, chain, sink)
             chain.verify()
-            async with self._conditional.commit(placement, rule, leased=leased):
+            if leased:
+                async with self._conditional.commit(placement, rule):
+                    stored = await _complete(sink, rule)
+            else:
                 stored = await _complete(sink, rule)
         return _answer(stored, chain, found)
+
+    async def _first_memory(self, sink: PartSink, length: int | None) -> None:
+        """Wait for the memory that the body's first bytes go to: before any of them is asked for, so that
+        who is refused has sent none.
+
+        Raises:
+            Overloaded: it took too long, or too many bodies are in transit already.
+        """
+        try:
+            async with asyncio.timeout(self._machinery.max_wait):
+                await sink.admit(length)
+        except TimeoutError:
+            raise Overloaded(
+                "There is no memory for this upload just now; try again.", retry_after=5
+            ) from None
 
     def plan(self, store: ObjectStore, length: int | None) -> PartPlan:
         """The parts that a body of this length is cut into.
@@ -152,8 +183,7 @@ class Uploads:
         command: PutObject,
         rules: UploadRules,
         parts: PartPlan,
-        pinned: WriteCondition,
-        leased: bool,
+        condition: WriteCondition,
     ) -> PartSink:
         machinery = self._machinery
         store = placement.store
@@ -166,7 +196,7 @@ class Uploads:
             retry=machinery.retriers[store.name].call,
             journal=machinery.journal,
             attributes=placement.attributes(command.attributes),
-            condition=WriteCondition() if leased else pinned,
+            condition=condition,
             limit=Limit(maximum=machinery.settings.concurrency),
             spool=machinery.spool,
             instrument=machinery.instrument,

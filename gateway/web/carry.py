@@ -1,12 +1,23 @@
-"""Carrying out what was parsed and authorised: commands to transfers, replies to responses."""
+"""Carrying out what was parsed and authorised: commands to transfers, replies to responses.
 
+A download moves through one slab of the memory budget, which it holds while its client reads. So that
+slow clients do not own the budget and uploads starve, the slab follows the client: it starts with
+64 KiB, grows to 256 KiB for one that takes it at once, and shrinks to 16 KiB for one that does not. The
+pool admits only as many bodies as fit twice with the smallest slabs, so downloads at their slowest
+hold half of the memory at most; and who does not get his first slab in time is refused with 503.
+"""
+
+import asyncio
+import time
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
+from gateway.adapt.buffer_size import BufferSize
 from gateway.auth.grant import Grant
 from gateway.auth.policy import Decision, Policy
-from gateway.model import ObjectInfo
-from gateway.pipeline.slabs import SlabPool
+from gateway.errors import GatewayError, Overloaded
+from gateway.model import ObjectInfo, Source
+from gateway.pipeline.slabs import Account, Slab, SlabPool
 from gateway.protocol.commands import (
     Command,
     Deleted,
@@ -19,53 +30,65 @@ from gateway.protocol.commands import (
     Reply,
     ResponseHead,
 )
-from gateway.protocol.object_heads import Headers
+from gateway.protocol.object_heads import Headers, replaced
 from gateway.protocol.serving import serving_headers
+from gateway.protocol.signatures.schemes import Scheme
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Download, Downloads
 from gateway.transfer.uploads import UploadRules, Uploads
 from gateway.units import KiB
 from gateway.web.exchange import Exchange
 from gateway.web.heads import send_head
-from gateway.web.streams import CountingSource, Receive, Scope, Send, request_source, send_source
+from gateway.web.streams import (
+    CountingSource,
+    Receive,
+    Scope,
+    Send,
+    request_source,
+    response_writer,
+)
 
-#: A download moves through one slab of this size, or less where the object is smaller.
-DOWNLOAD_SLAB = 256 * KiB
+FIRST_SLAB: Final = 64 * KiB
+LARGEST_SLAB: Final = 256 * KiB
+#: For a request whose signature stands in its headers: no browser opened it, so nothing is invented
+#: that a copy made with it would take for the object's own (and RFC 9111, 3.5, keeps shared caches off).
+_TO_PROGRAMS: Final[Headers] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"vary", b"Authorization"),
+)
 
 
 class Work:
-    """One request's channels, and what it was permitted to do."""
+    """One request's channels, and what it was permitted to do. ``headers`` go on every answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, dialect: Dialect
+    ) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
-
-    def permit(
-        self,
-        exchange: Exchange,
-        dialect: Dialect,
-        grant: Grant,
-        policy: Policy,
-        decision: Decision,
-        headers: Headers,
-    ) -> None:
-        """Set down what came of authenticating and authorising; ``headers`` go on every answer."""
         self.exchange = exchange
         self.dialect = dialect
+        self.headers: Headers = ()
+
+    def permit(self, grant: Grant, policy: Policy, decision: Decision) -> None:
+        """Set down what came of authenticating and authorising."""
         self.grant = grant
         self.policy = policy
         self.decision = decision
-        self.headers = headers
 
     def render(self, command: Command, reply: Reply) -> ResponseHead:
-        """The response's head, with the headers that go on every answer."""
+        """The response's head."""
         head = self.dialect.render(self.exchange.head, command, reply, self.exchange.request_id)
         return replace(head, headers=head.headers + self.headers)
 
+    async def reply(self, head: ResponseHead) -> None:
+        """Send a whole response."""
+        await send_head(self.send, self.exchange, head)
+
 
 class Carrier:
-    """Does what commands say."""
+    """Does what commands say. ``max_wait``, in seconds, is how long a download waits for memory."""
 
     def __init__(
         self,
@@ -73,11 +96,13 @@ class Carrier:
         downloads: Downloads,
         deletes: Deletes,
         pool: SlabPool,
+        max_wait: float,
     ) -> None:
         self._uploads = uploads
         self._downloads = downloads
         self._deletes = deletes
         self._pool = pool
+        self._max_wait = max_wait
 
     async def carry(self, command: Command, work: Work) -> None:
         """Carry a command out and send its answer.
@@ -92,7 +117,7 @@ class Carrier:
                 await self._get(command, work)
             case DeleteObject():
                 await self._deletes.delete(command)
-                await self._reply(work, work.render(command, Deleted()))
+                await work.reply(work.render(command, Deleted()))
             case Describe():  # pragma: no cover - answered before authentication
                 raise AssertionError("OPTIONS does not come here")
             case _:
@@ -110,54 +135,88 @@ class Carrier:
             stored = await self._uploads.put(command, source, rules)
         finally:
             work.exchange.received = source.count
-        await self._reply(work, work.render(command, stored))
+        await work.reply(work.render(command, stored))
 
     async def _get(self, command: GetObject, work: Work) -> None:
         download = await self._downloads.open(command)
+        reply = download.reply
         try:
-            reply = replace(
-                download.reply,
-                serving=self._serving(command, download.reply.info, work),
-            )
+            reply = replace(reply, serving=_serving(command, reply.info, work))
             head = work.render(command, reply)
             if download.source is None or not isinstance(reply, ObjectOpened):
-                await self._reply(work, head)
-                return
-            await self._deliver(download, reply, head, work)
+                await work.reply(head)
+            else:
+                await self._deliver(download, download.source, head, work)
         finally:
             if download.source is not None:
                 await download.source.aclose()
 
     async def _deliver(
-        self, download: Download, reply: ObjectOpened, head: ResponseHead, work: Work
+        self, download: Download, source: Source, head: ResponseHead, work: Work
     ) -> None:
-        assert download.source is not None
-        size = reply.info.size if reply.range is None else reply.range.size
-        with self._pool.account(work.grant.principal.id) as account:
-            slab = await account.take(max(1, min(size, DOWNLOAD_SLAB)))
-            try:
-                work.exchange.answered(head.status)
-                await send_head(work.send, head, more=True)
-                window = slab.window(max(1, min(size, DOWNLOAD_SLAB)))
-                work.exchange.sent = await send_source(
-                    work.scope, work.send, download.source, window
-                )
-                await work.send({"type": "http.response.body", "body": b"", "more_body": False})
-            finally:
-                slab.release()
+        outcome = "cut-off"
+        try:
+            with self._pool.account(work.grant.principal.id) as account:
+                await self._pour(source, account, head, work)
+            outcome = "sent"
+        except GatewayError as error:
+            outcome = error.code
+            raise
+        finally:
+            self._downloads.finished(download, outcome, work.exchange.sent)
 
-    def _serving(self, command: GetObject, info: ObjectInfo, work: Work) -> Headers:
-        asked = work.policy.serving(command.key, info.attributes.content_type)
-        return serving_headers(
-            replace(info, key=command.key),
-            inline=asked.inline,
-            signed=work.grant.signed,
-            immutable=work.dialect.name == "slot",
-            explicit=asked.headers,
-            overrides=command.overrides,
-        )
+    async def _pour(self, source: Source, account: Account, head: ResponseHead, work: Work) -> None:
+        """Send the head, then everything that ``source`` has."""
+        if source.length == 0:
+            await work.reply(head)
+            return
+        size = BufferSize(LARGEST_SLAB, FIRST_SLAB)
+        slab = await self._first_slab(source, account)
+        try:
+            await send_head(work.send, work.exchange, head, more=True)
+            writer = response_writer(work.scope, work.send)
+            while source.length != 0:
+                with slab.window(slab.size) as window:
+                    count = await source.read_into(window)
+                    with window[:count] as piece:
+                        started = time.perf_counter()
+                        await writer.write(piece)
+                work.exchange.sent += count
+                size.on_read(count, time.perf_counter() - started)
+                if count == slab.size:
+                    size.on_filled()
+                if self._fits_better(size.size, slab.size):
+                    slab.release()
+                    slab = await account.take(size.size)
+        finally:
+            slab.release()
+        await work.send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _reply(self, work: Work, head: ResponseHead) -> None:
-        work.exchange.answered(head.status)
-        work.exchange.sent = len(head.body)
-        await send_head(work.send, head)
+    async def _first_slab(self, source: Source, account: Account) -> Slab:
+        wanted = FIRST_SLAB if source.length is None else min(source.length, FIRST_SLAB)
+        try:
+            async with asyncio.timeout(self._max_wait):
+                return await account.take(max(1, wanted))
+        except TimeoutError:
+            raise Overloaded(
+                "There is no memory for this download just now; try again.", retry_after=5
+            ) from None
+
+    def _fits_better(self, wanted: int, held: int) -> bool:
+        """Whether to change slabs. Nobody asks for a larger one while others wait for any."""
+        wanted = self._pool.class_of(wanted)
+        return wanted < held or (wanted > held and not self._pool.budget.waiting)
+
+
+def _serving(command: GetObject, info: ObjectInfo, work: Work) -> Headers:
+    asked = work.policy.serving(command.key, info.attributes.content_type)
+    if work.grant.scheme == Scheme.SIGV4:
+        return replaced(_TO_PROGRAMS, asked.headers)
+    return serving_headers(
+        replace(info, key=command.key),
+        inline=asked.inline,
+        signed=work.grant.signed,
+        immutable=work.dialect.name == "slot",
+        explicit=asked.headers,
+        overrides=command.overrides,
+    )

@@ -5,6 +5,7 @@ dialect is one pure file and one line in :mod:`gateway.app`; no handler reaches 
 except through here, and what nobody understands fails closed.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from gateway.errors import (
     InternalError,
     NotFound,
     ObjectNotFound,
-    Unauthenticated,
 )
 from gateway.protocol.commands import (
     Command,
@@ -72,41 +72,49 @@ class Endpoint:
         self._door = doorway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, whatever happens, and tell of it once."""
+        """Answer one request, whatever happens, and tell of it once.
+
+        Raises:
+            GatewayError: it failed after the response's head was out, so the server has to break the
+                connection: an answer that ended early must not look whole.
+        """
         door = self._door
         head, problem = _read_head(scope, door.proxies)
-        exchange = Exchange(head, head.peer)
-        door.metrics.running.inc()
+        exchange = Exchange(head)
+        door.metrics.requests.running.inc()
         try:
             if problem is not None:
                 raise problem
-            await self._answer(exchange, Work(scope, receive, send))
+            await self._answer(scope, receive, send, exchange)
         except ClientGone as error:
             exchange.error = error
         except GatewayError as error:
             await self._refuse(exchange, error, send)
+        except asyncio.CancelledError as error:
+            exchange.error = error
+            raise
         except Exception:
             door.log.exception("bug", request_id=exchange.request_id)
             await self._refuse(exchange, InternalError("Something in Sluice broke."), send)
         finally:
-            door.metrics.running.dec()
+            door.metrics.requests.running.dec()
             exchange.tell(door.log, door.metrics)
 
-    async def _answer(self, exchange: Exchange, work: Work) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         door, head = self._door, exchange.head
         exchange.dialect = dialect_of(head, door.slots)
         target = route(head, door.slots, door.domains)
-        dialect = door.dialects[target.dialect]
+        work = Work(scope, receive, send, exchange, door.dialects[target.dialect])
         if door.drain.begun:
             raise Draining("This gateway is shutting down; try again.", retry_after=1)
         if head.method == "OPTIONS":
-            await self._describe(exchange, dialect, target, work.send)
+            await self._describe(work)
             return
+        work.headers = door.cors.response_headers(head)
         grant = await self._authenticate(exchange, target)
-        command = dialect.parse(head, target)
+        command = work.dialect.parse(head, target)
         policy = door.policies.for_request(grant.policy)
-        decision = _authorise(grant, policy, head, command)
-        work.permit(exchange, dialect, grant, policy, decision, door.cors.response_headers(head))
+        work.permit(grant, policy, _authorise(grant, policy, head, command))
         try:
             await door.carrier.carry(command, work)
         except ObjectNotFound:
@@ -121,40 +129,32 @@ class Endpoint:
                 exchange.head, target, self._door.clock()
             )
         except GatewayError as error:
-            scheme = "none" if isinstance(error, Unauthenticated) else target.dialect
-            self._door.metrics.auth_refused(scheme, error.code)
+            self._door.metrics.auth_refused(target.dialect, error.code)
             raise
         exchange.grant = grant
         return grant
 
-    async def _describe(
-        self, exchange: Exchange, dialect: Dialect, target: Target, send: Send
-    ) -> None:
+    async def _describe(self, work: Work) -> None:
         """OPTIONS carries no credential and tells nothing that depends on one."""
-        head, cors = exchange.head, self._door.cors
-        headers: Headers = ((b"allow", ", ".join(dialect.methods).encode("ascii")),)
+        head, cors, methods = work.exchange.head, self._door.cors, work.dialect.methods
+        headers: Headers = ((b"allow", ", ".join(methods).encode("ascii")),)
         if is_preflight(head):
-            headers += cors.preflight_headers(head, dialect.methods)
+            headers += cors.preflight_headers(head, methods)
         else:
             headers += cors.response_headers(head)
-        exchange.answered(204)
-        await send_head(send, ResponseHead(204, headers))
+        await work.reply(ResponseHead(204, headers))
 
     async def _refuse(self, exchange: Exchange, error: GatewayError, send: Send) -> None:
         """Answer an error in the dialect's own format; break off where an answer has begun."""
         exchange.error = error
         if exchange.status:
-            raise ResponseBroken(error.code) from error
+            raise error
         dialect = self._door.dialects.get(exchange.dialect, self._door.dialects[_FALLBACK])
         response = dialect.render_error(exchange.head, error, exchange.request_id)
         headers = response.headers + self._door.cors.response_headers(exchange.head)
-        exchange.answered(response.status)
-        exchange.sent += len(response.body)
-        await send_head(send, ResponseHead(response.status, headers, response.body))
-
-
-class ResponseBroken(Exception):
-    """A response whose head is out cannot be completed: the server closes the connection."""
+        if isinstance(error, Draining):
+            headers += ((b"connection", b"close"),)
+        await send_head(send, exchange, ResponseHead(response.status, headers, response.body))
 
 
 def _read_head(scope: Scope, proxies: TrustedProxies) -> tuple[RequestHead, GatewayError | None]:

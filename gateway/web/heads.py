@@ -2,6 +2,7 @@
 
 from gateway.errors import BadRequest
 from gateway.protocol.commands import RequestHead, ResponseHead
+from gateway.web.exchange import Exchange
 from gateway.web.forwarded import TrustedProxies
 from gateway.web.streams import Scope, Send
 
@@ -18,24 +19,27 @@ def request_head(scope: Scope, proxies: TrustedProxies) -> RequestHead:
     headers = tuple((name.lower(), value.strip(b" \t")) for name, value in scope["headers"])
     client = scope.get("client")
     peer = client[0] if client else None
-    told = {name: value.decode("latin-1") for name, value in headers if name in _FORWARDED}
     return RequestHead(
         scope["method"],
         raw_path.partition(b"?")[0],
         scope.get("query_string", b""),
         proxies.host(peer, headers),
-        scheme=proxies.scheme(peer, scope.get("scheme", "http"), told.get(b"x-forwarded-proto")),
-        peer=proxies.client(peer, told.get(b"x-forwarded-for")),
+        scheme=proxies.scheme(peer, scope.get("scheme", "http"), headers),
+        peer=proxies.client(peer, headers),
     )
 
 
-_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+async def send_head(
+    send: Send, exchange: Exchange, head: ResponseHead, *, more: bool = False
+) -> None:
+    """Send a response's head and, unless ``more`` is to come from elsewhere, its body and end.
 
-
-async def send_head(send: Send, head: ResponseHead, *, more: bool = False) -> None:
-    """Send a response's head and, unless ``more`` is to come from elsewhere, its body and end."""
+    Only a head that the server took counts as an answer: one that it refuses can be followed by an error.
+    """
     await send(
         {"type": "http.response.start", "status": head.status, "headers": list(head.headers)}
     )
+    exchange.answered(head.status)
     if not more:
+        exchange.sent += len(head.body)
         await send({"type": "http.response.body", "body": head.body, "more_body": False})

@@ -17,74 +17,115 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
 
 
+class Family:
+    """Metrics that belong together, in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        """A number that only grows; ``name`` ends with its unit or what it counts."""
+        return Counter(f"sluice_{name}_total", text, labels, registry=self._registry)
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """A number as it is now, summed over the workers that live."""
+        return Gauge(
+            f"sluice_{name}", text, labels, registry=self._registry, multiprocess_mode="livesum"
+        )
+
+    def seconds(self, name: str, text: str, *labels: str) -> Histogram:
+        """A distribution of times."""
+        return Histogram(
+            f"sluice_{name}_seconds", text, labels, registry=self._registry, buckets=_SECONDS
+        )
+
+
+class RequestMetrics(Family):
+    """What clients asked for."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        counted = ("dialect", "method", "status")
+        timed = ("dialect", "method")
+        self.answered = self.counter("requests", "Requests answered", *counted)
+        self.seconds_in_all = self.seconds(
+            "request", "From the head's arrival to the response's end", *timed
+        )
+        self.seconds_to_start = self.seconds(
+            "response_start", "From the head's arrival to the response's head", *timed
+        )
+        self.running = self.gauge("requests_running", "Requests being answered now")
+        self.received = self.counter("received_bytes", "Bytes of request bodies")
+        self.sent = self.counter("sent_bytes", "Bytes of response bodies")
+        self.refused = self.counter("auth_refused", "Credentials refused", "dialect", "code")
+
+
+class MemoryMetrics(Family):
+    """Where bodies are while they are in transit."""
+
+    def __init__(self, registry: CollectorRegistry, budget: int) -> None:
+        super().__init__(registry)
+        self.budget = self.gauge("memory_budget_bytes", "Bytes of body that may be in memory")
+        self.used = self.gauge("memory_used_bytes", "Bytes of the budget in use")
+        self.waiters = self.gauge("memory_waiters", "Transfers waiting for memory")
+        self.waited = self.counter("memory_wait_seconds", "Time spent waiting for memory")
+        self.slabs = self.counter("slabs", "Slabs handed out", "origin")
+        self.spooled = self.counter("spool_written_bytes", "Bytes spooled to disk")
+        self.in_spool = self.gauge("spool_used_bytes", "Bytes in the spool now")
+        self.budget.set(budget)
+
+
+class StoreMetrics(Family):
+    """What was asked of the stores."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.calls = self.counter("store_calls", "Calls to stores", "store", "operation", "outcome")
+        self.call_seconds = self.seconds(
+            "store_call", "Time of calls to stores", "store", "operation"
+        )
+        self.retries = self.counter(
+            "store_retries", "Calls tried again", "store", "operation", "code"
+        )
+        self.breaker = self.gauge("store_breaker_state", "0 closed, 1 half-open, 2 open", "store")
+        self.part_seconds = self.seconds("part", "Time to store a part", "store")
+        self.part_bytes = self.counter("part_bytes", "Bytes of parts stored", "store")
+        self.part_attempts = self.counter("part_attempts", "Attempts to store a part", "store")
+        self.in_flight = self.gauge("parts_in_flight", "Parts being stored now", "store")
+        self.aborts_failed = self.counter(
+            "aborts_failed", "Multiparts left to the sweep, as aborting them failed", "store"
+        )
+        self.orphans = self.counter(
+            "orphans", "Unfinished multiparts that the sweep saw", "store", "ours"
+        )
+
+
+class TransferMetrics(Family):
+    """Whole objects, in and out."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.uploads = self.counter("uploads", "Uploads ended", "store", "outcome")
+        self.upload_bytes = self.counter("upload_bytes", "Bytes of uploads ended", "store")
+        self.upload_seconds = self.seconds("upload", "Time of uploads", "store")
+        self.paused = self.counter("client_paused_seconds", "Time clients were not read from")
+        self.downloads = self.counter("downloads", "Downloads ended", "store", "outcome")
+        self.download_bytes = self.counter("download_bytes", "Bytes of downloads ended", "store")
+        self.download_seconds = self.seconds("download", "Time of downloads", "store")
+        self.resumed = self.counter(
+            "downloads_resumed", "Downloads continued after a break", "store"
+        )
+
+
 class Metrics(Instrument):
-    """Every fact, counted."""
+    """Every fact, counted. ``budget`` in bytes."""
 
     def __init__(self, budget: int) -> None:
-        self.registry = registry = CollectorRegistry()
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"sluice_{name}", text, labels, registry=registry)
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(
-                f"sluice_{name}", text, labels, registry=registry, multiprocess_mode="livesum"
-            )
-
-        def histogram(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(f"sluice_{name}", text, labels, registry=registry, buckets=_SECONDS)
-
-        self.requests = counter(
-            "requests_total", "Requests answered", "dialect", "method", "status"
-        )
-        self.request_seconds = histogram(
-            "request_seconds", "From the head's arrival to the response's end", "dialect", "method"
-        )
-        self.first_byte = histogram(
-            "response_start_seconds",
-            "From the head's arrival to the response's head",
-            "dialect",
-            "method",
-        )
-        self.running = gauge("requests_running", "Requests being answered now")
-        self.received = counter("received_bytes_total", "Bytes of request bodies")
-        self.sent = counter("sent_bytes_total", "Bytes of response bodies")
-        self.refused = counter("auth_refused_total", "Credentials refused", "scheme", "code")
-        self.memory_budget = gauge("memory_budget_bytes", "Bytes of body that may be in memory")
-        self.memory_used = gauge("memory_used_bytes", "Bytes of the budget in use")
-        self.memory_waiters = gauge("memory_waiters", "Transfers waiting for memory")
-        self.memory_wait = counter("memory_wait_seconds_total", "Time spent waiting for memory")
-        self.slabs = counter("slabs_total", "Slabs handed out", "origin")
-        self.spool_written = counter("spool_written_bytes_total", "Bytes spooled to disk")
-        self.spool_used = gauge("spool_used_bytes", "Bytes in the spool now")
-        self.paused = counter("client_paused_seconds_total", "Time clients were not read from")
-        self.part_seconds = histogram("part_seconds", "Time to store a part", "store")
-        self.part_bytes = counter("part_bytes_total", "Bytes of parts stored", "store")
-        self.part_attempts = counter("part_attempts_total", "Attempts to store a part", "store")
-        self.in_flight = gauge("parts_in_flight", "Parts being stored now", "store")
-        self.calls = counter(
-            "store_calls_total", "Calls to stores", "store", "operation", "outcome"
-        )
-        self.call_seconds = histogram(
-            "store_call_seconds", "Time of calls to stores", "store", "operation"
-        )
-        self.retries = counter(
-            "store_retries_total", "Calls tried again", "store", "operation", "code"
-        )
-        self.breaker = gauge("store_breaker_state", "0 closed, 1 half-open, 2 open", "store")
-        self.uploads = counter("uploads_total", "Uploads ended", "store", "outcome")
-        self.upload_bytes = counter("upload_bytes_total", "Bytes of uploads ended", "store")
-        self.upload_seconds = histogram("upload_seconds", "Time of uploads", "store")
-        self.downloads = counter("downloads_total", "Downloads ended", "store", "outcome")
-        self.download_bytes = counter("download_bytes_total", "Bytes of downloads ended", "store")
-        self.download_seconds = histogram("download_seconds", "Time of downloads", "store")
-        self.resumed = counter(
-            "downloads_resumed_total", "Downloads continued after a break", "store"
-        )
-        self.orphans = counter(
-            "orphans_total", "Unfinished multiparts the sweep saw", "store", "ours"
-        )
-        self.memory_budget.set(budget)
+        self.registry = CollectorRegistry()
+        self.requests = RequestMetrics(self.registry)
+        self.memory = MemoryMetrics(self.registry, budget)
+        self.stores = StoreMetrics(self.registry)
+        self.transfers = TransferMetrics(self.registry)
 
     def text(self) -> bytes:
         """The exposition, of all workers where there are several."""
@@ -97,57 +138,60 @@ class Metrics(Instrument):
     # --- the facts ---
 
     def memory_waited(self, seconds: float) -> None:
-        self.memory_wait.inc(seconds)
+        self.memory.waited.inc(seconds)
 
     def memory_held(self, used: int, waiting: int) -> None:
-        self.memory_used.set(used)
-        self.memory_waiters.set(waiting)
+        self.memory.used.set(used)
+        self.memory.waiters.set(waiting)
 
     def slab_taken(self, size: int, *, reused: bool) -> None:
-        self.slabs.labels("reused" if reused else "new").inc()
+        self.memory.slabs.labels("reused" if reused else "new").inc()
 
     def spooled(self, size: int) -> None:
-        self.spool_written.inc(size)
+        self.memory.spooled.inc(size)
 
     def spool_held(self, used: int) -> None:
-        self.spool_used.set(used)
+        self.memory.in_spool.set(used)
 
     def client_paused(self, seconds: float) -> None:
-        self.paused.inc(seconds)
+        self.transfers.paused.inc(seconds)
 
     def part_finished(self, store: str, size: int, seconds: float, attempts: int) -> None:
-        self.part_seconds.labels(store).observe(seconds)
-        self.part_bytes.labels(store).inc(size)
-        self.part_attempts.labels(store).inc(attempts)
+        self.stores.part_seconds.labels(store).observe(seconds)
+        self.stores.part_bytes.labels(store).inc(size)
+        self.stores.part_attempts.labels(store).inc(attempts)
 
     def parts_in_flight(self, store: str, count: int) -> None:
-        self.in_flight.labels(store).set(count)
+        self.stores.in_flight.labels(store).set(count)
 
     def call_finished(self, store: str, operation: str, outcome: str, seconds: float) -> None:
-        self.calls.labels(store, operation, outcome).inc()
-        self.call_seconds.labels(store, operation).observe(seconds)
+        self.stores.calls.labels(store, operation, outcome).inc()
+        self.stores.call_seconds.labels(store, operation).observe(seconds)
 
     def call_retried(self, store: str, operation: str, error: GatewayError) -> None:
-        self.retries.labels(store, operation, error.code).inc()
+        self.stores.retries.labels(store, operation, error.code).inc()
 
     def breaker_changed(self, store: str, state: str) -> None:
-        self.breaker.labels(store).set(_STATES[state])
+        self.stores.breaker.labels(store).set(_STATES[state])
+
+    def abort_failed(self, store: str, error: GatewayError) -> None:
+        self.stores.aborts_failed.labels(store).inc()
 
     def upload_finished(self, store: str, outcome: str, size: int, seconds: float) -> None:
-        self.uploads.labels(store, outcome).inc()
-        self.upload_bytes.labels(store).inc(size)
-        self.upload_seconds.labels(store).observe(seconds)
+        self.transfers.uploads.labels(store, outcome).inc()
+        self.transfers.upload_bytes.labels(store).inc(size)
+        self.transfers.upload_seconds.labels(store).observe(seconds)
 
     def download_finished(self, store: str, outcome: str, size: int, seconds: float) -> None:
-        self.downloads.labels(store, outcome).inc()
-        self.download_bytes.labels(store).inc(size)
-        self.download_seconds.labels(store).observe(seconds)
+        self.transfers.downloads.labels(store, outcome).inc()
+        self.transfers.download_bytes.labels(store).inc(size)
+        self.transfers.download_seconds.labels(store).observe(seconds)
 
     def download_resumed(self, store: str) -> None:
-        self.resumed.labels(store).inc()
+        self.transfers.resumed.labels(store).inc()
 
     def orphan_found(self, store: str, *, ours: bool) -> None:
-        self.orphans.labels(store, str(ours).lower()).inc()
+        self.stores.orphans.labels(store, str(ours).lower()).inc()
 
-    def auth_refused(self, scheme: str, code: str) -> None:
-        self.refused.labels(scheme, code).inc()
+    def auth_refused(self, dialect: str, code: str) -> None:
+        self.requests.refused.labels(dialect, code).inc()

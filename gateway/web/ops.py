@@ -1,7 +1,9 @@
 """What operators ask: ``/-/healthz``, ``/-/readyz``, ``/-/metrics``, ``/-/version``, ``/-/errors/{code}``."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -10,13 +12,17 @@ from starlette.routing import Route
 from gateway import __version__
 from gateway.drain import Drain
 from gateway.errors import GatewayError
+from gateway.protocol.remedies import every_error, remedy
 from gateway.web.metrics import Metrics
 
-READY_TIMEOUT = 5.0
+#: How long readiness waits for the stores and the sessions, and how long it trusts an answer; in seconds.
+READY_TIMEOUT: Final = 5.0
+READY_FRESH: Final = 1.0
 
 
 class Ops:
-    """The operators' pages. ``check`` raises GatewayError where a store or the sessions fail."""
+    """The operators' pages. ``check`` raises GatewayError where a store or the sessions fail; it is asked
+    once a second at most, whoever asks us: these pages need no credential."""
 
     def __init__(
         self, drain: Drain, metrics: Metrics, check: Callable[[], Awaitable[None]]
@@ -24,6 +30,9 @@ class Ops:
         self._drain = drain
         self._metrics = metrics
         self._check = check
+        self._asking = asyncio.Lock()
+        self._asked = -READY_FRESH
+        self._trouble: str | None = None
 
     def routes(self, *, metrics: bool) -> list[Route]:
         """The routes; without ``metrics`` where these have a listener of their own."""
@@ -45,14 +54,26 @@ class Ops:
     async def _readyz(self, request: Request) -> Response:
         if self._drain.begun:
             return _unready("draining")
+        trouble = await self._found()
+        return PlainTextResponse("ready\n") if trouble is None else _unready(trouble)
+
+    async def _found(self) -> str | None:
+        """What is wrong, by a look that is fresh enough."""
+        async with self._asking:
+            if time.monotonic() - self._asked >= READY_FRESH:
+                self._trouble = await self._look()
+                self._asked = time.monotonic()
+            return self._trouble
+
+    async def _look(self) -> str | None:
         try:
             async with asyncio.timeout(READY_TIMEOUT):
                 await self._check()
         except TimeoutError:
-            return _unready("the stores or the sessions do not answer")
+            return "the stores or the sessions do not answer"
         except GatewayError as error:
-            return _unready(error.code)
-        return PlainTextResponse("ready\n")
+            return error.code
+        return None
 
     async def _version(self, request: Request) -> Response:
         return JSONResponse({"name": "sluice", "version": __version__})
@@ -63,27 +84,18 @@ class Ops:
 
     async def _error(self, request: Request) -> Response:
         """The page behind a problem's ``type``."""
-        found = _classes().get(request.path_params["code"])
+        code = request.path_params["code"]
+        found = {error.code: error for error in every_error()}.get(code)
         if found is None:
             return PlainTextResponse("There is no such error code.\n", status_code=404)
         story = " ".join((found.__doc__ or "").split())
         again = "may succeed when sent again" if found.retryable else "fails again unless changed"
         return PlainTextResponse(
             f"{found.code} (HTTP {found.status})\n\n{story}\n\n"
+            f"What to do: {remedy(found)}\n\n"
             f"Whose fault: the {found.fault}'s. The same request {again}.\n"
         )
 
 
 def _unready(why: str) -> Response:
     return PlainTextResponse(f"not ready: {why}\n", status_code=503, headers={"Retry-After": "1"})
-
-
-def _classes() -> dict[str, type[GatewayError]]:
-    """Every error by its code."""
-    found: dict[str, type[GatewayError]] = {}
-    stack: list[type[GatewayError]] = [GatewayError]
-    while stack:
-        error = stack.pop()
-        found.setdefault(error.code, error)
-        stack.extend(error.__subclasses__())
-    return found

@@ -24,3 +24,7 @@ class LogReporter:
     def failed(self, task: str, error: GatewayError) -> None:
         """Something will be tried again."""
         self._log.warning("background", task=task, error=error.code, detail=error.detail)
+
+    def crashed(self, task: str, error: Exception) -> None:
+        """A bug, with its traceback."""
+        self._log.error("bug", task=task, exc_info=error)

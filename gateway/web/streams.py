@@ -113,27 +113,27 @@ def request_source(scope: Scope, receive: Receive, length: int | None) -> Source
     return ReceiveSource(receive, length) if reader is None else ExtensionSource(reader)
 
 
-async def send_source(scope: Scope, send: Send, source: Source, slab: memoryview) -> int:
-    """Send everything that ``source`` has through ``slab``; answer how many bytes went out.
+class SendWriter:
+    """A response's body through ASGI's ``send()``, copied once."""
 
-    The response's head must have been sent, with a Content-Length. The end of the response is left
-    to the caller.
+    __slots__ = ("_send",)
 
-    Raises:
-        ClientGone: the client left.
-        GatewayError: the source failed; the response cannot be completed.
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def write(self, view: memoryview, /) -> None:
+        """Send a piece."""
+        await self._send({"type": "http.response.body", "body": bytes(view), "more_body": True})
+
+
+def response_writer(scope: Scope, send: Send) -> BodyWriter:
+    """Where the response's body goes, by the fastest way that the server offers.
+
+    The response's head must have been sent, with a Content-Length; the end of the response is left to
+    the caller.
     """
     writer: BodyWriter | None = (scope.get("extensions") or {}).get("sluice.writer")
-    sent = 0
-    while count := await source.read_into(slab):
-        if writer is not None:
-            await writer.write(slab[:count])
-        else:
-            await send(
-                {"type": "http.response.body", "body": bytes(slab[:count]), "more_body": True}
-            )
-        sent += count
-    return sent
+    return SendWriter(send) if writer is None else writer
 
 
 class CountingSource:

@@ -1,7 +1,8 @@
 """The one gate, by the numbers of the security cases."""
 
+import asyncio
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -151,6 +152,13 @@ def _slot_bearer(method: str = "PUT", *, length: str | None = "7", **claims: Any
     token = jwt.sign({**base, **claims}, SLOT_SECRET)
     wire = _bare(method, SLOT_PATH, authorization=f"Bearer {token}")
     return wire if length is None else wire.with_header(b"content-length", length.encode())
+
+
+def _invented(key_id: str) -> Wire:
+    """A request signed for a key that nobody has."""
+    wire = botocore_headers("GET", PATH)
+    said = wire.header(b"authorization").replace(KEY_ID.encode(), key_id.encode())
+    return wire.with_header(b"authorization", said)
 
 
 # --- what is granted ----------------------------------------------------------------------------
@@ -427,7 +435,7 @@ async def test_case_15_an_unknown_key_costs_one_signature_and_says_what_it_is(
 
 
 async def test_case_15_who_knows_the_stand_in_secret_gets_nothing() -> None:
-    decoy = authenticator_module._decoy(KEY_ID)
+    decoy = authenticator_module._DECOY
     with pytest.raises(UnknownKey):
         await _ask(_gate(Keys()), botocore_headers("GET", PATH, secret=decoy))
 
@@ -454,6 +462,82 @@ async def test_case_16_signatures_are_compared_in_constant_time(
         compared.clear()
         await _ask(_gate(), wire, target)
         assert len(compared) == 1
+
+
+@pytest.fixture
+def hmacs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every HMAC that is computed, by whichever call."""
+    made: list[str] = []
+
+    def recorded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            made.append(name)
+            return function(*args, **kwargs)
+
+        return call
+
+    for name in ("digest", "new"):
+        monkeypatch.setattr(hmac, name, recorded(name, getattr(hmac, name)))
+    return made
+
+
+WRONG_TOKEN = slot_token.sign_v("another secret", "s/f.txt", 7).encode()
+
+
+@pytest.mark.parametrize(
+    ("wires", "target", "most"),
+    [
+        ([_bare("GET")] * 2, PLAIN, 0),
+        ([_bare("GET", authorization="AWS AKID:c2lnbmF0dXJl")] * 2, S3, 0),
+        ([_bare("GET", authorization="AWS4-HMAC-SHA256 Credential=x")] * 2, S3, 0),
+        ([botocore_headers("GET", PATH, secret="another")] * 2, S3, 1),
+        ([botocore_presigned("GET", PATH, secret="another")] * 2, S3, 1),
+        ([_invented(f"INVENTEDKEY{at:07}") for at in range(50)], S3, 1),
+        ([_bare("PUT", SLOT_PATH, b"v=" + WRONG_TOKEN, content_length="7")] * 2, SLOT, 1),
+    ],
+    ids=["nothing", "version_2", "garbage", "header", "presigned", "invented_keys", "slot"],
+)
+async def test_case_96_a_refused_request_costs_at_most_one_hmac(
+    hmacs: list[str], wires: list[Wire], target: Target, most: int
+) -> None:
+    """The four HMACs of a signing key are made once a day, and not for each invented key."""
+    gate = _gate()
+    with pytest.raises(GatewayError):
+        await _ask(gate, wires[0], target)
+    for wire in wires[1:]:
+        hmacs.clear()
+        with pytest.raises(GatewayError):
+            await _ask(gate, wire, target)
+        assert len(hmacs) == most
+
+
+async def test_case_96_a_bearer_token_that_does_not_hold_costs_at_most_one_hmac(
+    hmacs: list[str],
+) -> None:
+    forged = jwt.sign({"bucket": "photos", "key": "k", "exp": NOW + 60}, "another", key_id=KEY_ID)
+    for keys, wire in (
+        (Keys(KEY), _bare("GET", authorization=f"Bearer {forged}")),
+        (Keys(), _bearer()),
+        (Keys(KEY), _bare("GET", authorization="Bearer a.b.c")),
+    ):
+        hmacs.clear()
+        with pytest.raises(GatewayError):
+            await _ask(_gate(keys), wire, PLAIN)
+        assert len(hmacs) <= 1
+
+
+def test_case_96_invented_keys_do_not_displace_those_of_clients() -> None:
+    sigv4.signing_key.cache_clear()
+
+    async def ask() -> None:
+        gate = _gate()
+        await _ask(gate, botocore_headers("GET", PATH))
+        for at in range(50):
+            with pytest.raises(UnknownKey):
+                await _ask(gate, _invented(f"INVENTEDKEY{at:07}"))
+
+    asyncio.run(ask())
+    assert sigv4.signing_key.cache_info().currsize == 2
 
 
 @pytest.mark.parametrize(

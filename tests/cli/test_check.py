@@ -26,8 +26,14 @@ def test_a_right_configuration_is_summed_up(run: Run) -> None:
     result = run("check")
     assert result.exit_code == 0
     assert result.stdout == (
-        "configuration: right (1 stores, 0 buckets, 1 keys, 0 slots, 4 policies)\n"
+        "configuration: right (1 store, 0 buckets, 1 key, 0 slots, 4 policies)\n"
     )
+
+
+def test_a_key_file_that_others_can_read_is_warned_of(run: Run) -> None:
+    run("keys", "create")
+    Path(".sluice/keys.json").chmod(0o644)
+    assert "run chmod 600" in run("check").stderr
 
 
 def test_a_policy_that_does_not_exist_is_named_with_its_place(run: Run, folder: Path) -> None:

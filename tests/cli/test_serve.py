@@ -1,5 +1,10 @@
 """``sluice serve``, up to the server itself."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +13,7 @@ from gateway.auth.keys import KeyRing
 from gateway.auth.policy_file import PolicyError
 from gateway.cli.serve import announce, prepare, with_overrides
 from gateway.settings import load_settings
+from tests.cli.conftest import Run
 
 
 def test_the_first_start_makes_a_key_and_shows_it_once(
@@ -45,3 +51,46 @@ def test_it_is_announced_with_the_port_that_is_listened_on(
     prepare(settings)
     announce(settings, "http://127.0.0.1:4321")
     assert "listens on http://127.0.0.1:4321" in capsys.readouterr().out
+
+
+def test_what_is_wrong_with_the_keys_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = load_settings(None, {})
+    prepare(settings)
+    KeyRing.open(settings).path.chmod(0o644)
+    prepare(settings)
+    assert "run chmod 600" in capsys.readouterr().err
+
+
+def test_it_serves_what_it_announced_until_it_is_told_to_stop(folder: Path) -> None:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("SLUICE_", "AWS_"))}
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+    ) as process:
+        assert process.stdout is not None
+        said: list[str] = []
+        for line in process.stdout:
+            said.append(line)
+            if "good for an hour" in line:
+                break
+        commands = [line.strip() for line in said if line.startswith("  ") and "curl" in line]
+        answers = [
+            subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30).stdout
+            for command in commands
+        ]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert answers == ["", "Hello"]
+    assert process.returncode == 0
+
+
+def test_a_port_that_is_taken_is_told_in_a_line(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("serve", "--port", str(port))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("sluice: ")
+    assert str(port) in result.stderr
+    assert len(result.stderr.splitlines()) == 1

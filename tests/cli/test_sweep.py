@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import open_runtime
 from gateway.cli.sweep import describe
 from gateway.errors import StorageTimeout
 from gateway.model import Attributes, MultipartListing, MultipartRef, ObjectKey
+from gateway.runtime import open_runtime
 from gateway.sessions.base import Intent
 from gateway.settings import load_settings
 from gateway.transfer.sweeper import Sweeper, SweepFailure, SweepReport, SweepTarget

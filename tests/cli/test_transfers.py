@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.transfers import Bar
+from gateway.client import Backoff, Client
 from tests.cli.conftest import Run
-from tests.client.origin import ACCOUNT_ID, SECRET, Origin, Stored, refused
+from tests.client.origin import ACCOUNT_ID, SECRET, Origin, Stored, cut_at, dropped, refused
 
 
 @pytest.fixture
@@ -74,6 +75,37 @@ def test_another_refusal_is_told_as_it_is(
 ) -> None:
     origin.faults = [refused(400, "InvalidRequest")]
     assert run("get", "b/k", **environ).stderr == "sluice: 400 InvalidRequest: Later.\n"
+
+
+def test_a_download_that_broke_says_how_to_go_on(
+    run: Run,
+    origin: Origin,
+    folder: Path,
+    environ: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Backoff, "delay", lambda self, error, failures: None)
+    origin.faults = [dropped]
+    assert "again to continue" not in run("get", "b/k", "f", **environ).stderr
+    origin.objects["b/k"] = Stored(b"0123456789")
+    origin.faults = [cut_at(5)]
+    result = run("get", "b/k", "f", **environ)
+    assert result.exit_code == 1
+    assert result.stderr.endswith("; run the same command again to continue\n")
+    assert run("get", "b/k", "f", **environ).stdout.endswith("continued at 5B\n")
+
+
+def test_a_download_that_was_stopped_says_how_to_go_on(
+    run: Run, folder: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(self: Client, key: object, file: Path, progress: object) -> None:
+        file.with_name("f.part").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "get", stopped)
+    result = run("get", "b/k", "f", **environ)
+    assert result.exit_code == 1
+    assert result.stderr == "sluice: stopped; run the same command again to continue\n"
 
 
 def test_a_key_without_a_file_name_needs_one(run: Run, environ: dict[str, str]) -> None:

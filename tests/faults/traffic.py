@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -44,9 +46,11 @@ async def upload(
     rate: float | None = None,
     chunked: bool = False,
     stop_after: int | None = None,
+    reset: bool = True,
     progress: list[int] | None = None,
 ) -> Answer:
-    """PUT :func:`pattern`. ``rate`` in bytes per second; ``stop_after`` cuts the connection there (RST)."""
+    """PUT :func:`pattern`. ``rate`` in bytes per second; ``stop_after`` ends the connection there, with
+    RST or else FIN. ``progress`` is set to the bytes sent so far."""
     parts = urlsplit(url)
     context = ssl.create_default_context() if parts.scheme == "https" else None
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=context)
@@ -58,7 +62,7 @@ async def upload(
         try:
             async for piece in _paced(size, seed, rate):
                 if stop_after is not None and sent >= stop_after:
-                    writer.transport.abort()
+                    _cut(writer, reset)
                     return Answer(0)
                 writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
                 await writer.drain()
@@ -73,6 +77,13 @@ async def upload(
         return await _answer(reader)
     finally:
         writer.close()
+
+
+def _cut(writer: asyncio.StreamWriter, reset: bool) -> None:
+    if reset:
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 async def _paced(size: int, seed: int, rate: float | None) -> AsyncIterator[bytes]:

@@ -234,6 +234,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.log: list[str] = []
         self.open: dict[str, MultipartRef | None] = {}
+        self.given: list[str] = []
         self.failing: dict[str, GatewayError] = {}
 
     async def intend(self, store: str, key: ObjectKey) -> str:
@@ -247,6 +248,11 @@ class MemoryJournal:
         self._fail("attached")
         self.log.append("attached")
         self.open[intent] = ref
+
+    async def given_up(self, intent: str) -> None:
+        self._fail("given_up")
+        self.log.append("given_up")
+        self.given.append(intent)
 
     async def closed(self, intent: str) -> None:
         self._fail("closed")

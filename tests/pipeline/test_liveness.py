@@ -144,11 +144,11 @@ async def test_planted_a_first_part_held_back_hangs_and_is_caught(
     held: dict[module.PartSink, Draft] = {}
 
     async def put(self: module.PartSink) -> None:
-        draft = self._builder.draft
+        draft = self._intake.draft
         if draft.room:
             return
-        self._memory.end_part()
-        done = self._builder.cut()
+        self._intake._memory.end_part()
+        done = self._intake.cut()
         before = held.pop(self, None)
         held[self] = done
         if before is not None:
@@ -203,6 +203,15 @@ async def test_planted_parts_in_the_wrong_order_are_caught(monkeypatch: pytest.M
 # --- the figures of the acceptance ---
 
 
+class Stalls(TrickleSource):
+    """Sends 160 KiB and then nothing more."""
+
+    async def read_into(self, view: memoryview, /) -> int:
+        if self.given >= 160 * KiB:
+            await asyncio.Event().wait()
+        return await super().read_into(view)
+
+
 async def test_two_hundred_trickling_uploads_complete_in_a_tiny_budget(tmp_path: Path) -> None:
     """200 × 16 MiB under 64 MiB, all trickling, scaled down."""
     async with spool_in(tmp_path, 512 * MiB) as spool:
@@ -230,13 +239,6 @@ async def test_pitfall_23_a_fast_client_passes_stalled_ones(tmp_path: Path) -> N
     """Slow clients fill the memory and stop; the spool takes what they hold."""
     async with spool_in(tmp_path) as spool:
         bench = Bench(pool=SlabPool(4 * MiB, 1 * MiB, patience=0.05), spool=spool)
-        forever = asyncio.Event()
-
-        class Stalls(TrickleSource):
-            async def read_into(self, view: memoryview, /) -> int:
-                if self.given >= 160 * KiB:
-                    await forever.wait()
-                return await super().read_into(view)
 
         async def slow(number: int) -> None:
             sink = bench.sink(4 * PART, key=ObjectKey("b", str(number)), preferred=512 * KiB)
@@ -252,4 +254,41 @@ async def test_pitfall_23_a_fast_client_passes_stalled_ones(tmp_path: Path) -> N
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        bench.assert_clean()
+
+
+async def test_no_more_parts_begin_than_could_be_completed(tmp_path: Path) -> None:
+    """Stalled clients: those whose part would not fit the spool with the others' are not read from at all."""
+    async with spool_in(tmp_path, 2 * MiB) as spool:
+        bench = Bench(pool=SlabPool(2 * MiB, 512 * KiB, patience=0.0), spool=spool)
+        sources = [Stalls(bytes(MiB), 16 * KiB) for _ in range(12)]
+        tasks = [
+            asyncio.ensure_future(bench.upload(source, bench.sink(MiB, preferred=384 * KiB)))
+            for source in sources
+        ]
+        await asyncio.sleep(0.1)
+        assert [source.given > 0 for source in sources] == [True] * 5 + [False] * 7
+        for task in tasks[:2]:
+            task.cancel()
+        await asyncio.sleep(0.05)
+        assert sum(source.given > 0 for source in sources) == 7
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        bench.assert_clean()
+
+
+async def test_a_client_that_was_fast_does_not_wait_to_begin_its_next_part(tmp_path: Path) -> None:
+    async with spool_in(tmp_path, 400 * KiB) as spool:
+        bench = Bench(pool=SlabPool(4 * MiB, 512 * KiB), spool=spool)
+        gone = await spool.begin("slow", 16 * KiB)
+        data = os.urandom(2 * MiB)
+        sink = bench.sink(len(data), preferred=384 * KiB)
+        task = asyncio.ensure_future(bench.upload(TrickleSource(data, MiB), sink))
+        while not bench.store.calls["upload_part"]:
+            await asyncio.sleep(0)
+        filler = asyncio.ensure_future(spool.begin("slow", 400 * KiB))
+        await asyncio.wait_for(task, 5)
+        gone()
+        (await filler)()
         bench.assert_clean()

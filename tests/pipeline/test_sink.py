@@ -141,9 +141,9 @@ async def test_pitfall_27_as_many_parts_as_the_store_takes_are_used() -> None:
 
 async def test_pitfall_25_one_byte_reads_make_whole_parts() -> None:
     bench = Bench()
-    data = os.urandom(2 * PART + 100)
+    data = os.urandom(PART + 100)
     await bench.upload(TrickleSource(data, 1, known=False), bench.sink(None))
-    assert bench.store.sizes["key"] == [PART, PART, 100]
+    assert bench.store.sizes["key"] == [PART, 100]
     assert bench.store.objects[KEY] == data
 
 
@@ -477,7 +477,7 @@ async def test_each_attempt_to_create_has_an_intent_of_its_own() -> None:
     bench = Bench()
     bench.store.after = failing("create_multipart", StorageTimeout("no answer"))
     await bench.upload(BytesSource(bytes(3 * PART)), bench.sink(3 * PART, attempts=2))
-    assert bench.journal.log == ["intend", "intend", "attached", "closed"]
+    assert bench.journal.log == ["intend", "given_up", "intend", "attached", "closed"]
     assert list(bench.journal.open.values()) == [None]
     assert list(bench.store.uploads) == ["upload-1"]
 
@@ -621,3 +621,46 @@ async def _fault(
     # A lost answer of Create may leave one, and then its intent: the sweep's work.
     assert len(bench.store.uploads) <= len(bench.journal.open)
     assert bench.pool.statistics().used == 0
+
+
+async def test_a_part_that_fails_on_the_way_out_does_not_hide_why_we_leave() -> None:
+    bench = Bench()
+    leaving = asyncio.Event()
+
+    async def late(operation: str, number: int) -> None:
+        if operation == "upload_part":
+            await leaving.wait()
+            raise StorageRejected("too late")
+
+    class Leaves(TrickleSource):
+        async def read_into(self, view: memoryview, /) -> int:
+            if self.given >= 2 * PART:
+                asyncio.get_running_loop().call_later(0.01, leaving.set)
+                raise ClientGone("gone")
+            return await super().read_into(view)
+
+    bench.store.before = late
+    with pytest.raises(ClientGone):
+        await bench.upload(Leaves(bytes(4 * PART), PART), bench.sink(4 * PART, grace=1))
+    bench.assert_clean()
+
+
+async def test_a_source_that_says_less_than_it_has_is_found_out() -> None:
+    class Short(TrickleSource):
+        @property
+        def length(self) -> int | None:
+            return 0
+
+    bench = Bench()
+    with pytest.raises(IncompleteBody):
+        await bench.upload(Short(b"xy", 1), bench.sink(1))
+    bench.assert_clean()
+
+
+async def test_a_plan_with_a_length_is_not_completed_with_less() -> None:
+    """Also without a chain that knows the length."""
+    bench = Bench()
+    with pytest.raises(IncompleteBody, match="after 2 of its declared 3"):
+        await bench.upload(TrickleSource(b"ab", 9, known=False), bench.sink(3))
+    assert bench.store.objects == {}
+    bench.assert_clean()

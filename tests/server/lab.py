@@ -17,6 +17,7 @@ import trustme
 import uvicorn
 
 from gateway.drain import Drain
+from gateway.errors import StorageUnavailable
 from gateway.server.exchange import Receive, Scope, Send
 from gateway.server.http_protocol import Front, FrontFactory
 from gateway.server.refusals import Render, render_refusal
@@ -24,7 +25,7 @@ from gateway.server.rules import Rules
 
 AUTHORITY = trustme.CA()
 CERTIFICATE = AUTHORITY.issue_cert("localhost")
-QUICK = Rules(probe=0.05, linger=0.3)
+QUICK = Rules(probe=0.05, linger=0.06)
 
 
 @dataclass
@@ -114,6 +115,12 @@ class App:
         else:
             await answer(send, 200, b"held")
 
+    async def late_reader(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read nothing until released."""
+        self.seen.reached.set()
+        await self.release.wait()
+        await self.put(scope, receive, send)
+
     async def wait(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body with receive(), then wait for the disconnect."""
         while (message := await receive())["type"] != "http.disconnect":
@@ -158,6 +165,34 @@ class App:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await scope["extensions"]["sluice.writer"].write(memoryview(b"hello"))
         await send({"type": "http.response.body"})
+
+    async def late(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An error after the start of the response: before its first byte, or after."""
+        lines = [(b"content-length", b"100")]
+        await send({"type": "http.response.start", "status": 200, "headers": lines})
+        if scope["query_string"] == b"sent":
+            await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise StorageUnavailable("The store broke.", retry_after=3)
+
+    async def nothing(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """No response at all."""
+
+    async def mixed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """receive() after the extension has read everything waits for the disconnect."""
+        body = scope["extensions"]["sluice.body"]
+        slab = memoryview(bytearray(100))
+        while await body.read_into(slab):
+            pass
+        self.seen.reached.set()
+        self.seen.facts["message"] = (await receive())["type"]
+
+    async def cancelled(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A write that is given up while the transport still holds the slab."""
+        lines = [(b"content-length", b"100000000")]
+        await send({"type": "http.response.start", "status": 200, "headers": lines})
+        slab = memoryview(bytearray(50_000_000))
+        async with asyncio.timeout(0.2):
+            await scope["extensions"]["sluice.writer"].write(slab)
 
     async def bug(self, scope: Scope, receive: Receive, send: Send) -> None:
         raise ValueError("secret detail")

@@ -52,6 +52,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Break:
+    """Forwarded; the answer ends after ``after`` bytes of its body: by RST ("reset"), FIN ("truncated") or not at all
+    ("silent")."""
+
+    after: int
+    how: str = "reset"
+
+
+@dataclass(frozen=True)
 class Request:
     """A request as it came: ``headers`` with lower-case names."""
 
@@ -63,7 +72,7 @@ class Request:
 
 
 #: A fault, an answer, or what makes an answer of a request (None: forward it).
-Behaviour: TypeAlias = Fault | Answer | Callable[[Request], Answer | None]
+Behaviour: TypeAlias = Fault | Answer | Break | Callable[[Request], Answer | None]
 
 
 def answer(status: int, code: str, *, retry_after: int | None = None) -> Answer:
@@ -167,10 +176,10 @@ class FaultyS3:
         if behaviour is Fault.SILENCE:
             await asyncio.sleep(3600)
         if callable(behaviour):
-            behaviour = behaviour(request)
+            behaviour = await asyncio.to_thread(behaviour, request)
         if isinstance(behaviour, Answer):
             return await _send(writer, method, behaviour)
-        assert behaviour is None or isinstance(behaviour, Fault)
+        assert behaviour is None or isinstance(behaviour, Fault | Break)
         return await self._forward(head, body, writer, behaviour)
 
     def _behaviour(self, operation: str) -> Behaviour | None:
@@ -181,7 +190,7 @@ class FaultyS3:
         return None
 
     async def _forward(
-        self, head: bytes, body: bytes, writer: asyncio.StreamWriter, fault: Fault | None
+        self, head: bytes, body: bytes, writer: asyncio.StreamWriter, fault: Fault | Break | None
     ) -> None:
         where = urlsplit(self.upstream)
         reader, upstream = await asyncio.open_connection(where.hostname, where.port)
@@ -200,8 +209,10 @@ class FaultyS3:
             upstream.close()
 
 
-async def _spoil(whole: bytes, writer: asyncio.StreamWriter, fault: Fault) -> None:
+async def _spoil(whole: bytes, writer: asyncio.StreamWriter, fault: Fault | Break) -> None:
     """Send an answer that did arrive from the store as ``fault`` has it."""
+    if isinstance(fault, Break):
+        return await _break(whole, writer, fault)
     if fault is Fault.LOST:
         return _reset(writer)
     if fault is Fault.TRUNCATED:
@@ -215,6 +226,18 @@ async def _spoil(whole: bytes, writer: asyncio.StreamWriter, fault: Fault) -> No
         await writer.drain()
         await asyncio.sleep(0.05)
     return None
+
+
+async def _break(whole: bytes, writer: asyncio.StreamWriter, fault: Break) -> None:
+    writer.transport.set_write_buffer_limits(0)
+    writer.write(whole[: whole.index(b"\r\n\r\n") + 4 + fault.after])
+    await writer.drain()
+    if fault.how == "silent":
+        await asyncio.sleep(3600)
+    if fault.how == "reset":
+        # What the other side has not read yet would go with a RST.
+        await asyncio.sleep(0.05)
+        _reset(writer)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

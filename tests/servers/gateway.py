@@ -2,12 +2,14 @@
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from botocore.config import Config
 
 from tests.servers.ports import free_port
 
+ROOT = Path(__file__).resolve().parents[2]
 KEY_ID = "SLUICETESTKEY000001"
 SECRET = "a-secret-for-tests-only-0123456789abcdef"
 
@@ -88,6 +91,11 @@ class GatewayProcess:
             ),
         )
 
+    @cached_property
+    def _signer(self) -> Any:
+        """One for all URLs: making a client takes boto3 a tenth of a second."""
+        return self.s3()
+
     def presign(self, method: str, bucket: str, key: str, **params: Any) -> str:
         """A presigned URL, minted by botocore."""
         operation = {
@@ -96,7 +104,7 @@ class GatewayProcess:
             "HEAD": "head_object",
             "DELETE": "delete_object",
         }
-        url: str = self.s3().generate_presigned_url(
+        url: str = self._signer.generate_presigned_url(
             operation[method], Params={"Bucket": bucket, "Key": key, **params}, ExpiresIn=3600
         )
         return url
@@ -134,9 +142,17 @@ class GatewayProcess:
 
 
 def start_gateway(
-    folder: Path, config: str = CONFIG, *, port: int | None = None, **extra: str
+    folder: Path,
+    config: str = CONFIG,
+    *,
+    port: int | None = None,
+    module: str = "gateway",
+    scheme: str = "http",
+    trust: ssl.SSLContext | None = None,
+    **extra: str,
 ) -> GatewayProcess:
-    """Start one and wait until it is ready. ``extra`` is environment."""
+    """Start one and wait until it is ready. ``extra`` is environment; ``module`` is what to run, with
+    the arguments of ``sluice serve``; ``trust`` is for asking it over ``https``."""
     port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "sluice.toml"
@@ -145,20 +161,21 @@ def start_gateway(
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SLUICE_", "AWS_"))}
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve", "--config", str(path)],
+            [sys.executable, "-m", module, "serve", "--config", str(path)],
             stdout=out,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=environment | extra,
+            env=environment | {"PYTHONPATH": str(ROOT)} | extra,
             cwd=folder,
         )
-    gateway = GatewayProcess(f"http://127.0.0.1:{port}", folder, process, log)
+    gateway = GatewayProcess(f"{scheme}://127.0.0.1:{port}", folder, process, log)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise AssertionError(f"the gateway ended with {process.returncode}:\n{gateway.logs()}")
         try:
-            if httpx.get(f"{gateway.url}/-/readyz", timeout=2).status_code == 200:
+            ready = httpx.get(f"{gateway.url}/-/readyz", timeout=2, verify=trust or True)
+            if ready.status_code == 200:
                 return gateway
         except httpx.TransportError:
             pass
@@ -168,9 +185,9 @@ def start_gateway(
 
 
 @contextmanager
-def running_gateway(folder: Path, config: str = CONFIG, **extra: str) -> Iterator[GatewayProcess]:
-    """A gateway for the length of a block."""
-    gateway = start_gateway(folder, config, port=0, **extra)
+def running_gateway(folder: Path, config: str = CONFIG, **more: Any) -> Iterator[GatewayProcess]:
+    """A gateway for the length of a block; see :func:`start_gateway`."""
+    gateway = start_gateway(folder, config, **more)
     try:
         yield gateway
     finally:

@@ -17,7 +17,7 @@ from gateway.errors import (
     StorageUnavailable,
 )
 from gateway.model import MultipartListing, MultipartRef, ObjectKey, PartReceipt
-from gateway.sessions.base import Intent
+from gateway.sessions.base import NOBODY, Intent
 from gateway.sessions.memory import MemorySessions
 from gateway.sessions.owner import this_owner
 from gateway.telemetry import Instrument
@@ -133,6 +133,36 @@ async def test_a_dead_process_s_upload_is_aborted_and_forgotten(
     assert shelf.uploads == {}
     assert await sessions.intents() == []
     assert recorder.orphans == [True]
+
+
+async def test_what_a_living_process_has_given_up_is_swept_at_once(
+    shelf: Shelf, sessions: MemorySessions, sweeper: Sweeper
+) -> None:
+    ref = shelf.begin("u1", at=NOW)
+    await sessions.put_intent(_intent(NOBODY, "u1", created=NOW))
+    assert (await sweeper.sweep(EVERYTHING)).aborted == [ref]
+    assert await sessions.intents() == []
+
+
+async def test_what_a_killed_probe_left_is_aborted_once_it_cannot_be_running(
+    shelf: Shelf, sessions: MemorySessions, sweeper: Sweeper
+) -> None:
+    key = ObjectKey("photos", ".sluice-probe/.sluice-probe-0123456789abcdef-condition")
+    old = shelf.begin("u1", key=key, at=NOW - 61)
+    young = shelf.begin("u2", key=key, at=NOW - 59)
+    report = await sweeper.sweep(EVERYTHING)
+    assert (report.aborted, report.foreign) == ([old], [])
+    assert list(shelf.uploads) == [young]
+
+
+async def test_a_probe_s_multipart_that_stays_is_told(
+    shelf: Shelf, sessions: MemorySessions, sweeper: Sweeper
+) -> None:
+    shelf.begin("u1", key=ObjectKey("photos", ".sluice-probe-x-condition"))
+    shelf.fault_at_abort = StorageUnavailable("down")
+    report = await sweeper.sweep(EVERYTHING)
+    assert [failure.what for failure in report.failed] == list(EVERYTHING)
+    assert (report.aborted, report.foreign) == ([], [])
 
 
 async def test_a_dead_process_is_swept_at_once_in_spite_of_its_heartbeat(

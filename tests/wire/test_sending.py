@@ -1,10 +1,12 @@
 """Responses on the wire."""
 
+import gc
 import time
 from dataclasses import replace
 
 import pytest
 
+from gateway.server.http_protocol import Front
 from tests.server.lab import QUICK, Lab, eventually, pattern, running
 
 HOST = b"Host: x\r\n"
@@ -126,6 +128,76 @@ def test_a_bug_is_answered_500_without_detail(lab: Lab) -> None:
         assert b"secret" not in reply.body
         assert reply.headers["content-type"] == "application/problem+json"
         assert client.reply().body == b"GET /index"
+
+
+def test_an_error_after_the_start_is_still_answered_while_nothing_has_left(lab: Lab) -> None:
+    with lab.client() as client:
+        client.send(get(b"/late") + get(b"/index"))
+        reply = client.reply()
+        assert (reply.status, reply.headers["retry-after"]) == (503, "3")
+        assert client.reply().body == b"GET /index"
+
+
+def test_an_error_in_the_middle_of_a_body_cuts_the_connection(lab: Lab) -> None:
+    with lab.client() as client:
+        client.send(get(b"/late?sent") + get(b"/index"))
+        assert client.head()[0] == 200
+        assert client.closed(within=2)
+        assert client.buffer == b"half"
+
+
+def test_an_application_that_does_not_answer_is_a_500(lab: Lab) -> None:
+    with lab.client() as client:
+        client.send(get(b"/nothing"))
+        assert client.reply().status == 500
+
+
+def test_a_write_that_is_given_up_ends_the_connection(lab: Lab) -> None:
+    """The slab will be used again, and the transport still points into it."""
+    with lab.client(receive_buffer=16 * 1024) as client:
+        client.send(get(b"/cancelled"))
+        assert eventually(lambda: lab.seen.errors)
+        assert isinstance(lab.seen.errors[0], TimeoutError)
+        assert eventually(lambda: lab.connections() == 0)
+
+
+def test_send_is_silent_after_the_client_left(lab: Lab) -> None:
+    client = lab.connect()
+    client.send(get(b"/stream"))
+    assert lab.seen.reached.wait(5)
+    client.reset()
+    assert eventually(lambda: lab.connections() == 0)
+    lab.release()
+    assert lab.seen.done.wait(5)
+    assert lab.seen.errors == []
+
+
+def test_nothing_of_a_connection_is_left_after_its_end(lab: Lab) -> None:
+    requests = [
+        get(b"/index"),
+        get(b"/index", b"Connection: close"),
+        get(b"/get?9000000"),
+        get(b"/stream"),
+        b"PUT /put HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhello",
+        b"PUT /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\nhello",
+        b"nonsense\r\n\r\n",
+        b"GET /",
+    ]
+    for request in requests:
+        for end in ("close", "reset"):
+            client = lab.connect()
+            client.send(request)
+            time.sleep(0.03)
+            getattr(client, end)()
+    lab.release()
+
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(found, Front) for found in gc.get_objects())
+
+    assert eventually(lambda: lab.connections() == 0)
+    lab.renew()  # it held scopes and tracebacks
+    assert eventually(lambda: alive() == 0), f"{alive()} connections are still referred to"
 
 
 def test_responses_carry_a_date_and_no_server(lab: Lab) -> None:

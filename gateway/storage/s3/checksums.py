@@ -40,13 +40,15 @@ def s3_name(algorithm: str) -> str:
 
 def chosen(verified: Iterable[str]) -> str | None:
     """The algorithm that parts carry, of those that the store verifies; None: none."""
-    known = set(verified)
+    known = frozenset(verified)
     return next((name for name in PREFERENCE if name in known), None)
 
 
 def to_send(digests: Sequence[Digest], verified: Iterable[str]) -> tuple[Digest, ...]:
     """Of the digests at hand, what a PutObject carries: the cheapest checksum that the store verifies (S3 takes
     one at a time), and Content-MD5, which every store verifies."""
+    if not digests:
+        return ()
     at_hand = {digest.algorithm: digest for digest in digests}
     wanted = (chosen(set(verified) & at_hand.keys()), "md5")
     return tuple(at_hand[name] for name in wanted if name is not None and name in at_hand)

@@ -86,8 +86,12 @@ _REJECTED: Final[dict[str, str]] = {
     "RequestTimeTooSkewed": "our clock and its clock differ by too much",
     "AuthorizationHeaderMalformed": "our region is not the bucket's",
     "PermanentRedirect": "the bucket lives in another region or under another endpoint",
+    "TemporaryRedirect": "the bucket is served by another endpoint",
     "IllegalLocationConstraintException": "the bucket lives in another region",
 }
+
+#: Statuses that mean a refusal whatever the code: of our credentials, or of this endpoint for the bucket.
+_REFUSALS: Final = frozenset({301, 302, 307, 308, 401, 403})
 
 #: Ceph RGW 16 answers 500 InternalError with these words where a CompleteMultipartUpload runs already, and
 #: where the upload does not exist.
@@ -116,28 +120,31 @@ def from_answer(
     retry_after: float | None = None,
     size: int | None = None,
     condition_on_etag: bool = False,
+    hint: str = "",
 ) -> GatewayError:
     """The error that a store's answer means.
 
     ``code`` is the S3 error code, or empty; ``size`` the object's, which 416 answers may tell;
     ``condition_on_etag`` says that the request was a write with If-Match: then a missing object is a failed
-    condition (Amazon answers 404 NoSuchKey there, others 412).
+    condition (Amazon answers 404 NoSuchKey there, others 412). ``hint`` is what the answer says about how to mend
+    a refusal.
     """
     if status == 416 or code == "InvalidRange":
         return InvalidRange("No byte of the object lies in the range.", size=size)
     if condition_on_etag and code == "NoSuchKey":
         return PreconditionFailed("The object whose ETag was asked for does not exist.")
-    if code == "AccessDenied" or status in (401, 403) or code in _REJECTED:
-        return _rejected(operation, status, code)
+    if code == "AccessDenied" or status in _REFUSALS or code in _REJECTED:
+        return _rejected(operation, status, code, hint)
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status) or _by_class(operation, status)
     detail = f"{operation}: the store answered {status} {code}".rstrip() + "."
     return kind(detail, retry_after=retry_after)
 
 
-def _rejected(operation: str, status: int, code: str) -> StorageRejected:
+def _rejected(operation: str, status: int, code: str, hint: str) -> StorageRejected:
     why = _REJECTED.get(code, f"it answered {status} {code}".rstrip())
     return StorageRejected(
-        f"{operation}: the store refuses us: {why}. Check this store's section of the configuration."
+        f"{operation}: the store refuses us: {why}{hint}."
+        " Check this store's section of the configuration."
     )
 
 
@@ -147,7 +154,7 @@ def _by_class(operation: str, status: int) -> type[GatewayError]:
         if operation in _OF_UPLOADS:
             return MultipartLost
         return ObjectNotFound if operation in _OF_OBJECTS else BucketNotFound
-    if status in (301, 307, 400, 405, 501):
+    if status in (400, 405, 501):
         return StorageRejected
     return StorageUnavailable if status >= 500 else StorageError
 
@@ -177,7 +184,7 @@ def map_s3_errors(operation: str, *, condition_on_etag: bool = False) -> Iterato
     except boto.ClientError as error:
         raise _from_client_error(operation, error, condition_on_etag) from error
     except (boto.BotoCoreError, aiohttp.ClientError, ResponseParserError, OSError) as error:
-        _raise_for(operation, error)
+        raise_for(operation, error)
 
 
 def _from_client_error(
@@ -215,8 +222,8 @@ _CREDENTIALS = (
 )
 
 
-def _raise_for(operation: str, error: Exception) -> NoReturn:
-    """No answer, or one that cannot be read."""
+def raise_for(operation: str, error: Exception) -> NoReturn:
+    """No answer, or one that cannot be read: raise what it means."""
     if isinstance(error, _TIMEOUTS):
         raise StorageTimeout(f"{operation}: the store did not answer in time.") from error
     if isinstance(error, _CREDENTIALS):
@@ -224,7 +231,7 @@ def _raise_for(operation: str, error: Exception) -> NoReturn:
             f"{operation}: there are no credentials for the store; give access_key_id and"
             " secret_access_key, or set up the AWS credential chain."
         ) from error
-    if isinstance(error, boto.SSLError) and _is_about_a_certificate(error):
+    if _is_about_a_certificate(error):
         raise StorageRejected(
             f"{operation}: the store's certificate cannot be verified; see tls_ca."
         ) from error
@@ -237,7 +244,11 @@ def _raise_for(operation: str, error: Exception) -> NoReturn:
     ) from error
 
 
-def _is_about_a_certificate(error: boto.SSLError) -> bool:
+def _is_about_a_certificate(error: Exception) -> bool:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return True
+    if not isinstance(error, boto.SSLError):
+        return False
     cause: BaseException | None = error.__context__
     return isinstance(cause, aiohttp.ClientConnectorCertificateError) or isinstance(
         getattr(cause, "certificate_error", None), ssl.SSLCertVerificationError

@@ -173,7 +173,8 @@ def range_of(
     """The range that a GetObject answer delivers, and the object's size.
 
     Raises:
-        StorageCorrupt: Content-Range does not fit Content-Length, or the store ignored the range.
+        StorageCorrupt: Content-Range does not fit Content-Length, or the store ignored the range or
+            answered another one.
         InvalidRange: the store ignored the range, and the object is empty.
     """
     length = length_of(answer)
@@ -188,7 +189,10 @@ def range_of(
     found = ByteRange(int(match[1]), int(match[2]) + 1) if match else None
     if match is None or found is None or found.size != length:
         raise StorageCorrupt("The store's Content-Range does not fit its Content-Length.")
-    return found, int(match[3])
+    size = int(match[3])
+    if found.start != request.start if isinstance(request, From) else found.stop != size:
+        raise StorageCorrupt("The store answered a ranged GET with another range.")
+    return found, size
 
 
 def _covers_all(request: RangeRequest, size: int) -> bool:

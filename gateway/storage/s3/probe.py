@@ -12,13 +12,14 @@ import secrets
 from base64 import b64encode
 from collections.abc import Awaitable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from gateway.errors import StorageTimeout
 from gateway.model import Digest
-from gateway.storage.base import Capabilities, ConditionalPut
+from gateway.storage.base import PROBE_LASTS, PROBE_MARK, Capabilities, ConditionalPut
 from gateway.storage.checksums import compute
 from gateway.storage.s3 import fields
 from gateway.storage.s3.body import ViewsBody
@@ -43,7 +44,8 @@ class Probe:
         self._connection = connection
         self._client = connection.client
         self._bucket = bucket
-        self._stem = f"{prefix}.sluice-probe-{secrets.token_hex(8)}-"
+        self._mark = f"{prefix}{PROBE_MARK}"
+        self._stem = f"{self._mark}{secrets.token_hex(8)}-"
         self._keys: set[str] = set()
         self._uploads: list[dict[str, str]] = []
 
@@ -184,12 +186,24 @@ class Probe:
         return 200
 
     async def _clean_up(self) -> None:
-        """Remove what was made. What fails here is left to the sweep; the probe's finding counts."""
+        """Remove what was made, and objects of probes that were killed. What fails here is left to the next probe, and
+        multiparts to the sweep; the probe's finding counts."""
+        with suppress(TimeoutError, ClientError, BotoCoreError):
+            async with asyncio.timeout(CLEAN_UP_LIMIT):
+                self._keys |= await self._left_behind()
         calls = [self._client.abort_multipart_upload(**target) for target in self._uploads]
         calls += [self._client.delete_object(Bucket=self._bucket, Key=key) for key in self._keys]
         with suppress(TimeoutError):
             async with asyncio.timeout(CLEAN_UP_LIMIT):
                 await asyncio.gather(*calls, return_exceptions=True)
+
+    async def _left_behind(self) -> set[str]:
+        """Objects of probes that can't be running any more."""
+        listed = await self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._mark)
+        oldest = datetime.now(UTC) - timedelta(seconds=PROBE_LASTS)
+        return {
+            entry["Key"] for entry in listed.get("Contents", ()) if entry["LastModified"] < oldest
+        }
 
 
 async def _all(*calls: Awaitable[Any]) -> list[Any]:

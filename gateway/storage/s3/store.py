@@ -1,8 +1,7 @@
 """S3Store: an :class:`~gateway.storage.base.ObjectStore` over anything that speaks S3."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ from botocore.exceptions import BotoCoreError
 from gateway.errors import (
     ConcurrentWrite,
     DigestMismatch,
+    GatewayError,
     InvalidRange,
     MultipartLost,
     ObjectNotFound,
@@ -46,6 +46,7 @@ from gateway.storage.s3.connection import Connection, more_headers
 from gateway.storage.s3.errors import map_s3_errors
 from gateway.storage.s3.plane import DataPlane
 from gateway.storage.s3.probe import Probe
+from gateway.storage.s3.wire_plane import WirePlane
 
 #: Cloudflare's R2 wants all parts but the last to have one size.
 _UNIFORM_HOSTS: Final = (".r2.cloudflarestorage.com",)
@@ -86,7 +87,8 @@ class S3Store:
             raise StorageRejected(
                 f"Store {self._name}: its configuration cannot be used: {error}"
             ) from error
-        self._plane = AiobotocorePlane(self._connection)
+        plane = WirePlane if self._section.data_plane == "wire" else AiobotocorePlane
+        self._plane = plane(self._connection)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -134,10 +136,12 @@ class S3Store:
     ) -> Stored:
         """PutObject."""
         sent = checksums.to_send(digests, self._capabilities.checksums)
-        with _damage_told_from_mistakes(views, digests):
+        try:
             return await self._data.put(
                 key, views, attributes, condition=condition, digests=digests, sent=sent
             )
+        except DigestMismatch as error:
+            raise _damage_told_from_mistakes(error, views, digests) from error
 
     async def delete(self, key: ObjectKey, *, if_match: str | None = None) -> None:
         """DeleteObject. With ``if_match`` a HEAD decides first: not all stores know conditional deletes, and those
@@ -171,8 +175,10 @@ class S3Store:
     async def upload_part(self, ref: MultipartRef, part: Part) -> PartReceipt:
         """UploadPart. Of the part's digests the store is sent the announced one, and an MD5."""
         sent = await self._checksum_of(part)
-        with _damage_told_from_mistakes(part.views, part.digests):
+        try:
             return await self._data.upload_part(ref, part, sent=sent)
+        except DigestMismatch as error:
+            raise _damage_told_from_mistakes(error, part.views, part.digests) from error
 
     async def complete_multipart(
         self,
@@ -261,20 +267,17 @@ def _check_match(wanted: str | None, etag: str) -> None:
         raise PreconditionFailed("The object is not the one whose ETag was given.")
 
 
-@contextmanager
-def _damage_told_from_mistakes(views: Views, digests: Sequence[Digest]) -> Iterator[None]:
+def _damage_told_from_mistakes(
+    error: DigestMismatch, views: Views, digests: Sequence[Digest]
+) -> GatewayError:
     """When a store finds that bytes and digest differ: either the digest we were given is wrong, or the bytes were
-    damaged on their way, and then sending them again helps.
-
-    Raises:
-        DigestMismatch: the digest is wrong.
-        StorageUnavailable: it is right for what we hold.
-    """
+    damaged on their way, and then sending them again helps. Answer which it is: DigestMismatch or
+    StorageUnavailable."""
     try:
-        yield
-    except DigestMismatch as error:
         verify(views, digests)
-        raise StorageUnavailable("The bytes were damaged on their way to the store.") from error
+    except DigestMismatch:
+        return error
+    return StorageUnavailable("The bytes were damaged on their way to the store.")
 
 
 def _configured(section: S3Storage, found: Capabilities) -> Capabilities:

@@ -1,10 +1,12 @@
 """What the S3 store's tests share."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from gateway.settings.sections import S3Storage
 from gateway.storage.s3 import S3Store
@@ -57,3 +59,12 @@ async def store(moto_s3: S3Endpoint, proxy: FaultyS3) -> AsyncIterator[S3Store]:
     settings = section(moto_s3, endpoint_url=proxy.url, idle_timeout=0.5, connect_timeout=0.5)
     async with opened(settings) as store:
         yield store
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Production runs uvloop; what leans on its transports runs on asyncio's own too, the fallback."""
+    if item.path.name == "test_wire_plane.py":
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"uvloop": uvloop.new_event_loop}

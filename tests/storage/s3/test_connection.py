@@ -155,7 +155,9 @@ async def test_temporary_credentials_are_renewed_before_they_expire(
     )
     (tmp_path / "config").write_text(f"[default]\ncredential_process = {sys.executable} {issuer}\n")
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
-    async with opened(S3Storage(kind="s3", endpoint_url=proxy.url)) as store:
+    async with opened(
+        S3Storage(kind="s3", endpoint_url=proxy.url, data_plane="aiobotocore")
+    ) as store:
         for _ in range(2):
             await store.put(KEY, views(DATA), PLAIN)
     first, second = (request.headers["authorization"] for request in proxy.requests)

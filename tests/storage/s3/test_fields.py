@@ -100,6 +100,8 @@ def test_answers_say_what_they_deliver(
         ({}, None),
         ({"ContentLength": 4, "ContentRange": "bytes 2-4/9"}, From(2, 5)),
         ({"ContentLength": 3, "ContentRange": "bytes 2-4/*"}, From(2, 5)),
+        ({"ContentLength": 3, "ContentRange": "bytes 0-2/9"}, From(2, 5)),
+        ({"ContentLength": 3, "ContentRange": "bytes 0-2/9"}, Suffix(3)),
     ],
 )
 def test_answers_that_contradict_themselves_are_corrupt(

@@ -46,6 +46,7 @@ from tests.storage.contract_base import PLAIN, body, part, pattern, views
 from tests.storage.contract_objects import ODD_KEYS
 from tests.storage.s3.conftest import BUCKET, opened, section
 
+PLANES = ("wire", "aiobotocore")
 NO_CONDITIONAL_COMPLETE = "has no conditional CompleteMultipartUpload"
 
 #: Tests of the contract that moto 5 cannot pass, and why. None of it is the store's doing.
@@ -73,18 +74,20 @@ NOT_FOR_RGW = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def moto_store(moto_s3: S3Endpoint) -> AsyncIterator[ObjectStore]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=PLANES)
+async def moto_store(
+    moto_s3: S3Endpoint, request: pytest.FixtureRequest
+) -> AsyncIterator[ObjectStore]:
     create_bucket(moto_s3, BUCKET)
-    async with opened(section(moto_s3)) as store:
+    async with opened(section(moto_s3, data_plane=request.param)) as store:
         await store.probe(BUCKET, "")
         yield store
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def rgw_store(rgw: S3Endpoint) -> AsyncIterator[ObjectStore]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=PLANES)
+async def rgw_store(rgw: S3Endpoint, request: pytest.FixtureRequest) -> AsyncIterator[ObjectStore]:
     create_bucket(rgw, BUCKET)
-    async with opened(section(rgw)) as store:
+    async with opened(section(rgw, data_plane=request.param)) as store:
         await store.probe(BUCKET, "")
         yield store
 

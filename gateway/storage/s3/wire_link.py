@@ -1,0 +1,269 @@
+"""One raw connection to a store: a request out, an answer in, then the next.
+
+Sending is :mod:`.wire_outgoing`'s, receiving :mod:`.wire_body`'s; here is what ties them to one call. Whatever
+ends a call before its time severs the connection.
+"""
+
+import asyncio
+import enum
+from typing import Final, Protocol, cast
+
+from gateway.model import Views
+from gateway.storage.s3.wire_answer import Answer, Garbled, Parser, find_end
+from gateway.storage.s3.wire_body import Body, Cut
+from gateway.storage.s3.wire_outgoing import Outgoing
+from gateway.units import KiB
+
+#: Read at once while a head is due: a head and a small object.
+HEAD_READ: Final = 32 * KiB
+
+#: Looks at the clock per idle time.
+_TICKS: Final = 4
+
+
+class Phase(enum.Enum):
+    """Where a connection stands."""
+
+    IDLE = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    CLOSED = enum.auto()
+
+
+class Home(Protocol):
+    """Who keeps connections between calls."""
+
+    def free(self, link: "Link") -> None:
+        """``link`` may carry another call."""
+        ...
+
+    def lost(self, link: "Link") -> None:
+        """``link`` is gone."""
+        ...
+
+
+class Link(asyncio.BufferedProtocol):
+    """See the module's text. ``calls`` counts those begun; ``idle_since`` belongs to its home."""
+
+    def __init__(
+        self, home: Home, host: str, address: str, scratch: memoryview, idle_timeout: float
+    ) -> None:
+        self.host: Final = host
+        self.address: Final = address
+        self.calls = 0
+        self.idle_since = 0.0
+        self._home = home
+        self._scratch = scratch
+        self._idle_timeout = idle_timeout
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._outgoing: Outgoing
+        self._phase = Phase.IDLE
+        self._reading = True
+        self._heard = False
+        self._pending = bytearray()
+        self._scanned = 0
+        self._method = ""
+        self._answer: asyncio.Future[tuple[Answer, Body]] | None = None
+        self._body: Body | None = None
+        self._keep_alive = False
+        self._received = 0
+        self._ticker: asyncio.TimerHandle | None = None
+        self._seen = (0, 0, 0)
+        self._seen_at = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may carry a call."""
+        return self._phase is Phase.IDLE and not self._transport.is_closing()
+
+    async def call(
+        self, head: bytes, body: Views, *, method: str, expect: bool = False
+    ) -> tuple[Answer, Body]:
+        """Send a request; return with the head of its final answer.
+
+        The connection is free again when the answer's body has been received. ``expect``: the head asks for
+        ``100 Continue``. An error may come before all was sent: then the rest is not.
+
+        Raises:
+            Cut: the connection ended, or the store was content before it had the body.
+            Garbled: what came is no HTTP.
+            TimeoutError: nothing moved for the idle time.
+        """
+        assert self._phase is Phase.IDLE
+        self._phase = Phase.HEAD
+        self._method = method
+        self._heard = False
+        self.calls += 1
+        answer: asyncio.Future[tuple[Answer, Body]] = self._loop.create_future()
+        self._answer = answer
+        if self._ticker is None:
+            self._seen_at = self._loop.time()
+            self._ticker = self._loop.call_later(self._idle_timeout / _TICKS, self._tick)
+        try:
+            self._outgoing.begin(head, body, expect=expect)
+            return await answer
+        except BaseException:
+            self.sever()
+            raise
+
+    def sever(self) -> None:
+        """End the connection now; of what was not sent nothing leaves any more."""
+        if self._phase is Phase.CLOSED:
+            return
+        self._phase = Phase.CLOSED
+        self._stop_ticker()
+        self._outgoing.cut()
+        self._fail(Cut("The connection was given up.", silent=not self._heard))
+
+    # --- transport callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Set it up."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._outgoing = Outgoing(self._transport, self._loop)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """The reader's own view while a body is read; else the shared one."""
+        del sizehint
+        view = self._body.buffer() if self._body is not None else None
+        return self._scratch if view is None else view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes came, into what :meth:`get_buffer` had given."""
+        self._received += 1
+        if self._phase is Phase.HEAD:
+            self._heard = True
+            self._pending += self._scratch[:nbytes]
+            self._advance()
+        elif self._body is None:
+            self.sever()  # nobody asked for it
+        elif self._body.buffer() is None:
+            self._feed(self._body, self._scratch[:nbytes])
+        else:
+            self._body.received(nbytes)
+
+    def eof_received(self) -> bool:
+        """The store closes."""
+        if self._body is None or not self._body.eof():
+            self._fail(Cut("The store closed the connection.", silent=not self._heard))
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._phase = Phase.CLOSED
+        self._stop_ticker()
+        self._outgoing.stop()
+        self._fail(Cut(f"The connection was lost: {exc}", silent=not self._heard))
+        self._home.lost(self)
+
+    def pause_writing(self) -> None:
+        """The kernel takes no more just now."""
+        self._outgoing.pause()
+
+    def resume_writing(self) -> None:
+        """It has taken everything."""
+        self._outgoing.resume()
+
+    # --- answers
+
+    def _advance(self) -> None:
+        """Take heads off ``pending`` until the final one is there."""
+        try:
+            while end := find_end(self._pending, self._scanned):
+                self._scanned = 0
+                answer = Parser().parse(bytes(memoryview(self._pending)[:end]), self._method)
+                del self._pending[:end]
+                if answer.status >= 200:
+                    self._deliver(answer)
+                    return
+                if answer.status == 101:
+                    raise Garbled("The store wants to switch protocols.")
+                if answer.status == 100:
+                    self._outgoing.go_on()
+            self._scanned = len(self._pending)
+        except Garbled as error:
+            self._break(error)
+
+    def _deliver(self, answer: Answer) -> None:
+        """The final head is there: the body begins."""
+        waiter, self._answer = self._answer, None
+        assert waiter is not None
+        early = not self._outgoing.done
+        self._outgoing.stop()
+        self._phase = Phase.BODY
+        self._keep_alive = answer.keep_alive and not early
+        body = self._body = Body(self, answer)
+        rest, self._pending = self._pending, bytearray()
+        if early and answer.status < 300:
+            waiter.set_exception(Cut("The store was content before it had the whole body."))
+            self.sever()
+            return
+        if rest:
+            self._feed(body, rest)
+        elif body.ended:
+            self.body_ended()
+        else:
+            self.read_more(wanted=False)
+        if not waiter.done():
+            waiter.set_result((answer, body))
+
+    def _feed(self, body: Body, data: bytearray | memoryview) -> None:
+        if body.left is not None and len(data) > body.left:
+            self._keep_alive = False
+        try:
+            body.feed(data)
+        except Garbled as error:
+            self._break(error)
+
+    def read_more(self, *, wanted: bool) -> None:
+        """Read the socket, or let it be."""
+        if wanted is not self._reading and self._phase is not Phase.CLOSED:
+            self._reading = wanted
+            if wanted:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    def body_ended(self) -> None:
+        """The answer is complete."""
+        self._body = None
+        if not self._keep_alive:
+            self.sever()
+        elif self._phase is not Phase.CLOSED:
+            self._phase = Phase.IDLE
+            self.read_more(wanted=True)  # to see it close
+            self._home.free(self)
+
+    def _break(self, error: Exception) -> None:
+        self._fail(error)
+        self.sever()
+
+    def _fail(self, error: Exception) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+        self._answer = None
+        if self._body is not None:
+            self._body.fail(error)
+
+    # --- time
+
+    def _tick(self) -> None:
+        """A few times per idle time while a call runs: did anything move? What the kernel still holds of what we
+        sent counts: a slow link may need longer than the idle time for that alone."""
+        self._ticker = None
+        if self._phase is Phase.IDLE or self._phase is Phase.CLOSED:
+            return
+        now = self._loop.time()
+        moved = (self._received, self._outgoing.events, self._outgoing.held)
+        if moved != self._seen or (self._body is not None and not self._body.reading):
+            self._seen, self._seen_at = moved, now
+        elif now - self._seen_at >= self._idle_timeout:
+            self._break(TimeoutError("Nothing moved for the idle time."))
+            return
+        self._ticker = self._loop.call_later(self._idle_timeout / _TICKS, self._tick)
+
+    def _stop_ticker(self) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None

@@ -1,0 +1,166 @@
+"""The data plane over raw connections: UploadPart, PutObject, GetObject and HeadObject at nginx's price.
+
+Everything else stays with aiobotocore. Proxies named by the environment (HTTP_PROXY and the like) are not used
+here: where the store is behind an egress proxy, set ``data_plane = "aiobotocore"``.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.errors import StorageCorrupt, StorageUnavailable
+from gateway.model import (
+    Attributes,
+    Digest,
+    MultipartRef,
+    ObjectInfo,
+    ObjectKey,
+    Opened,
+    Part,
+    PartReceipt,
+    RangeRequest,
+    Stored,
+    Views,
+    WriteCondition,
+)
+from gateway.protocol.signatures.canonical import encode
+from gateway.protocol.signatures.sigv4 import EMPTY_SHA256
+from gateway.storage.s3 import fields, wire_headers
+from gateway.storage.s3.body import UNSIGNED, sha256_of
+from gateway.storage.s3.connection import Connection
+from gateway.storage.s3.wire_answer import MAX_ERROR, Answer
+from gateway.storage.s3.wire_body import Body
+from gateway.storage.s3.wire_call import Call, Caller
+from gateway.storage.s3.wire_source import WireSource
+
+
+class WirePlane:
+    """A :class:`~gateway.storage.s3.plane.DataPlane` with connections of its own."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._hashes: Final = connection.endpoint.hash_payload
+        self._caller = Caller(connection)
+
+    async def aclose(self) -> None:
+        """End all connections; running calls fail."""
+        self._caller.close()
+
+    async def put(
+        self,
+        key: ObjectKey,
+        views: Views,
+        attributes: Attributes,
+        *,
+        condition: WriteCondition,
+        digests: Sequence[Digest],
+        sent: Sequence[Digest],
+    ) -> Stored:
+        """PutObject."""
+        call = Call(
+            operation="PutObject",
+            method="PUT",
+            key=key,
+            headers=[
+                *wire_headers.of_attributes(attributes),
+                *wire_headers.of_digests(sent),
+                *wire_headers.of_condition(condition, bare_etags=self._connection.bare_etags),
+            ],
+            body=views,
+            payload=await self._payload(views, digests),
+            # A repeated one would find its own object in the way.
+            repeatable=not condition,
+            condition_on_etag=condition.etag is not None,
+        )
+        headers = await self._carried_out(call)
+        return Stored(
+            etag=fields.etag_of({"ETag": headers.get("etag", "")}),
+            size=sum([view.nbytes for view in views]),
+            version=fields.version_of({"VersionId": headers.get("x-amz-version-id")}),
+        )
+
+    async def upload_part(
+        self, ref: MultipartRef, part: Part, *, sent: Sequence[Digest]
+    ) -> PartReceipt:
+        """UploadPart."""
+        call = Call(
+            operation="UploadPart",
+            method="PUT",
+            key=ref.key,
+            query=b"partNumber=%d&uploadId=%b" % (part.number, encode(ref.upload_id.encode())),
+            headers=wire_headers.of_digests(sent),
+            body=part.views,
+            payload=await self._payload(part.views, part.digests),
+        )
+        headers = await self._carried_out(call)
+        etag = fields.etag_of({"ETag": headers.get("etag", "")})
+        return PartReceipt(part.number, part.offset, part.size, etag, tuple(sent))
+
+    async def get(
+        self, key: ObjectKey, *, range: RangeRequest | None, if_match: str | None
+    ) -> Opened:
+        """GetObject."""
+        headers = [] if if_match is None else [(b"if-match", b'"%b"' % if_match.encode())]
+        if range is not None:
+            headers.append((b"range", fields.range_header(range).encode()))
+        call = Call(
+            operation="GetObject", method="GET", key=key, headers=headers, payload=EMPTY_SHA256
+        )
+        answer, body = await self._caller.make(call)
+        try:
+            named = wire_headers.named(answer.headers)
+            named["ContentLength"] = await self._length(key, answer)
+            delivered, size = fields.range_of(named, range)
+            info = fields.info_of(key, named, size)
+        except BaseException:
+            body.close()
+            raise
+        return Opened(info, delivered, WireSource(body, delivered.size if delivered else 0))
+
+    async def head(self, key: ObjectKey) -> ObjectInfo:
+        """HeadObject."""
+        call = Call(operation="HeadObject", method="HEAD", key=key, payload=EMPTY_SHA256)
+        answer, _ = await self._caller.make(call)
+        length = answer.headers.get("content-length", "")
+        if not length.isdecimal():
+            raise StorageCorrupt("HeadObject: the answer does not tell the object's size.")
+        return fields.info_of(key, wire_headers.named(answer.headers), int(length))
+
+    async def _carried_out(self, call: Call) -> dict[str, str]:
+        """The headers of a write's answer, its body (mostly empty) out of the way."""
+        answer, body = await self._caller.make(call)
+        await _drop(body)
+        return answer.headers
+
+    async def _length(self, key: ObjectKey, answer: Answer) -> int:
+        """Bytes that will come. An answer in chunks says it in Content-Range; else a HEAD does, of the same version."""
+        if answer.length is not None:
+            return answer.length
+        first, _, rest = (
+            answer.headers.get("content-range", "").removeprefix("bytes ").partition("-")
+        )
+        last = rest.partition("/")[0]
+        if first.isdecimal() and last.isdecimal():
+            return int(last) - int(first) + 1
+        found = await self.head(key)
+        if found.etag != fields.etag_of(wire_headers.named(answer.headers)):
+            raise StorageUnavailable("GetObject: the object was replaced meanwhile.")
+        return found.size
+
+    async def _payload(self, views: Views, digests: Sequence[Digest]) -> str:
+        """The value of X-Amz-Content-SHA256: from a digest at hand where there is one."""
+        if not self._hashes:
+            return UNSIGNED
+        known = next((digest.value for digest in digests if digest.algorithm == "sha-256"), None)
+        return (known or await sha256_of(views)).hex()
+
+
+async def _drop(body: Body) -> None:
+    """Take a success' body off the connection, so that it can be used again; a failure here undoes nothing."""
+    if body.ended:
+        return
+    try:
+        await body.read(MAX_ERROR)
+    except OSError:
+        return
+    finally:
+        body.close()

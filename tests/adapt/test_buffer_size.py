@@ -1,0 +1,68 @@
+"""Slabs follow the client's rate."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.adapt.buffer_size import LARGEST, SMALLEST, BufferSize, power_of_two
+from gateway.units import KiB, MiB
+
+
+def after(rate: float, slabs: int, buffer: BufferSize | None = None) -> BufferSize:
+    """A client that sends ``rate`` bytes per second, ``slabs`` slabs long."""
+    buffer = buffer or BufferSize()
+    for _ in range(slabs):
+        buffer.on_read(buffer.size, buffer.size / rate)
+        buffer.on_filled()
+    return buffer
+
+
+@pytest.mark.parametrize(
+    ("rate", "size"),
+    [(64 * KiB, 16 * KiB), (1 * MiB, 32 * KiB), (10 * MiB, 256 * KiB), (1000 * MiB, 1 * MiB)],
+)
+def test_a_slab_holds_a_fiftieth_of_a_second(rate: float, size: int) -> None:
+    assert after(rate, 20).size == size
+
+
+def test_growth_is_one_doubling_a_slab() -> None:
+    assert [after(1e9, slabs).size // KiB for slabs in range(8)] == [
+        16, 32, 64, 128, 256, 512, 1024, 1024,
+    ]  # fmt: skip
+
+
+def test_a_client_that_slows_down_gets_small_slabs_at_once() -> None:
+    buffer = after(1e9, 10)
+    buffer.on_read(64 * KiB, 60.0)
+    buffer.on_filled()
+    assert buffer.size == SMALLEST
+
+
+def test_old_measurements_fade() -> None:
+    assert after(50 * MiB, 400, after(64 * KiB, 20)).size == 1 * MiB
+
+
+def test_a_wait_that_is_not_over_counts() -> None:
+    buffer = after(1 * MiB, 8)
+    assert buffer.rate() == pytest.approx(1 * MiB)
+    assert buffer.rate(pending=60.0) < 64 * KiB
+
+
+def test_an_unknown_client_is_taken_for_fast() -> None:
+    assert BufferSize().rate() > 10 * MiB
+
+
+@given(st.lists(st.tuples(st.integers(1, 2 * MiB), st.floats(0, 100))), st.integers(1, 4 * MiB))
+def test_the_size_is_a_power_of_two_within_bounds(
+    reads: list[tuple[int, float]], largest: int
+) -> None:
+    buffer = BufferSize(power_of_two(largest))
+    for size, seconds in reads:
+        buffer.on_read(size, seconds)
+        buffer.on_filled()
+        assert SMALLEST <= buffer.size <= max(SMALLEST, power_of_two(largest))
+        assert buffer.size == power_of_two(buffer.size)
+
+
+def test_the_bounds_are_those_of_the_pool() -> None:
+    assert (16 * KiB, 1 * MiB) == (SMALLEST, LARGEST)

@@ -1,0 +1,89 @@
+"""The client gone in the middle of its body, anywhere: no object, no multipart, nothing held."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+import pytest_asyncio
+
+from gateway.units import KiB, MiB
+from tests.faults.lab import FaultLab, fault_lab
+from tests.faults.traffic import upload
+from tests.servers.lease import S3Endpoint
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SIZE = 12 * MiB
+
+#: Uploads at a time.
+ABREAST = 8
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab(
+    moto_s3: S3Endpoint, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[FaultLab]:
+    folder = tmp_path_factory.mktemp("gone")
+    async with fault_lab(moto_s3, folder, "client-gone", idle="20s") as lab:
+        yield lab
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ceph_lab(
+    rgw: S3Endpoint, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[FaultLab]:
+    folder = tmp_path_factory.mktemp("gone-ceph")
+    async with fault_lab(rgw, folder, "client-gone", idle="20s") as lab:
+        yield lab
+
+
+async def cut_at(lab: FaultLab, points: Iterable[int], *, chunked: bool) -> None:
+    """Uploads that end at each of the points, several at a time; then look what is there."""
+    places = asyncio.Semaphore(ABREAST)
+
+    async def one(point: int) -> int:
+        url = lab.gateway.presign("PUT", "far", f"gone-{point}.bin")
+        async with places:
+            answer = await upload(
+                url, SIZE, stop_after=point, chunked=chunked, reset=bool(point & 64 * KiB)
+            )
+        return answer.status
+
+    statuses = await asyncio.gather(*(one(point) for point in points))
+
+    assert set(statuses) == {0}
+    await lab.nothing_is_left()
+    assert await asyncio.to_thread(lab.shelf.keys) == set()
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["known length", "chunked"])
+async def test_a_client_gone_at_any_mebibyte_leaves_nothing(lab: FaultLab, chunked: bool) -> None:
+    await cut_at(lab, range(64 * KiB, SIZE, 960 * KiB), chunked=chunked)
+
+
+@pytest.mark.s3
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("chunked", [False, True], ids=["known length", "chunked"])
+async def test_a_client_gone_at_any_64_kib_leaves_nothing(
+    ceph_lab: FaultLab, chunked: bool
+) -> None:
+    points = list(range(0, SIZE, 64 * KiB))
+    random.Random(7).shuffle(points)
+    assert len(points) == 192
+    await cut_at(ceph_lab, points, chunked=chunked)
+
+
+async def test_a_gateway_that_lost_clients_aborts_their_uploads_without_any_sweep(
+    lab: FaultLab,
+) -> None:
+    url = lab.gateway.presign("PUT", "far", "gone.bin")
+    await upload(url, SIZE, stop_after=11 * MiB)
+
+    async with asyncio.timeout(20):
+        while lab.proxy.calls.count("AbortMultipartUpload") == 0 or not await lab.idle():
+            await asyncio.sleep(0.05)
+    assert await asyncio.to_thread(lab.shelf.multiparts) == {}
+    assert await lab.runtime.sessions.intents() == []
+    lab.proxy.heal()

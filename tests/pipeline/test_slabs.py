@@ -1,0 +1,217 @@
+"""Slabs: bounded, reused, never leaking, fairly shared."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import Overloaded
+from gateway.pipeline.slabs import SMALLEST_BUDGET, Slab, SlabPool
+from gateway.units import KiB, MiB
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) * KiB
+
+
+@pytest.mark.parametrize(
+    ("wish", "size"),
+    [(1, 16 * KiB), (16 * KiB + 1, 32 * KiB), (500 * KiB, 512 * KiB), (9 * MiB, 1 * MiB)],
+)
+async def test_a_slab_is_a_power_of_two_in_bounds(wish: int, size: int) -> None:
+    with SlabPool(64 * MiB).account("a") as account:
+        slab = await account.take(wish)
+        assert slab.size == account.held == size
+        slab.release()
+        assert account.held == 0
+
+
+async def test_pitfall_15_a_lease_never_shows_another_ones_bytes() -> None:
+    pool = SlabPool(1 * MiB)
+    with pool.account("a") as alice, pool.account("b") as bob:
+        slab = await alice.take(16 * KiB)
+        slab.window(6)[:] = b"secret"
+        slab.filled = 6
+        slab.release()
+        reused = await bob.take(16 * KiB)
+        assert pool.statistics().reused == 1
+        assert bytes(reused.data()) == b""
+        reused.window(2)[:] = b"ok"
+        reused.filled = 2
+        assert bytes(reused.data()) == b"ok"
+        assert reused.data().readonly
+        reused.release()
+
+
+async def test_a_slab_that_somebody_still_looks_at_is_not_reused() -> None:
+    pool = SlabPool(1 * MiB)
+    with pool.account("a") as account:
+        slab = await account.take(16 * KiB)
+        slab.window(4)[:] = b"mine"
+        slab.filled = 4
+        view = slab.data()
+        slab.release()
+        other = await account.take(16 * KiB)
+        other.window(5)[:] = b"other"
+        assert bytes(view) == b"mine"
+        assert pool.statistics().retired == 1
+        other.release()
+
+
+async def test_a_lease_that_was_retained_ends_with_the_last_release() -> None:
+    with SlabPool(1 * MiB).account("a") as account:
+        slab = await account.take(1)
+        slab.retain()
+        slab.release()
+        assert account.held == 16 * KiB
+        slab.release()
+        assert account.held == 0
+        with pytest.raises(AssertionError, match="twice"):
+            slab.release()
+
+
+async def test_resident_memory_follows_the_budget() -> None:
+    """All classes in turn, each filling the budget: what is free goes back to the kernel, not to malloc."""
+    pool, before, peak = SlabPool(32 * MiB), resident(), 0
+    with pool.account("a") as account:
+        for size in (16 * KiB, 1 * MiB, 64 * KiB, 512 * KiB, 16 * KiB):
+            slabs: list[Slab] = []
+            while pool.statistics().used + size <= pool.budget.general:
+                slab = await account.take(size)
+                window = slab.window(slab.size)
+                window[:] = bytes(slab.size)
+                window.release()
+                slabs.append(slab)
+            peak = max(peak, resident() - before)
+            for slab in slabs:
+                slab.release()
+    assert peak < 32 * MiB + 8 * MiB
+    assert pool.statistics().free > 0
+    pool.trim()
+    assert pool.statistics().free == 0
+    assert resident() - before < 8 * MiB
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 2 * MiB)), max_size=60))
+def test_used_and_free_never_exceed_the_budget(steps: list[tuple[bool, int]]) -> None:
+    async def run() -> None:
+        pool = SlabPool(4 * MiB)
+        with pool.account("a") as account:
+            held: list[Slab] = []
+            for take, size in steps:
+                fits = pool.statistics().used + pool.class_of(size) <= pool.budget.general
+                if take and fits:
+                    held.append(await account.take(size))
+                elif held:
+                    held.pop(size % len(held)).release()
+                statistics = pool.statistics()
+                assert statistics.used == sum(slab.size for slab in held)
+                assert statistics.used + statistics.free <= statistics.budget
+                assert statistics.peak <= statistics.budget
+            for slab in held:
+                slab.release()
+
+    asyncio.run(run())
+
+
+async def test_many_bodies_get_small_slabs() -> None:
+    pool = SlabPool(64 * MiB)
+    accounts = [pool.account(str(number)) for number in range(200)]
+    for account in accounts:
+        account.open()
+    slab = await accounts[0].take(1 * MiB)
+    assert slab.size * 200 <= pool.budget.general // 4 + 200 * 16 * KiB
+    slab.release()
+    for account in accounts:
+        account.close()
+    assert pool.statistics().accounts == 0
+
+
+async def test_too_many_bodies_are_refused_with_a_time_to_come_back() -> None:
+    pool = SlabPool(1 * MiB)
+    accounts = [pool.account("a") for _ in range(24)]
+    for account in accounts:
+        account.open()
+    with pytest.raises(Overloaded) as caught:
+        pool.account("b").open()
+    assert caught.value.retry_after == 1
+    accounts[0].close()
+    pool.account("b").open()
+
+
+async def test_room_beside_slabs_is_charged_as_well() -> None:
+    pool = SlabPool(1 * MiB, 256 * KiB)
+    with pool.account("a") as account:
+        account.start_part()
+        await account.take_room(300 * KiB)
+        assert pool.statistics().used == account.held == 300 * KiB
+        account.leave_room(300 * KiB)
+        with pytest.raises(Overloaded):
+            await account.take_room(2 * MiB)
+
+
+async def test_free_slabs_make_room_for_what_is_no_slab() -> None:
+    pool = SlabPool(1 * MiB, 256 * KiB)
+    with pool.account("a") as account:
+        slabs = [await account.take(16 * KiB) for _ in range(32)]
+        for slab in slabs:
+            slab.release()
+        assert pool.statistics().free == 512 * KiB
+        account.start_part()
+        await account.take_room(700 * KiB)
+        facts = pool.statistics()
+        assert facts.used + facts.free <= facts.budget
+        account.leave_room(700 * KiB)
+
+
+async def test_memory_that_is_given_back_is_told() -> None:
+    from gateway.telemetry import Instrument
+
+    held: list[int] = []
+
+    class Facts(Instrument):
+        def memory_held(self, used: int, waiting: int) -> None:
+            held.append(used)
+
+    pool = SlabPool(1 * MiB, 256 * KiB, Facts())
+    with pool.account("a") as account:
+        slab = await account.take(16 * KiB)
+        await account.take_room(1000)
+        account.leave_room(1000)
+        slab.release()
+    assert held == [16 * KiB, 16 * KiB + 1000, 16 * KiB, 0]
+
+
+async def test_a_wait_for_memory_is_told() -> None:
+    from gateway.telemetry import Instrument
+
+    waited: list[float] = []
+
+    class Facts(Instrument):
+        def memory_waited(self, seconds: float) -> None:
+            waited.append(seconds)
+
+    pool = SlabPool(128 * KiB, 64 * KiB, Facts())
+    with pool.account("a") as account:
+        slabs = [await account.take(1) for _ in range(4)]
+        task = asyncio.ensure_future(account.take(1))
+        await asyncio.sleep(0.01)
+        assert pool.statistics().waiting == 1
+        slabs.pop().release()
+        slabs.append(await task)
+        for slab in slabs:
+            slab.release()
+    assert len(waited) == 1
+    assert waited[0] > 0.005
+
+
+def test_the_largest_part_fits_the_reserve() -> None:
+    assert SlabPool(64 * MiB).part_cap == 16 * MiB - 16 * KiB
+    assert SlabPool(64 * MiB, 1000).part_cap == 0
+    assert SlabPool(SMALLEST_BUDGET).part_cap >= 5 * MiB

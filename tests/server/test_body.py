@@ -1,0 +1,306 @@
+"""Bodies, byte by byte, over a wire that only takes notes."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import BadRequest, ClientGone, GatewayError, RequestTimeout
+from gateway.server.body import CHUNKED_READ, DIRECT, PIECE, ChunkedBody, RequestBody
+from gateway.server.deadlines import Pace
+from gateway.units import KiB
+
+IDLE = 10.0
+
+
+class Wire:
+    """A connection whose clock stands still unless it is moved."""
+
+    def __init__(self, pending: bytes = b"") -> None:
+        self.pending = bytearray(pending)
+        self.scratch = memoryview(bytearray(256 * KiB))
+        self.now = 100.0
+        self.due: list[float] = []
+        self.rests = 0
+        self.invitations = 0
+
+    def time(self) -> float:
+        return self.now
+
+    def want(self, due: float) -> None:
+        self.due.append(due)
+
+    def rest(self) -> None:
+        self.rests += 1
+
+    def invite(self) -> None:
+        self.invitations += 1
+
+
+def known(wire: Wire, length: int) -> RequestBody:
+    return RequestBody(wire, length, Pace(IDLE, KiB))
+
+
+def chunked(wire: Wire) -> ChunkedBody:
+    return ChunkedBody(wire, Pace(IDLE, KiB))
+
+
+async def start(body: RequestBody, view: memoryview) -> "asyncio.Task[int]":
+    """A read that waits for the wire."""
+    task = asyncio.get_running_loop().create_task(body.read_into(view))
+    await asyncio.sleep(0)
+    return task
+
+
+def arrive(body: RequestBody, data: bytes) -> None:
+    """The transport's part: ask for a buffer, fill it, say so."""
+    buffer = body.buffer()
+    buffer[: len(data)] = data
+    body.received(len(data))
+
+
+async def test_what_came_with_the_head_is_read_without_a_receive() -> None:
+    wire = Wire(b"hello, next request")
+    body = known(wire, 5)
+    view = memoryview(bytearray(10))
+    assert await body.read_into(view) == 5
+    assert bytes(view[:5]) == b"hello"
+    assert body.complete
+    assert wire.pending == b", next request"
+    assert (wire.due, wire.invitations) == ([], 1)
+    assert await body.read_into(view) == 0
+    assert wire.invitations == 1  # the end asks for nothing
+
+
+async def test_the_buffer_is_the_callers_view_and_ends_with_the_body() -> None:
+    wire = Wire()
+    body = known(wire, 6)
+    memory = bytearray(100)
+    task = await start(body, memoryview(memory))
+    assert body.wanted
+    buffer = body.buffer()
+    assert buffer.obj is memory
+    assert len(buffer) == 6  # never into the next request
+    assert wire.due == [wire.now + IDLE]
+    arrive(body, b"abc")
+    assert not body.wanted
+    assert await task == 3
+    assert (body.left, body.size, body.complete) == (3, 3, False)
+
+
+async def test_room_for_nothing_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="room for at least one byte"):
+        await known(Wire(), 5).read_into(memoryview(b""))
+
+
+async def test_two_readers_at_once_are_a_mistake_too() -> None:
+    body = known(Wire(), 5)
+    task = await start(body, memoryview(bytearray(5)))
+    with pytest.raises(RuntimeError, match="already being read"):
+        await body.read_into(memoryview(bytearray(5)))
+    arrive(body, b"hello")
+    assert await task == 5
+
+
+@pytest.mark.parametrize("make", [lambda wire: known(wire, 5), chunked], ids=["known", "chunked"])
+async def test_the_first_failure_stays_for_who_waits_and_who_comes_later(make: object) -> None:
+    assert callable(make)
+    body = make(Wire())
+    task = await start(body, memoryview(bytearray(5)))
+    body.expire()
+    body.fail(ClientGone, "gone")
+    assert not body.wanted
+    with pytest.raises(RequestTimeout):
+        await task
+    assert body.broken
+    with pytest.raises(RequestTimeout):
+        await body.read_into(memoryview(bytearray(5)))
+
+
+async def test_bytes_that_had_come_before_the_client_left_are_still_read() -> None:
+    wire = Wire(b"hel")
+    body = known(wire, 5)
+    body.fail(ClientGone, "gone")
+    view = memoryview(bytearray(5))
+    assert await body.read_into(view) == 3
+    with pytest.raises(ClientGone):
+        await body.read_into(view)
+    late = chunked(Wire(b"5\r\nhello\r\n"))
+    late.fail(ClientGone, "gone")
+    assert await late.read_into(view) == 5
+    with pytest.raises(ClientGone):
+        await late.read_into(view)
+
+
+async def test_a_read_that_is_given_up_leaves_the_body_readable() -> None:
+    wire = Wire()
+    body = known(wire, 5)
+    task = await start(body, memoryview(bytearray(5)))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not body.wanted
+    assert wire.rests == 1
+    task = await start(body, memoryview(bytearray(5)))
+    arrive(body, b"hello")
+    assert await task == 5
+
+
+async def test_bytes_that_meet_a_read_given_up_in_the_same_turn_are_counted() -> None:
+    body = known(Wire(), 5)
+    task = await start(body, memoryview(bytearray(5)))
+    waiter = body._waiter
+    assert waiter is not None
+    waiter.cancel()
+    arrive(body, b"hel")
+    assert body.left == 2
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_only_time_in_which_nobody_reads_counts_as_our_pause() -> None:
+    wire = Wire()
+    body = known(wire, 10)
+    wire.now += 3
+    task = await start(body, memoryview(bytearray(5)))
+    wire.now += 50  # the client's time
+    arrive(body, b"hello")
+    assert await task == 5
+    wire.now += 4
+    task = await start(body, memoryview(bytearray(5)))
+    arrive(body, b"world")
+    await task
+    assert body.paused_seconds == 7
+
+
+async def test_pieces_for_receive_are_no_longer_than_the_body() -> None:
+    wire = Wire(b"x" * 100)
+    body = known(wire, 100)
+    assert await body.read() == b"x" * 100
+    assert await body.read() == b""
+    empty = known(Wire(), 0)
+    assert empty.complete
+    assert await empty.read() == b""
+    assert 256 * KiB == PIECE
+
+
+def test_skipped_bytes_are_not_read_bytes() -> None:
+    body = known(Wire(), 10)
+    body.skip(10)
+    assert (body.complete, body.size) == (True, 0)
+
+
+# --- chunked ---------------------------------------------------------------------------------
+
+
+async def test_inside_a_large_chunk_bytes_go_into_place() -> None:
+    wire = Wire(b"%x\r\n" % (DIRECT + 5))
+    body = chunked(wire)
+    memory = bytearray(2 * DIRECT)
+    task = await start(body, memoryview(memory))
+    assert body.buffer().obj is memory
+    assert len(body.buffer()) == DIRECT + 5
+    arrive(body, b"a" * DIRECT)
+    assert await task == DIRECT
+    assert body.left is None
+    task = await start(body, memoryview(memory))
+    assert body.buffer().obj is wire.scratch.obj  # five bytes and framing
+    arrive(body, b"b" * 5 + b"\r\n0\r\n\r\nGET")
+    assert await task == 5
+    assert await body.read_into(memoryview(memory)) == 0
+    assert body.left == 0
+    assert wire.pending == b"GET"
+
+
+async def test_a_small_view_does_not_mean_small_reads() -> None:
+    wire = Wire()
+    body = chunked(wire)
+    task = await start(body, memoryview(bytearray(1)))
+    assert len(body.buffer()) == CHUNKED_READ
+    arrive(body, b"3\r\nabc\r\n0\r\n\r\n")
+    assert await task == 1
+    assert wire.pending == b"bc\r\n0\r\n\r\n"
+
+
+async def test_framing_without_data_is_progress_and_waits_on() -> None:
+    wire = Wire()
+    body = chunked(wire)
+    task = await start(body, memoryview(bytearray(9)))
+    wire.now += 1
+    arrive(body, b"5;name=value")
+    assert body.wanted
+    assert wire.due == [110.0, 110.0]  # one window of patience, counted from its start
+    arrive(body, b"\r\nhello")
+    assert await task == 5
+
+
+@pytest.mark.parametrize("pending", [b"", b"oops\r\n"], ids=["on_the_wire", "with_the_head"])
+async def test_case_33_malformed_framing_breaks_the_body(pending: bytes) -> None:
+    body = chunked(Wire(pending))
+    task = await start(body, memoryview(bytearray(9)))
+    if not pending:
+        arrive(body, b"oops\r\n")
+    with pytest.raises(BadRequest):
+        await task
+    assert body.broken
+    with pytest.raises(BadRequest):
+        await body.read_into(memoryview(bytearray(9)))
+
+
+async def test_trailers_are_there_at_the_end_and_not_before() -> None:
+    body = chunked(Wire(b"2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n"))
+    view = memoryview(bytearray(9))
+    assert await body.read_into(view) == 2
+    assert not body.complete or body.trailers
+    assert await body.read_into(view) == 0
+    assert body.trailers == ((b"x-sum", b"1"),)
+
+
+def _cut(data: bytes, places: Sequence[int]) -> list[bytes]:
+    marks = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
+    return [data[start:stop] for start, stop in pairwise(marks)]
+
+
+@given(
+    chunks=st.lists(st.binary(min_size=1, max_size=40), max_size=6),
+    places=st.lists(st.integers(0, 400), max_size=8),
+    room=st.integers(1, 50),
+)
+def test_however_it_is_cut_and_read_the_body_is_the_same(
+    chunks: list[bytes], places: list[int], room: int
+) -> None:
+    wire_bytes = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    wire_bytes += b"0\r\n\r\n"
+
+    async def read() -> bytes:
+        wire = Wire()
+        body = chunked(wire)
+        pieces = _cut(wire_bytes + b"NEXT", places)
+        got, view = b"", memoryview(bytearray(room))
+        while True:
+            task = await start(body, view)
+            while body.wanted and pieces:
+                piece = pieces.pop(0)
+                fits = len(body.buffer())
+                pieces[:0] = [piece[fits:]] if len(piece) > fits else []
+                arrive(body, piece[:fits])
+            size = await task
+            if not size:
+                rest = bytes(wire.pending) + b"".join(pieces)
+                assert rest == b"NEXT"
+                return got
+            got += bytes(view[:size])
+
+    assert asyncio.run(read()) == b"".join(chunks)
+
+
+@pytest.mark.parametrize("kind", [ClientGone, RequestTimeout, BadRequest])
+async def test_what_a_reader_is_told_is_the_reason_itself(kind: type[GatewayError]) -> None:
+    body = known(Wire(), 5)
+    body.fail(kind, "the reason")
+    with pytest.raises(kind, match=re.escape("the reason")):
+        await body.read_into(memoryview(bytearray(1)))

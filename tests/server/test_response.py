@@ -1,0 +1,125 @@
+"""Responses, where a socket would only be in the way."""
+
+import pytest
+
+from gateway.server.response import BodyWriter, Response
+
+
+class Line:
+    """An outlet and a connection that keep what they are told."""
+
+    def __init__(self) -> None:
+        self.sent = bytearray()
+        self.writes = 0
+        self.over = 0
+        self.outlet = self
+        self.piece = 0
+
+    def write(self, *pieces: bytes | memoryview) -> None:
+        self.writes += 1
+        for piece in pieces:
+            self.sent += piece
+
+    async def flushed(self, backlog: int) -> None:
+        """Nothing is ever in the way."""
+
+    def keeps_alive(self) -> bool:
+        return True
+
+    def responded(self) -> None:
+        self.over += 1
+
+
+def response(line: Line, **facts: object) -> Response:
+    chosen = {"is_head": False, "version": "1.1", **facts}
+    return Response(line, **chosen)  # type: ignore[arg-type]
+
+
+LENGTH = [(b"Content-Length", b"5")]
+
+
+async def test_a_small_response_is_one_write() -> None:
+    line = Line()
+    one = response(line)
+    one.start(200, LENGTH)
+    await one.body(b"hello", more=False)
+    assert (line.writes, line.over) == (1, 1)
+    assert line.sent == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+async def test_slabs_are_framed_when_there_is_no_length() -> None:
+    line = Line()
+    one = response(line)
+    one.start(299, [(b"Transfer-Encoding", b"gzip")])
+    await BodyWriter(one).write(memoryview(b"0123456789abcdef"))
+    await one.body(b"", more=False)
+    head, body = bytes(line.sent).split(b"\r\n\r\n", 1)
+    assert head == b"HTTP/1.1 299 \r\ntransfer-encoding: chunked"
+    assert body == b"10\r\n0123456789abcdef\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        (b"x-a", b"b\r\nSet-Cookie: c"),
+        (b"x-a", b"b\n"),
+        (b"x-a", b"\x00"),
+        (b"x a", b"b"),
+        (b"x:", b"b"),
+        (b"x\r\n", b""),
+    ],
+)
+def test_case_29_a_header_cannot_split_the_response(header: tuple[bytes, bytes]) -> None:
+    with pytest.raises(RuntimeError, match="Invalid response header"):
+        response(Line()).start(200, [header])
+
+
+async def test_misuse_is_an_error_and_sends_nothing_more() -> None:
+    line = Line()
+    one = response(line)
+    with pytest.raises(RuntimeError, match="not started"):
+        await one.body(b"x", more=True)
+    one.start(200, LENGTH)
+    with pytest.raises(RuntimeError, match="already started"):
+        one.start(200, LENGTH)
+    with pytest.raises(RuntimeError, match="longer"):
+        await one.body(b"123456", more=True)
+    with pytest.raises(RuntimeError, match="shorter"):
+        await one.body(b"1", more=False)
+    assert not one.complete
+    await one.view(memoryview(b"2345"))
+    await one.body(b"", more=False)
+    with pytest.raises(RuntimeError, match="already complete"):
+        await one.body(b"", more=False)
+    assert line.over == 1
+
+
+async def test_an_application_may_end_the_connection() -> None:
+    line = Line()
+    one = response(line)
+    one.start(200, [*LENGTH, (b"Connection", b"close")])
+    assert not one.keep_alive
+    await one.body(b"hello", more=False)
+    assert line.sent.lower().count(b"connection: close") == 1
+
+
+async def test_a_head_that_has_not_left_can_be_taken_back() -> None:
+    line = Line()
+    one = response(line)
+    one.start(204, [])
+    assert one.recall()
+    one.start(503, LENGTH)
+    await one.body(b"sorry", more=True)
+    assert not one.recall()
+    assert line.sent.startswith(b"HTTP/1.1 503 ")
+
+
+async def test_an_empty_piece_sends_the_head() -> None:
+    line = Line()
+    one = response(line)
+    one.start(200, LENGTH)
+    assert line.sent == b""
+    await one.body(b"", more=True)
+    assert line.sent.endswith(b"\r\n\r\n")
+    await one.body(b"hello", more=False)
+    assert line.sent.count(b"HTTP/1.1") == 1

@@ -1,0 +1,108 @@
+"""The composition root: everything together, without a server."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.app import Gateway, make_apps, render_refusal
+from gateway.drain import Drain
+from gateway.errors import HeadTooLarge, SessionsUnavailable
+from gateway.protocol.commands import RequestHead
+from gateway.sessions.memory import MemorySessions
+from tests.web import lab
+
+
+async def test_an_object_goes_in_and_comes_out(tmp_path: Path) -> None:
+    async with lab.gateway(tmp_path) as client:
+        stored = await client.signed("PUT", "/photos/a.txt", b"hello", now=time.time())
+        found = await client.signed("GET", "/photos/a.txt", now=time.time())
+
+        assert (stored.status, found.status, found.body) == (200, 200, b"hello")
+
+
+async def test_paths_of_our_own_are_no_objects(tmp_path: Path) -> None:
+    async with lab.gateway(tmp_path) as client:
+        assert (await client.send("GET", "/-/healthz")).status == 200
+        assert (await client.send("GET", "/-")).status == 404
+        assert (await client.send("GET", "/-/nothing")).status == 404
+        # Not decoded before it is judged: this is a bucket's name, and a bad one.
+        assert (await client.send("GET", "/%2d/healthz")).code == "invalid-bucket-name"
+
+
+async def test_a_slash_too_many_redirects_nowhere(tmp_path: Path) -> None:
+    async with lab.gateway(tmp_path) as client:
+        answer = await client.send("GET", "/-/healthz/", headers=[("host", "evil.example")])
+
+        assert (answer.status, answer.get("location")) == (404, None)
+
+
+async def test_case_95_metrics_may_have_a_listener_of_their_own(tmp_path: Path) -> None:
+    server = {"data_dir": tmp_path, "metrics_listen": "127.0.0.1:0"}
+    apps = make_apps(lab.settings(tmp_path, server=server), Drain())
+    assert apps.metrics is not None
+    beside = await lab.Client(apps.metrics).send("GET", "/-/metrics")
+    main = await lab.Client(apps.main).send("GET", "/-/metrics")
+    other = await lab.Client(apps.metrics).send("GET", "/photos/a")
+
+    assert b"sluice_requests_running" in beside.body
+    assert (main.status, other.status) == (404, 404)
+
+
+async def test_what_keeps_it_from_starting_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: Any, owner: str, expires: float) -> None:
+        raise SessionsUnavailable("no sessions")
+
+    monkeypatch.setattr(MemorySessions, "beat", broken)
+    with pytest.raises(RuntimeError, match="^sessions-unavailable: no sessions$"):
+        async with lab.running(Gateway(lab.settings(tmp_path), Drain())):
+            raise AssertionError("it started")
+
+
+async def test_readiness_tells_of_a_crash_in_the_background(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def buggy(self: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("gateway.sessions.heartbeat.Heartbeat.run", buggy)
+    async with lab.gateway(tmp_path) as client:
+        answer = await client.send("GET", "/-/readyz")
+        served = await client.signed("PUT", "/photos/a", b"x", now=time.time())
+
+    assert (answer.status, answer.body) == (503, b"not ready: internal-error\n")
+    assert served.status == 200
+    bugs = [line for line in lab.lines(capsys.readouterr().out) if line["event"] == "bug"]
+    assert [(bug["task"], bug["exception"][0]["exc_type"]) for bug in bugs] == [
+        ("heartbeat", "ZeroDivisionError")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("head", "type_"),
+    [
+        (None, b"application/problem+json"),
+        (RequestHead("GET", b"/a/b"), b"application/problem+json"),
+        (RequestHead("GET", b"/a/b", headers=[(b"x-amz-date", b"")]), b"application/xml"),
+        (RequestHead("GET", b"/a/b", b"X-Amz-Signature=1"), b"application/xml"),
+    ],
+)
+def test_what_the_front_refuses_is_worded_as_the_dialect_would(
+    head: RequestHead | None, type_: bytes
+) -> None:
+    answer = render_refusal(head, HeadTooLarge("Too long."))
+
+    assert dict(answer.headers)[b"content-type"] == type_
+
+
+async def test_a_default_section_may_open_unlisted_buckets_to_everybody(tmp_path: Path) -> None:
+    default = {"storage": "main", "anonymous": "public-read"}
+    async with lab.gateway(tmp_path, buckets_default=default) as client:
+        await client.signed("PUT", "/unlisted/a", b"x", now=time.time())
+        await client.signed("PUT", "/photos/a", b"x", now=time.time())
+
+        assert (await client.send("GET", "/unlisted/a")).status == 200
+        assert (await client.send("GET", "/photos/a")).status == 401

@@ -1,0 +1,62 @@
+"""What runs below HTTP."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import SessionsUnavailable, StorageError
+from gateway.runtime import open_runtime, open_store
+from gateway.settings import LocalStorage, MemoryStorage, S3Storage
+from gateway.settings.sections import StorageSection
+from gateway.storage.local import LocalStore
+from gateway.storage.memory import MemoryStore
+from gateway.storage.s3 import S3Store
+from tests.web.lab import settings
+
+
+@pytest.mark.parametrize(
+    ("section", "kind"),
+    [
+        (MemoryStorage(kind="memory"), MemoryStore),
+        (LocalStorage(kind="local"), LocalStore),
+        (S3Storage(kind="s3"), S3Store),
+    ],
+)
+def test_a_section_becomes_the_store_of_its_kind(section: StorageSection, kind: type) -> None:
+    store = open_store("main", section)
+
+    assert isinstance(store, kind)
+    assert store.name == "main"
+
+
+async def test_everything_is_checked_and_probed_once_a_store(tmp_path: Path) -> None:
+    local = {"kind": "local", "path": tmp_path / "objects"}
+    async with open_runtime(settings(tmp_path, storage={"main": local})) as runtime:
+        await runtime.check()
+        await runtime.probe()
+
+        assert [target.bucket for target in runtime.targets] == ["photos", "public"]
+        assert runtime.stores["main"].capabilities.conditional_put == "complete"
+        assert set(runtime.retriers) == {"main"}
+
+
+async def test_a_bucket_that_is_not_there_fails_the_check(tmp_path: Path) -> None:
+    local = {"kind": "local", "path": tmp_path / "objects", "buckets": "existing"}
+    async with open_runtime(settings(tmp_path, storage={"main": local})) as runtime:
+        with pytest.raises(Exception, match="photos"):
+            await runtime.check()
+
+
+async def test_a_store_that_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    local = {"kind": "local", "path": tmp_path / "file" / "objects"}
+    with pytest.raises(StorageError):
+        async with open_runtime(settings(tmp_path, storage={"main": local})):
+            raise AssertionError("it opened")
+
+
+async def test_sessions_that_cannot_be_opened_are_an_error(tmp_path: Path) -> None:
+    sessions = {"url": "redis://127.0.0.1:1/0", "timeout": 0.2}
+    with pytest.raises(SessionsUnavailable):
+        async with open_runtime(settings(tmp_path, sessions=sessions)):
+            raise AssertionError("it opened")

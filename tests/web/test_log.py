@@ -1,0 +1,70 @@
+"""The log's form, and what it never holds."""
+
+import logging
+
+import pytest
+
+from gateway.settings.sections import LogSection
+from gateway.web.log import configure, get_log, parameter_names, printable
+from tests.web.lab import lines
+
+
+def fail() -> None:
+    password = "hunter2"  # a local variable of a frame that fails
+    raise ZeroDivisionError(len(password))
+
+
+def test_lines_are_json_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(LogSection())
+    get_log().info("request", path="/a")
+    get_log().debug("not told")
+    (line,) = lines(capsys.readouterr().out)
+
+    assert (line["event"], line["level"], line["path"]) == ("request", "info", "/a")
+    assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_pitfall_37_tracebacks_come_without_local_variables(
+    capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    configure(LogSection.model_validate({"format": form}))
+    try:
+        fail()
+    except ZeroDivisionError:
+        get_log().exception("bug")
+        logging.getLogger("uvicorn.error").exception("bug too")
+    told = capsys.readouterr().out
+
+    assert told.count("ZeroDivisionError") >= 2
+    assert "test_log.py" in told
+    assert "hunter2" not in told
+
+
+def test_other_peoples_loggers_speak_our_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(LogSection(level="error"))
+    logging.getLogger("somebody").warning("careful: %s", "wet")
+    get_log().info("below the level")
+    (line,) = lines(capsys.readouterr().out)
+
+    assert (line["event"], line["level"]) == ("careful: wet", "warning")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("/ü", "/ü"), ("a\r\nb", "a\\r\\nb"), ("\x1b[31m", "\\x1b[31m"), ("\u2028", "\\u2028")],
+)
+def test_case_91_nobody_writes_lines_of_his_own(text: str, line: str) -> None:
+    assert printable(text) == line
+
+
+def test_pitfall_37_of_a_query_only_names_are_told() -> None:
+    assert parameter_names(b"v2=s3cret&X-Amz-Signature=ab&&flag&=x&a%20b=1") == [
+        "v2",
+        "X-Amz-Signature",
+        "flag",
+        "?",
+        "?",
+    ]
+    assert parameter_names(b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl") == ["?"]
+    assert len(parameter_names(b"a=1&" * 1000)) == 32

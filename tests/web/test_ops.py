@@ -1,0 +1,107 @@
+"""What operators ask."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+
+from gateway import __version__
+from gateway.drain import Drain
+from gateway.errors import StorageUnavailable
+from gateway.web import ops
+from gateway.web.metrics import Metrics
+from gateway.web.ops import Ops
+from tests.web.lab import Client
+
+
+class Checks:
+    """Counts how often it is asked, and fails on order."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.error: Exception | None = None
+
+    async def __call__(self) -> None:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+
+
+class Pages:
+    def __init__(self, **more: Any) -> None:
+        self.drain, self.checks = Drain(), Checks()
+        self.ops = Ops(self.drain, Metrics(1), more.pop("check", self.checks))
+        self.client = Client(Starlette(routes=self.ops.routes(metrics=True)))
+
+
+async def test_health_is_about_the_process_alone() -> None:
+    pages = Pages()
+    pages.checks.error = StorageUnavailable("away")
+    pages.drain.begin()
+
+    assert (await pages.client.send("GET", "/-/healthz")).status == 200
+    assert pages.checks.asked == 0
+
+
+async def test_ready_is_who_can_reach_everything() -> None:
+    assert (await Pages().client.send("GET", "/-/readyz")).body == b"ready\n"
+
+
+async def test_who_drains_is_not_ready() -> None:
+    pages = Pages()
+    pages.drain.begin()
+    answer = await pages.client.send("GET", "/-/readyz")
+
+    assert (answer.status, answer.get("retry-after")) == (503, "1")
+    assert answer.body == b"not ready: draining\n"
+
+
+async def test_who_lost_a_store_is_not_ready_until_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ops, "READY_FRESH", 0.0)
+    pages = Pages()
+    pages.checks.error = StorageUnavailable("It said: secret host 10.1.2.3")
+    lost = await pages.client.send("GET", "/-/readyz")
+    pages.checks.error = None
+
+    assert lost.body == b"not ready: storage-unavailable\n"
+    assert (await pages.client.send("GET", "/-/readyz")).status == 200
+
+
+async def test_a_store_that_does_not_answer_makes_it_not_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def silence() -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(ops, "READY_TIMEOUT", 0.01)
+    answer = await Pages(check=silence).client.send("GET", "/-/readyz")
+
+    assert answer.body == b"not ready: the stores or the sessions do not answer\n"
+
+
+async def test_many_who_ask_cost_the_stores_one_look() -> None:
+    pages = Pages()
+    await asyncio.gather(*(pages.client.send("GET", "/-/readyz") for _ in range(20)))
+
+    assert pages.checks.asked == 1
+
+
+async def test_version_metrics_and_errors_have_their_pages() -> None:
+    client = Pages().client
+    version = await client.send("GET", "/-/version")
+    metrics = await client.send("GET", "/-/metrics")
+    error = await client.send("GET", "/-/errors/object-not-found")
+    nothing = await client.send("GET", "/-/errors/no-such")
+
+    assert __version__.encode() in version.body
+    assert b"sluice_memory_budget_bytes 1.0" in metrics.body
+    assert b"object-not-found (HTTP 404)" in error.body
+    assert b"What to do: " in error.body
+    assert nothing.status == 404
+
+
+async def test_pages_are_read_only() -> None:
+    assert (await Pages().client.send("POST", "/-/healthz")).status == 405

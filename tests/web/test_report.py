@@ -1,0 +1,38 @@
+"""The log's side of what happens in the background."""
+
+import pytest
+
+from gateway.errors import StorageUnavailable
+from gateway.model import MultipartRef, ObjectKey
+from gateway.settings.sections import LogSection
+from gateway.transfer.sweeper import SweepReport
+from gateway.web.log import configure, get_log
+from gateway.web.report import LogReporter
+from tests.web.lab import lines
+
+
+@pytest.fixture
+def reporter() -> LogReporter:
+    configure(LogSection())
+    return LogReporter(get_log())
+
+
+def test_a_sweep_is_told_when_there_was_something(
+    reporter: LogReporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reporter.swept(SweepReport())
+    reporter.swept(SweepReport(aborted=[MultipartRef("main", ObjectKey("b", "k"), "id")]))
+    (line,) = lines(capsys.readouterr().out)
+
+    assert (line["event"], line["aborted"], line["kept"]) == ("swept", 1, 0)
+
+
+def test_failures_and_bugs_are_told(
+    reporter: LogReporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reporter.failed("probe", StorageUnavailable("It is away."))
+    reporter.crashed("sweep", ZeroDivisionError("a bug"))
+    failed, bug = lines(capsys.readouterr().out)
+
+    assert (failed["task"], failed["error"]) == ("probe", "storage-unavailable")
+    assert (bug["task"], bug["exception"][0]["exc_type"]) == ("sweep", "ZeroDivisionError")
