@@ -75,6 +75,11 @@ def test_a_profile_counts_where_samples_end_and_what_called_them() -> None:
     ]
 
 
+def test_threads_that_wait_for_work_are_no_samples() -> None:
+    stacks = "run (a.py:1);_worker (concurrent/futures/thread.py:81) 50\nmain (a.py:2) 10\n"
+    assert [(hot.function, hot.own) for hot in hot_functions(stacks)] == [("main (a.py)", 1.0)]
+
+
 def test_a_profile_of_nothing_is_empty() -> None:
     assert hot_functions("py-spy is not installed\n") == []
 
@@ -96,10 +101,14 @@ def test_a_figure_that_does_not_exist_is_refused() -> None:
         chosen("1,12")
 
 
-def test_latest_points_to_the_newest_results(tmp_path: Path) -> None:
-    first = results_folder(tmp_path)
-    assert (tmp_path / "latest").resolve() == first
-    assert os.readlink(tmp_path / "latest") == first.name
+def test_latest_points_to_the_newest_complete_results(tmp_path: Path) -> None:
+    quick = results_folder(tmp_path, "-quick")
+    assert quick.is_dir()
+    assert not (tmp_path / "latest").exists()
+    complete = results_folder(tmp_path)
+    assert os.readlink(tmp_path / "latest") == complete.name
+    results_folder(tmp_path, "-only-1")
+    assert (tmp_path / "latest").resolve() == complete
 
 
 def test_the_report_shows_what_is_reached_what_is_not_and_keeps_the_raw_data(
