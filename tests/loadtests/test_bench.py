@@ -12,10 +12,11 @@ import pytest
 from loadtests.bench import report
 from loadtests.bench.__main__ import chosen, results_folder
 from loadtests.bench.figures.soak import drift
-from loadtests.bench.plan import QUICK, Bench
+from loadtests.bench.plan import QUICK, Bench, put
 from loadtests.bench.profile import hot_functions
 from loadtests.bench.runs import Case, Recorder, Run, Spread, describe
 from loadtests.processes import Server
+from loadtests.signing import plain
 from loadtests.wire import Pattern
 
 
@@ -73,6 +74,14 @@ def test_a_profile_counts_where_samples_end_and_what_called_them() -> None:
         ("work (b.py)", 0.3, 0.9),
         ("main (a.py)", 0.1, 1.0),
     ]
+
+
+def test_what_loses_bytes_is_not_measured(null_s3: Server, tmp_path: Path) -> None:
+    bench = Bench(QUICK, tmp_path, tmp_path, null_s3, recorder(null_s3), Pattern(), ExitStack())
+    put(bench, null_s3, plain, size=2 << 20)()
+    bench.check_stored("large", 2 << 20)
+    with pytest.raises(AssertionError, match="2097152 bytes were stored of 2097153"):
+        bench.check_stored("large", (2 << 20) + 1)
 
 
 def test_threads_that_wait_for_work_are_no_samples() -> None:
