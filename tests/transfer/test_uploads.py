@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -332,3 +333,27 @@ async def test_principals_and_keys_do_not_mix(lab: Bench) -> None:
 
     assert [store_of(lab).data(key) for key in keys] == bodies
     assert lab.pool.statistics().peak <= 32 * MiB
+
+
+async def test_a_probe_that_ends_meanwhile_changes_no_upload_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun for a store that judges nothing, so without a condition for it: then the lease must be taken."""
+    store = Store("none")
+    async with bench(tmp_path, store) as lab:
+        leases: list[str] = []
+        acquire = lab.sessions.acquire
+
+        async def noted(name: str, *rest: Any) -> Any:
+            leases.append(name)
+            return await acquire(name, *rest)
+
+        class Probed(Bytes):
+            async def read_into(self, view: memoryview, /) -> int:
+                store.capabilities = replace(store.capabilities, conditional_put="complete")
+                return await super().read_into(view)
+
+        monkeypatch.setattr(lab.sessions, "acquire", noted)
+        await lab.put(Probed(b"x"), NEW)
+
+        assert leases == [f"write/main/{KEY}"]
