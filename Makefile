@@ -33,6 +33,11 @@ install = { test -x $(BIN)/uv && VIRTUAL_ENV=$(VENV) UV_SYSTEM_CERTS=1 UV_NATIVE
 	$(BIN)/uv pip install --quiet -c constraints.txt $(1) 2>/dev/null; } || \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(1)
 
+$(VENV)/.ready-load: $(VENV)/.ready
+	@echo "Installing what measurements need ..."
+	@$(call install,$$($(call groups,load)))
+	@touch $@
+
 setup: $(VENV)/.ready ## Set up; the command is then at .venv/bin/sluice
 
 run: $(VENV)/.run ## Start the gateway on 127.0.0.1:8080 with the embedded store
@@ -56,11 +61,10 @@ docs: setup ## Regenerate the reference pages and build the documentation into s
 	$(BIN)/python -m gateway.cli.reference
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
-bench: setup ## Measure this machine: rate and CPU of uploads and downloads
+bench: $(VENV)/.ready-load ## Measure CPU, rate and memory against nginx and others; about 15 minutes
 	@$(BIN)/python -m loadtests.bench $(ARGS)
 
-load: setup ## Load with locust, headless; the report is written to build/load.html
-	@$(call install,$$($(call groups,load)))
+load: $(VENV)/.ready-load ## Load a gateway with locust for a minute
 	@$(BIN)/python -m loadtests.load $(ARGS)
 
 accept: setup ## The long lists: real Ceph, XMPP servers, kills, faults

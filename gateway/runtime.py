@@ -14,7 +14,6 @@ from gateway.storage.base import ObjectStore
 from gateway.storage.local import LocalStore
 from gateway.storage.memory import MemoryStore
 from gateway.storage.retry import Retrier
-from gateway.storage.s3 import S3Store
 from gateway.telemetry import Instrument
 from gateway.transfer.placement import Placements
 from gateway.transfer.sweeper import Sweeper, SweepTarget
@@ -59,6 +58,9 @@ def open_store(name: str, section: StorageSection) -> ObjectStore:
     """The store that a ``[storage.<name>]`` section describes."""
     match section:
         case S3Storage():
+            # Only who has an S3 waits for its SDK: that is most of the time a process takes to start.
+            from gateway.storage.s3 import S3Store
+
             return S3Store(name, section)
         case LocalStorage():
             return LocalStore(name, section)

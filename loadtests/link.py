@@ -84,11 +84,11 @@ class Lane(asyncio.Protocol):
             self._queue.append((self._free_at + weather.delay, piece))
         self._queued += len(data)
         self._flow()
-        return self._release()
+        return self.release()
 
     def eof_received(self) -> bool:
         self._queue.append((max(self._free_at, self._loop.time()) + self.link.weather.delay, None))
-        self._release()
+        self.release()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -106,7 +106,7 @@ class Lane(asyncio.Protocol):
     def resume_writing(self) -> None:
         if self.other is not None:
             self.other._other_full = False
-            self.other._release()
+            self.other.release()
 
     def reset(self) -> None:
         """RST to both ends."""
@@ -116,6 +116,11 @@ class Lane(asyncio.Protocol):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 lane.transport.abort()
         self._queue.clear()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is under way."""
+        return bool(self._queue)
 
     def _flow(self) -> None:
         """Read on while the link has room."""
@@ -128,11 +133,13 @@ class Lane(asyncio.Protocol):
             self.transport.pause_reading()
         self._reading = room
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """Let out what has been under way long enough; look again when the next is due."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self.other is None:
+            return
         now = self._loop.time() + 0.0005
         due: list[bytes] = []
         while self._queue and self._queue[0][0] <= now and not self._other_full:
@@ -147,7 +154,7 @@ class Lane(asyncio.Protocol):
         self._write(due)
         self._flow()
         if self._queue and not self._other_full:
-            self._timer = self._loop.call_at(self._queue[0][0], self._release)
+            self._timer = self._loop.call_at(self._queue[0][0], self.release)
 
     def _write(self, pieces: Sequence[bytes]) -> None:
         if pieces and self.other is not None and self.other.transport is not None:
@@ -200,8 +207,7 @@ class Link:
         self.drop_all()
 
     def _accept(self) -> Lane:
-        lane = _Near(self)
-        return lane
+        return _Near(self)
 
     def dial(self, near: Lane) -> None:
         """Connect a new client on."""
@@ -210,8 +216,6 @@ class Link:
         task.add_done_callback(self._dialling.discard)
 
     async def _dial(self, near: Lane) -> None:
-        assert near.transport is not None
-        transport = near.transport
         try:
             _, far = await asyncio.get_running_loop().create_connection(
                 lambda: Lane(self), "127.0.0.1", self.upstream, local_addr=(self._source, 0)
@@ -219,22 +223,18 @@ class Link:
         except OSError:
             near.reset()
             return
-        if near.transport is None:
-            assert far.transport is not None
-            far.transport.abort()
-            return
         near.other, far.other = far, near
         self.lanes |= {near, far}
-        transport.resume_reading()
+        if near.transport is None and not near.waiting:
+            far.reset()
+        near.release()
 
 
 class _Near(Lane):
-    """The client's end: it is not read before the upstream is there."""
+    """The client's end. What comes before the upstream is there waits in the queue."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        assert self.transport is not None
-        self.transport.pause_reading()
         self.link.dial(self)
 
 
@@ -257,9 +257,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--upstream", type=int, required=True, help="port on loopback")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds, one way")
-    parser.add_argument("--rate", type=parse_size, default=0, help="bytes per second, connection and direction")
+    parser.add_argument(
+        "--rate", type=parse_size, default=0, help="bytes per second, connection and direction"
+    )
     parser.add_argument("--drops", type=float, default=0.0, help="resets per MiB relayed")
-    parser.add_argument("--sources", nargs="*", default=(), help="loopback addresses of the clients")
+    parser.add_argument(
+        "--sources", nargs="*", default=(), help="loopback addresses of the clients"
+    )
     given = parser.parse_args()
     weather = Weather(given.delay, given.rate, given.drops, tuple(given.sources))
     uvloop.run(serve(given.port, given.upstream, weather))

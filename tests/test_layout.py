@@ -28,6 +28,7 @@ MAX_FUNCTION: Final = 40
 FREE: Final = {"test_layout.py"}
 FREE_FOLDERS: Final = {
     "bench",
+    "loadtests",
     "clients",
     "faults",
     "wire",

@@ -231,6 +231,8 @@ class SlabPool:
             self._instrument.memory_waited(self._clock() - started)
         else:
             await waiting
+        if complete:
+            self._make_room()  # what comes is no slab, so free ones don't serve
         self._instrument.memory_held(self.budget.used, self.budget.waiting)
 
     async def take(self, claim: Claim, size: int) -> mmap.mmap:

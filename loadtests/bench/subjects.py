@@ -117,11 +117,12 @@ def sluice(folder: Path, store: int, setting: Setting = Setting()) -> Iterator[S
         )
     )
     command = [sys.executable, "-m", "gateway", "serve", "--config", str(config)]
-    with running(setting.name, command, port, own, ready=_is_ready) as server:
+    with running(setting.name, command, port, own, ready=is_ready) as server:
         yield server
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Whether a gateway there says that it is ready."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/readyz", timeout=5) as answer:
             return bool(answer.status == 200)
@@ -150,7 +151,11 @@ def nginx(folder: Path, store: int, *, tuned: bool = True) -> Iterator[Server]:
     own.mkdir()
     config = own / "nginx.conf"
     user = "user root;" if Path("/proc/self").stat().st_uid == 0 else ""
-    config.write_text(_NGINX.format(folder=own, port=port, store=store, user=user, buffers=_TUNED if tuned else ""))
+    config.write_text(
+        _NGINX.format(
+            folder=own, port=port, store=store, user=user, buffers=_TUNED if tuned else ""
+        )
+    )
     with running(name, [program, "-c", str(config), "-p", str(own)], port, own) as server:
         yield server
 

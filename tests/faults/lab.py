@@ -25,7 +25,7 @@ from tests.servers.lease import S3Endpoint
 ATTEMPTS = 3
 
 FAR = """
-budget = "64MiB"
+budget = "{budget}"
 
 [transfer]
 part_size = "5MiB"
@@ -56,7 +56,13 @@ bucket = "{bucket}"
 
 
 def far_config(
-    endpoint: S3Endpoint, bucket: str, *, url: str = "", idle: str = "30s", grace: str = "60s"
+    endpoint: S3Endpoint,
+    bucket: str,
+    *,
+    url: str = "",
+    idle: str = "30s",
+    grace: str = "60s",
+    budget: str = "64MiB",
 ) -> str:
     """A configuration whose bucket ``far`` is ``bucket`` of a real S3, reached at ``url``."""
     far = FAR.format(
@@ -67,6 +73,7 @@ def far_config(
         bucket=bucket,
         idle=idle,
         grace=grace,
+        budget=budget,
     )
     # It goes on inside [memory], the section before [cors].
     return CONFIG.replace("\n[cors]", far + "\n[cors]")
@@ -182,14 +189,14 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10) 
 
 @asynccontextmanager
 async def fault_lab(
-    endpoint: S3Endpoint, folder: Path, bucket: str, *, idle: str
+    endpoint: S3Endpoint, folder: Path, bucket: str, *, idle: str, budget: str = "64MiB"
 ) -> AsyncIterator[FaultLab]:
     """One for the length of the block, its store probed."""
     await asyncio.to_thread(create_bucket, endpoint, bucket)
     shelf = Shelf(await asyncio.to_thread(direct, endpoint), bucket)
     await asyncio.to_thread(shelf.warm_up)
     async with FaultyS3(endpoint.url) as proxy:
-        config = far_config(endpoint, bucket, url=proxy.url, idle=idle, grace="0s")
+        config = far_config(endpoint, bucket, url=proxy.url, idle=idle, grace="0s", budget=budget)
         context = running_gateway(folder, config)
         gateway = await asyncio.to_thread(context.__enter__)
         try:

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.runtime import open_runtime
 from gateway.errors import ObjectNotFound
 from gateway.model import ObjectKey
+from gateway.runtime import open_runtime
 from gateway.settings import load_settings
 from gateway.units import KiB, MiB
 from tests.faults.lab import Shelf, direct, eventually, far_config

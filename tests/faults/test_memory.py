@@ -132,4 +132,4 @@ async def test_twenty_trickling_uploads_share_a_small_budget(tmp_path: Path) -> 
         'spool = "{folder}/spool"', 'spool = "{folder}/spool"\nbudget = "16MiB"'
     )
     with running_gateway(tmp_path, config) as gateway:
-        await many(gateway, 20, 10 * MiB, 2 * MiB, "demo")
+        await many(gateway, 20, 10 * MiB, 4 * MiB, "demo")

@@ -161,6 +161,38 @@ async def test_room_beside_slabs_is_charged_as_well() -> None:
             await account.take_room(2 * MiB)
 
 
+async def test_free_slabs_make_room_for_what_is_no_slab() -> None:
+    pool = SlabPool(1 * MiB, 256 * KiB)
+    with pool.account("a") as account:
+        slabs = [await account.take(16 * KiB) for _ in range(32)]
+        for slab in slabs:
+            slab.release()
+        assert pool.statistics().free == 512 * KiB
+        account.start_part()
+        await account.take_room(700 * KiB)
+        facts = pool.statistics()
+        assert facts.used + facts.free <= facts.budget
+        account.leave_room(700 * KiB)
+
+
+async def test_memory_that_is_given_back_is_told() -> None:
+    from gateway.telemetry import Instrument
+
+    held: list[int] = []
+
+    class Facts(Instrument):
+        def memory_held(self, used: int, waiting: int) -> None:
+            held.append(used)
+
+    pool = SlabPool(1 * MiB, 256 * KiB, Facts())
+    with pool.account("a") as account:
+        slab = await account.take(16 * KiB)
+        await account.take_room(1000)
+        account.leave_room(1000)
+        slab.release()
+    assert held == [16 * KiB, 16 * KiB + 1000, 16 * KiB, 0]
+
+
 async def test_a_wait_for_memory_is_told() -> None:
     from gateway.telemetry import Instrument
 

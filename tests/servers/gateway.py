@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,11 @@ class GatewayProcess:
             ),
         )
 
+    @cached_property
+    def _signer(self) -> Any:
+        """One for all URLs: making a client takes boto3 a tenth of a second."""
+        return self.s3()
+
     def presign(self, method: str, bucket: str, key: str, **params: Any) -> str:
         """A presigned URL, minted by botocore."""
         operation = {
@@ -98,7 +104,7 @@ class GatewayProcess:
             "HEAD": "head_object",
             "DELETE": "delete_object",
         }
-        url: str = self.s3().generate_presigned_url(
+        url: str = self._signer.generate_presigned_url(
             operation[method], Params={"Bucket": bucket, "Key": key, **params}, ExpiresIn=3600
         )
         return url

@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -54,7 +53,7 @@ async def test_a_conditional_delete_never_takes_an_object_that_was_just_written(
         async def delete() -> None:
             await lab.deletes.delete(DeleteObject(key=KEY, conditions=known))
 
-        answers: tuple[Any, ...] = await asyncio.gather(
+        answers = await asyncio.gather(
             delete(), lab.put(b"2", conditions=known), return_exceptions=True
         )
 

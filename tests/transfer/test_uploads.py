@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from hashlib import sha256
+
+
+from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +23,14 @@ from gateway.errors import (
     StorageError,
     TooLarge,
 )
-from gateway.model import Digest, ObjectKey
+from gateway.model import Attributes, Digest, ObjectKey
 from gateway.protocol.commands import ObjectStored, Preconditions
+from gateway.sessions.base import Intent
 from gateway.settings import LocalStorage
 from gateway.settings.sections import TransferSection
 from gateway.storage.base import ConditionalPut
 from gateway.storage.local import LocalStore
+from gateway.transfer.sweeper import Sweeper, SweepReport, SweepTarget
 from gateway.transfer.uploads import UploadRules
 from gateway.units import KiB, MiB
 from tests.transfer.lab import ALICE, KEY, NEW, Bench, Bytes, Store, bench
@@ -321,17 +326,22 @@ async def test_a_store_that_fails_for_good_is_the_uploads_error(lab: Bench) -> N
     await lab.assert_clean()
 
 
-async def test_principals_and_keys_do_not_mix(lab: Bench) -> None:
+async def test_pitfall_29_bodies_at_the_same_time_do_not_mix(lab: Bench) -> None:
     keys = [ObjectKey("photos", f"k{number}") for number in range(8)]
     bodies = [bytes([number]) * (number * 40 * KiB) for number in range(8)]
-    await asyncio.gather(
+    answers = await asyncio.gather(
         *(
-            lab.put(body, UploadRules(principal=key.name), key=key)
+            lab.put(body, UploadRules(principal=key.name), key=key, want_digests=("sha-256", "md5"))
             for key, body in zip(keys, bodies, strict=True)
         )
     )
 
     assert [store_of(lab).data(key) for key in keys] == bodies
+    for body, answer in zip(bodies, answers, strict=True):
+        assert answer.digests == (
+            Digest("sha-256", sha256(body).digest()),
+            Digest("md5", md5(body).digest()),
+        )
     assert lab.pool.statistics().peak <= 32 * MiB
 
 
@@ -357,3 +367,32 @@ async def test_a_probe_that_ends_meanwhile_changes_no_upload_under_way(
         await lab.put(Probed(b"x"), NEW)
 
         assert leases == [f"write/main/{KEY}"]
+
+
+async def test_pitfall_14_sweeping_one_abandoned_upload_stops_no_other(lab: Bench) -> None:
+    """The sweep runs again and again while uploads do; it takes what a dead process left, and nothing else."""
+    store = store_of(lab)
+    left = await store.create_multipart(ObjectKey("photos", "left"), Attributes())
+    await lab.sessions.put_intent(
+        Intent(
+            id="left", store="main", key=left.key, owner="dead", created=0, upload_id=left.upload_id
+        )
+    )
+    await lab.sessions.beat("me", lab.now + 60)
+    sweeper = Sweeper({"main": store}, lab.sessions, now=lambda: lab.now)
+    reports: list[SweepReport] = []
+
+    async def sweep() -> None:
+        while True:
+            reports.append(await sweeper.sweep([SweepTarget("main", "photos")]))
+
+    sweeping = asyncio.create_task(sweep())
+    keys = [ObjectKey("photos", f"k{number}") for number in range(8)]
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(lab.put(bytes(300 * KiB), key=key) for key in keys))
+    sweeping.cancel()
+
+    assert all(len(store.data(key)) == 300 * KiB for key in keys)
+    assert [ref for report in reports for ref in report.aborted] == [left]
+    assert any(report.kept for report in reports)
+    await lab.assert_clean()

@@ -14,14 +14,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-from jwt import PyJWS
-from jwt.algorithms import HMACAlgorithm
-from jwt.exceptions import InvalidTokenError
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.errors import MalformedCredential, RequestExpired, SignatureMismatch
 from gateway.protocol.signatures.sigv4 import MAX_KEY_ID
+
+if TYPE_CHECKING:
+    from jwt import PyJWS
 
 _ALGORITHM: Final = "HS256"
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}").fullmatch
@@ -32,27 +32,28 @@ _MAX_NAME: Final = 256
 _MAX_SIZE: Final = 2**63
 
 
-class _SharedSecret(HMACAlgorithm):
-    """HS256 with the secret as it was configured.
+@cache
+def _jws() -> "PyJWS":
+    """PyJWT, imported at the first token: with the cryptography package that it looks for, it takes 8 MiB."""
+    from jwt import PyJWS
+    from jwt.algorithms import HMACAlgorithm
 
-    PyJWT refuses secrets that look like public keys, against tokens that choose their algorithm, and
-    warns of short ones. Here no token chooses, and a secret's strength is judged where it is set.
-    """
+    class SharedSecret(HMACAlgorithm):
+        """HS256 with the secret as it was configured.
 
-    def prepare_key(self, key: str | bytes) -> bytes:
-        return key.encode() if isinstance(key, str) else key
+        PyJWT refuses secrets that look like public keys, against tokens that choose their algorithm, and
+        warns of short ones. Here no token chooses, and a secret's strength is judged where it is set.
+        """
 
-    def check_key_length(self, key: bytes) -> str | None:
-        return None
+        def prepare_key(self, key: str | bytes) -> bytes:
+            return key.encode() if isinstance(key, str) else key
 
+        def check_key_length(self, key: bytes) -> str | None:
+            return None
 
-def _verifier() -> PyJWS:
     jws = PyJWS(algorithms=[])
-    jws.register_algorithm(_ALGORITHM, _SharedSecret(HMACAlgorithm.SHA256))
+    jws.register_algorithm(_ALGORITHM, SharedSecret(HMACAlgorithm.SHA256))
     return jws
-
-
-_JWS: Final = _verifier()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,14 +162,16 @@ def sign(claims: Mapping[str, Any], secret: str, *, key_id: str | None = None) -
     """Sign claims; with ``key_id``, as one of our tokens."""
     payload = json.dumps(dict(claims), separators=(",", ":"), allow_nan=False).encode()
     headers = {"typ": "JWT"} if key_id is None else {"typ": "JWT", "kid": key_id}
-    return _JWS.encode(payload, secret, _ALGORITHM, headers)
+    return _jws().encode(payload, secret, _ALGORITHM, headers)
 
 
 def _header(token: str) -> dict[str, Any]:
     if not _FORM(token):
         raise MalformedCredential("The bearer token is not a JSON Web Token signed with HS256.")
+    from jwt.exceptions import InvalidTokenError
+
     try:
-        header = _JWS.get_unverified_header(token)
+        header = _jws().get_unverified_header(token)
     except InvalidTokenError:
         raise MalformedCredential("The bearer token's header cannot be read.") from None
     if header.get("alg") != _ALGORITHM:
@@ -177,9 +180,11 @@ def _header(token: str) -> dict[str, Any]:
 
 
 def _verified(token: str, secret: str) -> dict[str, Any]:
+    from jwt.exceptions import InvalidTokenError
+
     _header(token)
     try:
-        signed = _JWS.decode_complete(token, secret, algorithms=[_ALGORITHM])
+        signed = _jws().decode_complete(token, secret, algorithms=[_ALGORITHM])
     except InvalidTokenError:
         raise SignatureMismatch(
             "The bearer token was not signed with this key, or was changed."

@@ -28,5 +28,6 @@ def measure(bench: Bench) -> None:
     for case, word in ((put, "upload"), (get, "download")):
         runs = bench.recorder.of("8", case.name, sluice.name)
         share = Spread.of([run.rate * GiB / (CONNECTIONS * RATE) for run in runs])
-        what = f"{word} behind {ROUND_TRIP * 1000:.0f} ms and {RATE / 1e6:.0f} MB/s per connection: share of {CONNECTIONS} ×"
+        line = f"{ROUND_TRIP * 1000:.0f} ms and {RATE / 1e6:.0f} MB/s per connection"
+        what = f"{word} behind {line}: share of {CONNECTIONS} ×"
         bench.found("8", what, share.text(), "≥ 0.9", share.median >= 0.9)

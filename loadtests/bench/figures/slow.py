@@ -4,22 +4,28 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gateway.units import KiB, MiB, format_size
 from loadtests import accounting
 from loadtests.bench import plan, subjects
 from loadtests.bench.plan import Bench
+from loadtests.bench.profile import hot_functions, sampled
 from loadtests.bench.runs import Case, Spread, spread
 from loadtests.bench.subjects import Setting
 from loadtests.processes import ROOT, Server
 from loadtests.signing import presigned
+from loadtests.wire import UnexpectedAnswer
 
 BUDGET = 256 * MiB
 #: What a connection may take beside the budget, in bytes.
 PER_CONNECTION = 24 * KiB
 #: How much longer than its line allows an upload may take before the measurement gives up.
 PATIENCE = 2.0
+#: Seconds without a byte after which the fast client gives up.
+FAST_LIMIT = 30.0
 
 
 def measure(bench: Bench) -> None:
@@ -28,42 +34,81 @@ def measure(bench: Bench) -> None:
     setting = Setting(budget=format_size(BUDGET))
     sluice = bench.stack.enter_context(subjects.sluice(folder, bench.store.port, setting))
     idle = accounting.memory(sluice.pid)
-    fast = plan.put(bench, sluice, presigned, size=min(scale.large, 128 * MiB))
+    fast = plan.put(bench, sluice, presigned, size=min(scale.large, 128 * MiB), timeout=FAST_LIMIT)
     alone = Case("PUT alone", sluice, fast)
     beside = Case("PUT beside slow clients", sluice, fast)
     bench.recorder.interleave("7", [alone], scale.rounds)
     accounting.reset_peak([sluice.pid])
     before = accounting.cpu_seconds(sluice.pid)
     least = scale.slow_size / scale.slow_rate
-    swarm = _start(bench, sluice, least)
-    time.sleep(min(20.0, least / 4))
-    peak = accounting.memory(sluice.pid, "VmHWM")
-    while swarm.poll() is None and len(bench.recorder.of("7", beside.name, sluice.name)) < scale.rounds:
-        bench.recorder.measure("7", beside, len(bench.recorder.of("7", beside.name, sluice.name)))
-        peak = max(peak, accounting.memory(sluice.pid, "VmHWM"))
-        time.sleep(min(8.0, least / 12))
-    output, _ = swarm.communicate(timeout=least * PATIENCE + 120)
+    with _swarm(bench, sluice, least) as swarm:
+        time.sleep(min(20.0, least / 4))
+        _profile(bench, sluice.pid)
+        peak = _measure_beside(bench, beside, swarm, pause=min(8.0, least / 12))
+        output, _ = swarm.communicate(timeout=least * PATIENCE + 120)
     peak = max(peak, accounting.memory(sluice.pid, "VmHWM"))
     told = json.loads(output)
-    bench.note(f"Figure 7: {told}; gateway's CPU {accounting.cpu_seconds(sluice.pid) - before:.1f} s")
+    bench.note(
+        f"Figure 7: {told}; gateway's CPU {accounting.cpu_seconds(sluice.pid) - before:.1f} s"
+    )
     _report(bench, told, idle, peak)
 
 
-def _start(bench: Bench, sluice: Server, least: float) -> "subprocess.Popen[str]":
+@contextmanager
+def _swarm(bench: Bench, sluice: Server, least: float) -> Iterator["subprocess.Popen[str]"]:
     scale = bench.scale
     command = [
         sys.executable, "-m", "loadtests.swarm", "--port", str(sluice.port),
         "--uploads", str(scale.slow_clients), "--size", str(scale.slow_size), "--rate", str(scale.slow_rate),
         "--limit", str(least * PATIENCE + 60),
     ]  # fmt: skip
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def _measure_beside(
+    bench: Bench, case: Case, swarm: "subprocess.Popen[str]", *, pause: float
+) -> int:
+    """The fast client, until enough was measured, or the slow ones are done, or it starves. Answers the peak of
+    memory until the last measurement began (each starts it anew)."""
+    peak = 0
+    for number in range(bench.scale.rounds):
+        peak = max(peak, accounting.memory(case.server.pid, "VmHWM"))
+        if swarm.poll() is not None:
+            break
+        try:
+            bench.recorder.measure("7", case, number)
+        except (OSError, UnexpectedAnswer) as error:
+            told = f"{type(error).__name__}: {error}"
+            bench.note(f"Figure 7: the fast client got nowhere beside the slow ones: {told}")
+            break
+        time.sleep(pause)
+    return peak
+
+
+def _profile(bench: Bench, pid: int) -> None:
+    stacks = bench.results / "profile-slow.stacks.txt"
+    with sampled(pid, stacks):
+        time.sleep(bench.scale.profile)
+    if stacks.exists():
+        bench.profiles["slow"] = hot_functions(stacks.read_text())
 
 
 def _report(bench: Bench, told: dict[str, Any], idle: int, peak: int) -> None:
     scale, count = bench.scale, bench.scale.slow_clients
     size, rate = format_size(scale.slow_size), format_size(scale.slow_rate)
     what = f"{count} uploads of {size} at {rate}/s with a budget of {format_size(BUDGET)}: complete"
-    bench.found("7", what, f"{told['completed']} of {count}, slowest {told['slowest']:.0f} s", "all", told["completed"] == count)
+    bench.found(
+        "7",
+        what,
+        f"{told['completed']} of {count}, slowest {told['slowest']:.0f} s",
+        "all",
+        told["completed"] == count,
+    )
     most = idle + BUDGET + PER_CONNECTION * count
     text = f"{peak / MiB:.0f} MiB (idle {idle / MiB:.0f} MiB)"
     bench.found("7", "peak RSS", text, f"≤ {most / MiB:.0f} MiB", peak <= most)
@@ -73,4 +118,10 @@ def _report(bench: Bench, told: dict[str, Any], idle: int, peak: int) -> None:
         return
     alone = spread(bench.recorder.of("7", "PUT alone", "sluice"), "rate").median
     share = Spread.of([run.rate / alone for run in beside])
-    bench.found("7", "fast client beside them against alone", f"{share.text()} ×", "≥ 0.8 ×", share.median >= 0.8)
+    bench.found(
+        "7",
+        "fast client beside them against alone",
+        f"{share.text()} ×",
+        "≥ 0.8 ×",
+        share.median >= 0.8,
+    )

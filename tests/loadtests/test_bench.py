@@ -1,0 +1,128 @@
+"""Figures are made of runs as the report says."""
+
+import argparse
+import csv
+import json
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from loadtests.bench import report
+from loadtests.bench.__main__ import chosen, results_folder
+from loadtests.bench.figures.soak import drift
+from loadtests.bench.plan import QUICK, Bench
+from loadtests.bench.profile import hot_functions
+from loadtests.bench.runs import Case, Recorder, Run, Spread, describe
+from loadtests.processes import Server
+from loadtests.wire import Pattern
+
+
+def made(subject: str, number: int, cpu: float, seconds: float = 1.0) -> Run:
+    return Run("1", "PUT", subject, number, 2.0, "GiB", seconds, cpu, 0.2, 100 << 20)
+
+
+def recorder(store: Server) -> Recorder:
+    return Recorder(store, lambda text: None)
+
+
+def test_cost_and_rate_are_per_unit() -> None:
+    run = made("sluice", 0, cpu=0.9, seconds=4.0)
+    assert (run.cost, run.rate) == (0.45, 0.5)
+    assert "0.450 CPU-s/GiB" in describe(run)
+
+
+def test_ratios_compare_neighbours_in_time(null_s3: Server) -> None:
+    ours = [made("sluice", n, cpu) for n, cpu in enumerate((1.0, 2.0, 4.0))]
+    theirs = [made("nginx", n, cpu) for n, cpu in enumerate((1.0, 1.0, 2.0))]
+    found = recorder(null_s3).ratio(ours, theirs, "cost")
+    assert found == Spread(1.0, 2.0, 2.0)
+    assert found.text() == "2.00 (1.00 to 2.00)"
+
+
+def test_runs_interleave_after_a_warm_up_that_is_not_counted(null_s3: Server) -> None:
+    done: list[str] = []
+
+    def work(name: str) -> float:
+        done.append(name)
+        return 1.0
+
+    taken = recorder(null_s3)
+    cases = [Case(name, null_s3, lambda name=name: work(name)) for name in "AB"]  # type: ignore[misc]
+    taken.interleave("1", cases, 2)
+    assert "".join(done) == "ABABAB"
+    assert [run.case for run in taken.runs] == ["A", "B", "A", "B"]
+    assert [run.number for run in taken.of("1", "A", null_s3.name)] == [0, 1]
+
+
+def test_a_run_has_the_cpu_of_its_server_only(null_s3: Server) -> None:
+    taken = recorder(null_s3)
+
+    def burn() -> float:
+        return float(sum(range(2_000_000)) > 0)
+
+    assert taken.measure("1", Case("burn here", null_s3, burn)).cpu <= 0.02
+
+
+def test_a_profile_counts_where_samples_end_and_what_called_them() -> None:
+    stacks = "main (a.py:1);work (b.py:7) 30\nmain (a.py:1);work (b.py:9);copy (c.py:1) 60\nmain (a.py:2) 10\n"
+    found = hot_functions(stacks)
+    assert [(hot.function, hot.own, hot.total) for hot in found] == [
+        ("copy (c.py)", 0.6, 0.6),
+        ("work (b.py)", 0.3, 0.9),
+        ("main (a.py)", 0.1, 1.0),
+    ]
+
+
+def test_a_profile_of_nothing_is_empty() -> None:
+    assert hot_functions("py-spy is not installed\n") == []
+
+
+def test_drift_leaves_out_the_warm_up() -> None:
+    assert drift([0.0] * 25 + [100.0] * 25 + [101.0] * 25 + [103.0] * 25) == (3.0, 100.0)
+    assert drift([5.0]) == (0.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "figures"), [("1,2,5", ["1", "5"]), ("9, 3", ["3", "9"]), ("2", ["1"])]
+)
+def test_figures_are_chosen_by_number(text: str, figures: list[str]) -> None:
+    assert chosen(text) == figures
+
+
+def test_a_figure_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="no figure 12"):
+        chosen("1,12")
+
+
+def test_latest_points_to_the_newest_results(tmp_path: Path) -> None:
+    first = results_folder(tmp_path)
+    assert (tmp_path / "latest").resolve() == first
+    assert os.readlink(tmp_path / "latest") == first.name
+
+
+def test_the_report_shows_what_is_reached_what_is_not_and_keeps_the_raw_data(
+    null_s3: Server, tmp_path: Path
+) -> None:
+    bench = Bench(QUICK, tmp_path, tmp_path, null_s3, recorder(null_s3), Pattern(), ExitStack())
+    bench.recorder.runs += [made("sluice", 0, 1.0), made("sluice", 1, 3.0)]
+    bench.found("2", "rate", "0.9 ×", "≥ 0.85 ×", True)
+    bench.found("1", "cost", "9 ×", "≤ 1.25 ×", False)
+    bench.note("Figure 6: nobody is here.")
+    bench.profiles["put"] = hot_functions("a (a.py:1) 3\n")
+    text = report.write(bench, {"cpu": "a fast one"}, ["cpu.png"]).read_text()
+    assert text.index("| 1 | cost | 9 × | ≤ 1.25 × | **no** |") < text.index("| 2 | rate")
+    for part in (
+        "- Figure 6: nobody is here.",
+        "| 1 | PUT | sluice | 1.00 (0.50 to 1.50) s/GiB |",
+        "- cpu: a fast one",
+        "![cpu](cpu.png)",
+        "| 100.0% | 100.0% | `a (a.py)` |",
+    ):
+        assert part in text
+    rows = list(csv.DictReader((tmp_path / "raw.csv").read_text().splitlines()))
+    assert [row["cpu"] for row in rows] == ["1.0", "3.0"]
+    raw = json.loads((tmp_path / "raw.json").read_text())
+    assert raw["runs"][1]["cpu"] == 3.0
+    assert raw["scale"]["large"] == QUICK.large
