@@ -3,9 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from hashlib import sha256
-
-
 from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
@@ -385,6 +382,7 @@ async def test_pitfall_14_sweeping_one_abandoned_upload_stops_no_other(lab: Benc
     async def sweep() -> None:
         while True:
             reports.append(await sweeper.sweep([SweepTarget("main", "photos")]))
+            await asyncio.sleep(0)
 
     sweeping = asyncio.create_task(sweep())
     keys = [ObjectKey("photos", f"k{number}") for number in range(8)]
