@@ -1,10 +1,11 @@
 """`make load`: locust, headless, for a bounded time, against a gateway of its own with the embedded store.
 
 The report goes to ``loadtests/results/load-<time>-<commit>/``. Every user checks what it gets; the exit status is 1
-when any request failed.
+when any request failed, or none was made.
 """
 
 import argparse
+import csv
 import datetime
 import os
 import subprocess
@@ -72,6 +73,14 @@ def locust(users: str, count: int, seconds: float, port: int, results: Path) -> 
     return subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=False).returncode
 
 
+def requests_made(statistics: Path) -> int:
+    """How many requests locust's statistics tell of (its file ``*_stats.csv``)."""
+    with statistics.open(newline="") as file:
+        return sum(
+            int(row["Request Count"]) for row in csv.DictReader(file) if row["Name"] == "Aggregated"
+        )
+
+
 def main() -> int:
     """See the module's text."""
     parser = argparse.ArgumentParser(prog="make load", description=__doc__)
@@ -97,6 +106,9 @@ def main() -> int:
             status = locust(given.users, given.count, given.time, port, results)
             cpu, peak = cpu_seconds(server.pid) - before, memory(server.pid, "VmHWM")
     print(f"gateway: {cpu:.1f} CPU-s, peak RSS {peak >> 20} MiB; report: {results / 'report.html'}")
+    if not requests_made(results / "locust_stats.csv"):
+        print("No request was made: give it more --time.")
+        return 1
     return status
 
 

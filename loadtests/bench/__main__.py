@@ -63,14 +63,15 @@ def chosen(text: str) -> list[str]:
     return [number for number in FIGURES if number in numbers]
 
 
-def results_folder(base: Path) -> Path:
-    """A new folder named for the time and the commit; ``latest`` points to it."""
+def results_folder(base: Path, kind: str = "") -> Path:
+    """A new folder named for the time and the commit. Only complete runs (``kind`` empty) become ``latest``."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H%M")
-    folder = base / f"{now}-{machine.commit()}"
+    folder = base / f"{now}-{machine.commit()}{kind}"
     folder.mkdir(parents=True, exist_ok=True)
-    latest = base / "latest"
-    latest.unlink(missing_ok=True)
-    latest.symlink_to(folder.name)
+    if not kind:
+        latest = base / "latest"
+        latest.unlink(missing_ok=True)
+        latest.symlink_to(folder.name)
     return folder
 
 
@@ -134,7 +135,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     described = machine.description()
     described["command"] = " ".join(["python -m loadtests.bench", *sys.argv[1:]])
-    results = results_folder(given.results)
+    complete = not given.quick and given.only == list(FIGURES)
+    kind = "" if complete else "-quick" if given.quick else f"-only-{'-'.join(given.only)}"
+    results = results_folder(given.results, kind)
     bench = run(given.only, scale, results)
     described["load after"] = " ".join(f"{value:.2f}" for value in os.getloadavg())
     pictures = plots.draw(bench.recorder.runs, bench.series, results)

@@ -66,6 +66,21 @@ class Bench:
         mark = {True: "reached", False: "MISSED", None: ""}[reached]
         self.recorder.progress(f"== {figure}: {what}: {found}  {target}  {mark}")
 
+    def check_stored(self, name: str, size: int) -> None:
+        """See that the null S3 has got all of an object: what loses bytes is cheap.
+
+        Raises:
+            AssertionError: it has another size.
+            UnexpectedAnswer: it has no such object.
+        """
+        first = [(b"range", b"bytes=0-0")]
+        head = signing.plain("GET", f"/{BUCKET}/{name}", self.store.port, first)
+        with Wire(self.store.port) as wire:
+            told = wire.ask(head, expect=206).headers["content-range"]
+        stored = int(told.rpartition("/")[2])
+        if stored != size:
+            raise AssertionError(f"{name}: {stored} bytes were stored of {size} that were sent")
+
     def note(self, text: str) -> None:
         """Something that readers of the report must know."""
         self.notes.append(text)

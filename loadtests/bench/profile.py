@@ -22,6 +22,14 @@ RATE: Final = 250
 #: Functions that are shown.
 SHOWN: Final = 20
 
+#: Where threads of a pool wait for work; py-spy takes a wait inside C for work.
+WAITING: Final = frozenset(
+    {
+        "_worker (concurrent/futures/thread.py)",
+        "_ChannelShutdownManager._run_safe_shutdown_loop (pycares/__init__.py)",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Hot:
@@ -48,6 +56,8 @@ def hot_functions(collapsed: str) -> list[Hot]:
         if not count.isdigit() or not stack:
             continue
         frames = [re.sub(r":\d+\)$", ")", frame) for frame in stack.split(";")]
+        if frames[-1] in WAITING:
+            continue
         everything += int(count)
         own[frames[-1]] += int(count)
         total.update(dict.fromkeys(frames, int(count)))

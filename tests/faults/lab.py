@@ -161,7 +161,7 @@ class FaultLab:
     async def nothing_is_left(self) -> None:
         """Heal the store, sweep, and look: no multipart, no intent, no memory, no spool."""
         self.proxy.heal()
-        await eventually(self.idle)
+        await eventually(self.idle, 30)
         report = await self.sweep()
         assert report == SweepReport(aborted=report.aborted)
         assert await asyncio.to_thread(self.shelf.multiparts) == {}
@@ -170,7 +170,8 @@ class FaultLab:
     async def idle(self) -> bool:
         """Whether no request runs and nothing is held."""
         metrics = await gauges(self.http, self.gateway.url)
-        return metrics["sluice_memory_used_bytes"] == 0 == metrics["sluice_spool_used_bytes"]
+        names = ("requests_running", "memory_used_bytes", "spool_used_bytes")
+        return not any(metrics[f"sluice_{name}"] for name in names)
 
 
 async def gauges(http: httpx.AsyncClient, url: str) -> dict[str, float]:

@@ -12,10 +12,11 @@ import pytest
 from loadtests.bench import report
 from loadtests.bench.__main__ import chosen, results_folder
 from loadtests.bench.figures.soak import drift
-from loadtests.bench.plan import QUICK, Bench
+from loadtests.bench.plan import QUICK, Bench, put
 from loadtests.bench.profile import hot_functions
 from loadtests.bench.runs import Case, Recorder, Run, Spread, describe
 from loadtests.processes import Server
+from loadtests.signing import plain
 from loadtests.wire import Pattern
 
 
@@ -75,6 +76,19 @@ def test_a_profile_counts_where_samples_end_and_what_called_them() -> None:
     ]
 
 
+def test_what_loses_bytes_is_not_measured(null_s3: Server, tmp_path: Path) -> None:
+    bench = Bench(QUICK, tmp_path, tmp_path, null_s3, recorder(null_s3), Pattern(), ExitStack())
+    put(bench, null_s3, plain, size=2 << 20)()
+    bench.check_stored("large", 2 << 20)
+    with pytest.raises(AssertionError, match="2097152 bytes were stored of 2097153"):
+        bench.check_stored("large", (2 << 20) + 1)
+
+
+def test_threads_that_wait_for_work_are_no_samples() -> None:
+    stacks = "run (a.py:1);_worker (concurrent/futures/thread.py:81) 50\nmain (a.py:2) 10\n"
+    assert [(hot.function, hot.own) for hot in hot_functions(stacks)] == [("main (a.py)", 1.0)]
+
+
 def test_a_profile_of_nothing_is_empty() -> None:
     assert hot_functions("py-spy is not installed\n") == []
 
@@ -96,10 +110,14 @@ def test_a_figure_that_does_not_exist_is_refused() -> None:
         chosen("1,12")
 
 
-def test_latest_points_to_the_newest_results(tmp_path: Path) -> None:
-    first = results_folder(tmp_path)
-    assert (tmp_path / "latest").resolve() == first
-    assert os.readlink(tmp_path / "latest") == first.name
+def test_latest_points_to_the_newest_complete_results(tmp_path: Path) -> None:
+    quick = results_folder(tmp_path, "-quick")
+    assert quick.is_dir()
+    assert not (tmp_path / "latest").exists()
+    complete = results_folder(tmp_path)
+    assert os.readlink(tmp_path / "latest") == complete.name
+    results_folder(tmp_path, "-only-1")
+    assert (tmp_path / "latest").resolve() == complete
 
 
 def test_the_report_shows_what_is_reached_what_is_not_and_keeps_the_raw_data(

@@ -206,6 +206,7 @@ def _both(process: Process) -> set[bytes]:
     return seen
 
 
+@pytest.mark.slow  # the same decisions, without processes: test_workers
 def test_workers_share_the_port_come_back_after_a_crash_and_drain_together() -> None:
     with serving(workers=2, drain=5) as process:
         pids = _both(process)
@@ -223,6 +224,7 @@ def test_workers_share_the_port_come_back_after_a_crash_and_drain_together() -> 
         assert not metrics.exists()
 
 
+@pytest.mark.slow  # the same decisions, without processes: test_workers
 def test_workers_end_when_their_supervisor_is_killed() -> None:
     with serving(workers=2) as process:
         pid = int(process.get("/pid")[1])

@@ -17,6 +17,8 @@ def measure(bench: Bench) -> None:
     default = bench.stack.enter_context(subjects.nginx(folder, bench.store.port, tuned=False))
     ours = plan.put(bench, sluice, presigned, size=size)
     recorder = bench.recorder
+    ours()
+    bench.check_stored("large", size)
     recorder.interleave(
         "1",
         [
