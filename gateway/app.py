@@ -20,11 +20,11 @@ from gateway.protocol.cors import Cors
 from gateway.protocol.dialects.plain import PlainDialect
 from gateway.protocol.dialects.s3 import S3Dialect
 from gateway.protocol.dialects.slot import SlotDialect
-from gateway.protocol.routing import SlotMount
+from gateway.protocol.routing import SlotMount, dialect_of
 from gateway.runtime import Runtime, open_runtime
 from gateway.server.run import Apps
 from gateway.sessions.heartbeat import Heartbeat
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 from gateway.transfer.background import Background
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Downloads
@@ -97,9 +97,8 @@ class Gateway:
         async with AsyncExitStack() as stack:
             try:
                 await self._open(stack)
-            except GatewayError as error:
-                message = f"{error.code}: {error.detail}"
-                await send({"type": "lifespan.startup.failed", "message": message})
+            except (GatewayError, SettingsError, OSError) as error:
+                await send({"type": "lifespan.startup.failed", "message": _told(error)})
                 return
             await send({"type": "lifespan.startup.complete"})
             await receive()
@@ -175,6 +174,10 @@ class Gateway:
         )
 
 
+def _told(error: GatewayError | SettingsError | OSError) -> str:
+    return f"{error.code}: {error.detail}" if isinstance(error, GatewayError) else str(error)
+
+
 def _pages(app: Starlette) -> Starlette:
     """Without Starlette's redirects: they build a URL out of the Host header."""
     app.router.redirect_slashes = False
@@ -190,8 +193,5 @@ def make_apps(settings: Settings, drain: Drain) -> Apps:
 def render_refusal(head: RequestHead | None, error: GatewayError) -> ResponseHead:
     """How the front words what it refuses by itself, before any dialect was asked: as the dialect would."""
     head = head or RequestHead("GET", b"/")
-    amazon = (
-        any(name.startswith(b"x-amz-") for name, _ in head.headers) or b"X-Amz-" in head.raw_query
-    )
-    dialect: Dialect = S3Dialect() if amazon else PlainDialect()
+    dialect = next(dialect for dialect in DIALECTS if dialect.name == dialect_of(head, ()))
     return dialect.render_error(head, error, secrets.token_hex(8))

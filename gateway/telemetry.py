@@ -1,7 +1,7 @@
 """Facts worth knowing, as methods that do nothing until somebody wants to know.
 
 Rooms below ``web`` never log and hold no metric: they call an :class:`Instrument`. Production fills
-it with structlog and Prometheus (:mod:`gateway.web.observe`), tests with a recorder.
+it with Prometheus metrics (:mod:`gateway.web.metrics`), tests with a recorder.
 """
 
 from gateway.errors import GatewayError

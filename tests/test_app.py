@@ -62,6 +62,17 @@ async def test_what_keeps_it_from_starting_is_told_in_a_line(
             raise AssertionError("it started")
 
 
+async def test_a_wrong_place_is_told_in_a_line_too(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for section, complaint in (
+        ({"sessions": {"url": "mysql://x"}}, "^sessions.url: there is no store 'mysql'"),
+        ({"memory": {"spool": tmp_path / "file"}}, "File exists"),
+    ):
+        with pytest.raises(RuntimeError, match=complaint):
+            async with lab.running(Gateway(lab.settings(tmp_path, **section), Drain())):
+                raise AssertionError("it started")
+
+
 async def test_readiness_tells_of_a_crash_in_the_background(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +99,10 @@ async def test_readiness_tells_of_a_crash_in_the_background(
         (RequestHead("GET", b"/a/b"), b"application/problem+json"),
         (RequestHead("GET", b"/a/b", headers=[(b"x-amz-date", b"")]), b"application/xml"),
         (RequestHead("GET", b"/a/b", b"X-Amz-Signature=1"), b"application/xml"),
+        (
+            RequestHead("GET", b"/a/b", headers=[(b"authorization", b"AWS4-HMAC-SHA256 x")]),
+            b"application/xml",
+        ),
     ],
 )
 def test_what_the_front_refuses_is_worded_as_the_dialect_would(

@@ -12,6 +12,7 @@ from gateway.auth.policies import Policies
 from gateway.cli.mistakes import Mistake
 from gateway.cli.options import config_option, read_settings
 from gateway.errors import GatewayError
+from gateway.sessions.open import open_sessions
 from gateway.settings import Settings
 from gateway.settings.render import to_toml
 from gateway.storage.base import Capabilities, ObjectStore
@@ -33,6 +34,7 @@ def check(online: bool, config: Path | None) -> None:
     settings = read_settings(config)
     keys = KeyRing.open(settings, lambda problem: click.echo(f"sluice: {problem}", err=True)).list()
     policies = list(Policies.open(settings, keys))
+    open_sessions(settings.sessions.url, settings.sessions.timeout)  # only whether the URL is one
     counts = {
         "store": len(settings.storage),
         "bucket": len(settings.buckets),

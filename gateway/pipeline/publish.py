@@ -6,9 +6,7 @@ itself is asked: it is ours if it has our size and the ETag that our bytes give;
 (encrypted objects), if it is not older than the upload. Success is never assumed.
 """
 
-import hashlib
-import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -28,9 +26,8 @@ from gateway.errors import (
 from gateway.model import ObjectInfo, ObjectKey, PartReceipt, Stored
 from gateway.pipeline.flight import Retry
 from gateway.storage.base import ObjectStore
+from gateway.storage.etags import is_computed
 
-_MD5: Final = re.compile(r"[0-9a-f]{32}\Z")
-_MULTIPART: Final = re.compile(r"[0-9a-f]{32}-[0-9]+\Z")
 #: Last-Modified counts whole seconds.
 _COARSE: Final = timedelta(seconds=2)
 
@@ -48,7 +45,7 @@ class Fingerprint:
         """Whether ``info`` describes our object."""
         if info.size != self.size:
             return False
-        if self.etag is not None and (_MD5.match(info.etag) or _MULTIPART.match(info.etag)):
+        if self.etag is not None and is_computed(info.etag):
             return info.etag == self.etag
         return info.modified >= self.since - _COARSE
 
@@ -66,23 +63,6 @@ def check_run(receipts: Sequence[PartReceipt], size: int) -> None:
         offset += receipt.size
     if offset != size:
         raise StorageCorrupt("The acknowledged parts do not add up to the body.")
-
-
-def multipart_etag(receipts: Sequence[PartReceipt]) -> str | None:
-    """S3's ETag of an object in parts: the MD5 of the parts' MD5s, a hyphen, their count. None where a part's ETag
-    is no MD5."""
-    if not all(_MD5.match(receipt.etag) for receipt in receipts):
-        return None
-    joined = b"".join(bytes.fromhex(receipt.etag) for receipt in receipts)
-    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(receipts)}"
-
-
-def whole_etag(views: Iterable[memoryview]) -> str:
-    """S3's ETag of an object in one piece: its MD5."""
-    state = hashlib.md5(usedforsecurity=False)
-    for view in views:
-        state.update(view)
-    return state.hexdigest()
 
 
 async def publish(

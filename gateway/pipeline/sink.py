@@ -41,10 +41,11 @@ from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal, Multipart
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.parts import Draft
-from gateway.pipeline.publish import Fingerprint, check_run, multipart_etag, publish, whole_etag
+from gateway.pipeline.publish import Fingerprint, check_run, publish
 from gateway.pipeline.slabs import Account, Slab
 from gateway.pipeline.spool import Spool
 from gateway.storage.base import ObjectStore
+from gateway.storage.etags import multipart_etag, whole_etag
 from gateway.telemetry import Instrument
 
 #: How long parts that are being sent may go on when an upload is abandoned, in seconds.

@@ -21,7 +21,6 @@ from gateway.errors import Overloaded
 from gateway.pipeline.budget import Budget, Claim, Holder
 from gateway.pipeline.pressure import Pressure
 from gateway.telemetry import Instrument
-from gateway.units import MiB
 
 _FLAGS: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 #: Slabs that wait for their clients' bytes can't be spilled. They may own this share of general memory.
@@ -208,11 +207,6 @@ class SlabPool:
             retired=self._retired,
         )
 
-    def trim(self) -> None:
-        """Give all free slabs back to the operating system."""
-        self._free.clear()
-        self._free_bytes = 0
-
     # --- for Account ---
 
     def admit(self, claim: Claim) -> None:
@@ -272,7 +266,6 @@ class SlabPool:
             self._free_bytes += size
         self.credit(claim, size)
         self._make_room()
-        self._instrument.memory_held(self.budget.used, self.budget.waiting)
 
     def credit(self, claim: Claim, size: int) -> None:
         """Give bytes of the budget back."""
@@ -292,7 +285,3 @@ class SlabPool:
             size = max(size for size, free in self._free.items() if free)
             self._free[size].pop()
             self._free_bytes -= size
-
-
-#: The smallest budget that makes sense: a part of 5 MiB fits its reserve.
-SMALLEST_BUDGET: Final = 4 * (5 * MiB + SMALLEST)

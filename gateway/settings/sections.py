@@ -1,7 +1,8 @@
 """The sections of ``sluice.toml``. A field's docstring is its page in the configuration reference."""
 
+import ipaddress
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -30,7 +31,18 @@ def _listed(value: object) -> object:
     )
 
 
+def _network(text: str) -> str:
+    ipaddress.ip_network(text, strict=False)  # its ValueError says what is wrong
+    return text
+
+
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Networks: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_listed)
+]
+
+#: The smallest budget with which a part of 5 MiB, S3's smallest, fits a quarter of it beside a slab.
+SMALLEST_BUDGET_FOR_S3: Final = 4 * (5 * MiB + 16 * KiB)
 
 
 class Section(BaseModel):
@@ -56,7 +68,7 @@ class ServerSection(Section):
     """PEM file with the certificate chain; with `tls_key`, the port speaks TLS."""
     tls_key: Path | None = None
     """PEM file with the private key."""
-    trusted_proxies: Names = ()
+    trusted_proxies: Networks = ()
     """Addresses or networks whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. None by default."""
     metrics_listen: str = ""
     """`host:port` of a listener of its own for `/-/metrics`; empty: on the main port."""
@@ -255,13 +267,13 @@ class SessionsSection(Section):
 class MemorySection(Section):
     """The budget for bodies in transit, per process."""
 
-    budget: Size = 512 * MiB
-    """Bytes of body that may be in memory at a time."""
+    budget: Annotated[Size, Field(ge=MiB)] = 512 * MiB
+    """Bytes of body that may be in memory at a time; with a store that speaks S3 at least 21 MiB."""
     max_wait: Duration = 30.0
     """How long a body may wait for its first memory before it is refused with 503."""
     spool: Path = Path(".sluice/spool")
-    """Folder for unfinished parts of slow clients when memory is short; emptied at start."""
-    spool_limit: Size = 4 * GiB
+    """Folder for unfinished parts of slow clients when memory is short; cleared of dead processes' at start."""
+    spool_limit: Annotated[Size, Field(ge=MiB)] = 4 * GiB
     """Bytes the spool may take."""
 
 
@@ -300,8 +312,8 @@ class SweepSection(Section):
 
     interval: Duration = 300.0
     """How often the server sweeps; 0: never."""
-    grace: Duration = 60.0
-    """How long after a process's last heartbeat its uploads count as abandoned."""
+    grace: Annotated[Duration, Field(ge=15)] = 60.0
+    """How long after a process's last heartbeat (one every 5 s) its uploads count as abandoned."""
 
 
 class AuthSection(Section):
@@ -354,6 +366,14 @@ class Settings(Section):
     log: LogSection = LogSection()
 
     @model_validator(mode="after")
+    def _parts_fit(self) -> "Settings":
+        """A quarter of the memory holds the oldest unfinished part, and S3 has a smallest one."""
+        speaks_s3 = any(isinstance(store, S3Storage) for store in self.storage.values())
+        if speaks_s3 and self.memory.budget < SMALLEST_BUDGET_FOR_S3:
+            raise ValueError("memory.budget: with a store that speaks S3 at least 21MiB")
+        return self
+
+    @model_validator(mode="after")
     def _references(self) -> "Settings":
         """What one section calls another must exist."""
         for name, bucket in self.buckets.items():
@@ -362,7 +382,11 @@ class Settings(Section):
         default = self.buckets_default
         if default is not None and default.storage not in self.storage:
             raise ValueError(f"buckets_default.storage: there is no [storage.{default.storage}]")
+        mounted: dict[str, str] = {}
         for name, slot in self.slots.items():
+            other = mounted.setdefault(slot.base_path, name)
+            if other != name:
+                raise ValueError(f"slots.{name}.base_path is that of slots.{other} already")
             if slot.bucket not in self.buckets and default is None:
                 raise ValueError(f"slots.{name}.bucket: there is no [buckets.{slot.bucket}]")
             if slot.base_path.strip("/") in self.buckets:

@@ -12,9 +12,9 @@ from gateway.model import (
     PartLimits,
     PartReceipt,
     RangeRequest,
-    Suffix,
     WriteCondition,
 )
+from gateway.protocol.ranges import resolve_one
 
 
 def new_name() -> str:
@@ -40,13 +40,10 @@ def clamp(request: RangeRequest | None, size: int) -> ByteRange | None:
     """
     if request is None:
         return ByteRange(0, size) if size else None
-    if isinstance(request, Suffix):
-        start, stop = max(0, size - request.size), size
-    else:
-        start, stop = request.start, size if request.stop is None else min(request.stop, size)
-    if start >= stop:
+    selected = resolve_one(request, size)
+    if selected is None:
         raise InvalidRange(f"The object has {size} bytes; none is in the range.", size=size)
-    return ByteRange(start, stop)
+    return selected
 
 
 def check_condition(condition: WriteCondition, etag: str | None) -> None:

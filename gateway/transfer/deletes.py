@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gateway.protocol.commands import DeleteObject
-from gateway.transfer.exclusive import ConditionalWrites, WriteRule
+from gateway.transfer.exclusive import ConditionalWrites, WriteRule, judges_alone
 from gateway.transfer.placement import Placement, Placements
 from gateway.transfer.resuming import Call
 
@@ -37,7 +37,8 @@ class Deletes:
         if not rule:
             await self._remove(placement, None)
             return
-        async with self._conditional.commit(placement, rule) as found:
+        leased = not judges_alone(placement.store)
+        async with self._conditional.commit(placement, rule, leased=leased) as found:
             if found is not None:
                 await self._remove(placement, found.etag)
 

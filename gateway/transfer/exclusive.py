@@ -4,7 +4,7 @@ Where the store honours conditions on every way of committing (``conditional_put
 judges alone, atomically. Elsewhere every *conditional* writer of an object takes the same lease in
 the session store, looks at the object with a HEAD, and commits while holding the lease: writers
 through Sluice are then serialised. A writer that bypasses Sluice, or sets no condition, is not seen;
-that is the price (``docs/decisions/0004-capability-record.md``).
+that is the price (``docs/decisions/0007-conditional-writes-by-lease.md``).
 
 The lease is short, so that a process that dies blocks nobody for long, and is renewed while the commit
 runs. Only a writer that could not renew it for a whole :data:`LEASE_TTL`, because the sessions were
@@ -91,17 +91,20 @@ class ConditionalWrites:
 
     @asynccontextmanager
     async def commit(
-        self, placement: Placement, rule: WriteRule
+        self, placement: Placement, rule: WriteRule, *, leased: bool
     ) -> AsyncIterator[ObjectInfo | None]:
-        """Look at the object and judge the rule on it; where the store would not judge once more, other
-        conditional writers are kept out until the block ends.
+        """Look at the object and judge the rule on it; ``leased``: keep other conditional writers out until the
+        block ends, because the store does not judge once more.
+
+        The caller says which, as it has already chosen what to tell the store: a probe that ends meanwhile
+        may change what :func:`judges_alone` answers.
 
         Raises:
             ObjectExists, PreconditionFailed: the rule does not hold.
             ConcurrentWrite: another writer holds the object for too long.
             SessionsUnavailable: nobody can tell.
         """
-        if judges_alone(placement.store):
+        if not leased:
             found = await self.current(placement)
             rule.judge(found)
             yield found

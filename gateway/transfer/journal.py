@@ -39,5 +39,7 @@ class SessionJournal:
 
     async def closed(self, intent: str) -> None:
         """Forget it."""
+        self._open.pop(
+            intent, None
+        )  # also when the row cannot be dropped: nobody asks for it again
         await self._sessions.drop_intent(intent)
-        self._open.pop(intent, None)

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 
 from gateway.errors import BucketNotFound, KeyTooLong
 from gateway.model import Attributes, ObjectKey
+from gateway.protocol.paths import MAX_KEY
 from gateway.settings import Settings
 from gateway.settings.sections import BucketOptions
 from gateway.storage.base import ObjectStore
-
-MAX_KEY = 1024
 
 
 @dataclass(frozen=True, slots=True)

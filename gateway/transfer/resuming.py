@@ -70,8 +70,11 @@ class ResumingSource:
             StorageError: the store breaks again and again, or the object was replaced meanwhile.
         """
         while self._offset < self._stop:
+            if self._source is None:
+                # Outside of the try: the retrier has made its attempts, and layers of attempts multiply.
+                self._source = await self._reopen()
             try:
-                count = await self._read(view)
+                count = await self._read(self._source, view)
             except GatewayError as error:
                 if not error.retryable or self._breaks >= MAX_BREAKS:
                     raise
@@ -84,10 +87,8 @@ class ResumingSource:
             return count
         return 0
 
-    async def _read(self, view: memoryview) -> int:
-        if self._source is None:
-            self._source = await self._reopen()
-        count = await self._source.read_into(view[: self._stop - self._offset])
+    async def _read(self, source: Source, view: memoryview) -> int:
+        count = await source.read_into(view[: self._stop - self._offset])
         if count == 0:
             raise StorageUnavailable("The store ended the object before its size.")
         return count

@@ -118,7 +118,7 @@ class Uploads:
             await pump(source, chain, sink)
             chain.verify()
             if leased:
-                async with self._conditional.commit(placement, rule):
+                async with self._conditional.commit(placement, rule, leased=True):
                     stored = await _complete(sink, rule)
             else:
                 stored = await _complete(sink, rule)

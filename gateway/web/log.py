@@ -55,7 +55,9 @@ def configure(section: LogSection) -> None:
             foreign_pre_chain=shared,
         )
     )
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.basicConfig(
+        handlers=[handler], level=max(logging.WARNING, _LEVELS[section.level]), force=True
+    )
 
 
 def get_log() -> Log:

@@ -30,6 +30,12 @@ def test_a_right_configuration_is_summed_up(run: Run) -> None:
     )
 
 
+def test_a_sessions_url_of_no_kind_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_SESSIONS__URL", "mysql://somewhere")
+    result = run("check")
+    assert (result.exit_code, "there is no store 'mysql'" in result.stderr) == (1, True)
+
+
 def test_a_key_file_that_others_can_read_is_warned_of(run: Run) -> None:
     run("keys", "create")
     Path(".sluice/keys.json").chmod(0o644)

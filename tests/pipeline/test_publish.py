@@ -6,7 +6,7 @@ import pytest
 
 from gateway.errors import StorageCorrupt
 from gateway.model import ObjectInfo, PartReceipt
-from gateway.pipeline.publish import Fingerprint, check_run, multipart_etag, whole_etag
+from gateway.pipeline.publish import Fingerprint, check_run
 from tests.pipeline.fakes import KEY
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,19 +33,6 @@ def test_an_object_is_ours_by_size_and_etag_else_by_age(
 ) -> None:
     info = ObjectInfo(key=KEY, size=size, etag=etag, modified=NOW - timedelta(seconds=age))
     assert Fingerprint(5, expected, NOW).matches(info) is ours
-
-
-def test_the_etag_of_parts_is_that_of_their_md5s() -> None:
-    receipts = [
-        PartReceipt(1, 0, 1, "0cc175b9c0f1b6a831c399e269772661"),
-        PartReceipt(2, 1, 1, "92eb5ffee6ae2fec3ad71c777531578f"),
-    ]
-    assert multipart_etag(receipts) == "96e024ba2074fe77e8e965ba43a704be-2"
-    assert multipart_etag([PartReceipt(1, 0, 1, "opaque")]) is None
-
-
-def test_the_etag_of_a_whole_object_is_its_md5() -> None:
-    assert whole_etag([memoryview(b"a"), memoryview(b"b")]) == "187ef4436122d1cc2f40dc2b92f0eba0"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from gateway.model import PartLimits
+from gateway.pipeline.slabs import SlabPool
 from gateway.settings import Settings
+from gateway.settings.sections import SMALLEST_BUDGET_FOR_S3
 
 STORE = {"storage": {"main": {"kind": "memory"}}}
 SLOT = {"bucket": "b", "secret": "s", "base_path": "/upload/"}
@@ -32,11 +35,27 @@ def test_lists_may_be_written_with_commas() -> None:
         ({"slots": {"x": SLOT | {"base_path": "upload/"}}}, "begins and ends with /"),
         ({"slots": {"x": SLOT | {"base_path": "/-/up/"}}}, "not under /-/"),
         ({"slots": {"x": SLOT | {"base_path": "/upload"}}}, "begins and ends with /"),
+        (
+            STORE | {"buckets_default": {"storage": "main"}, "slots": {"x": SLOT, "y": SLOT}},
+            "slots.y.base_path is that of slots.x already",
+        ),
+        ({"server": {"trusted_proxies": "10.0.0.0/8, balancer"}}, "'balancer' does not appear"),
+        ({"storage": {"s": {"kind": "s3"}}, "memory": {"budget": "20MiB"}}, "at least 21MiB"),
+        ({"memory": {"budget": "1000KiB"}}, "greater than or equal"),
+        ({"memory": {"spool_limit": 0}}, "greater than or equal"),
+        ({"sweep": {"grace": "5s"}}, "greater than or equal"),
     ],
 )
 def test_what_contradicts_itself_is_refused(tree: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         Settings.model_validate(tree)
+
+
+def test_the_smallest_budget_for_s3_holds_its_smallest_part() -> None:
+    least = Settings.model_validate(
+        {"storage": {"s": {"kind": "s3"}}, "memory": {"budget": SMALLEST_BUDGET_FOR_S3}}
+    )
+    assert SlabPool(least.memory.budget).part_cap >= PartLimits().min_size
 
 
 def test_a_slot_may_name_a_bucket_that_is_passed_through() -> None:

@@ -70,7 +70,7 @@ async def test_commits_under_a_lease_follow_each_other(lab: Bench) -> None:
 
     async def commit() -> None:
         nonlocal inside, most
-        async with lab.conditional.commit(placement, WriteRule()):
+        async with lab.conditional.commit(placement, WriteRule(), leased=True):
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0.001)
@@ -86,12 +86,12 @@ async def test_a_lease_is_renewed_while_the_commit_runs(
     monkeypatch.setattr(exclusive, "RENEW", 0.001)
     monkeypatch.setattr(exclusive, "PATIENCE", 0.1)
     placement = lab.placements.resolve(KEY)
-    async with lab.conditional.commit(placement, CREATE):
+    async with lab.conditional.commit(placement, CREATE, leased=True):
         for _ in range(5):  # far longer than one lease lasts
             lab.now += exclusive.LEASE_TTL - 1
             await asyncio.sleep(0.01)
         with pytest.raises(ConcurrentWrite):
-            async with lab.conditional.commit(placement, CREATE):
+            async with lab.conditional.commit(placement, CREATE, leased=True):
                 raise AssertionError("two are inside")
 
 
@@ -101,7 +101,7 @@ async def test_a_dead_writers_lease_runs_out(lab: Bench) -> None:
     await lab.sessions.acquire(name, "a dead process/1", lab.now, exclusive.LEASE_TTL)
     lab.now += exclusive.LEASE_TTL + 1
 
-    async with lab.conditional.commit(placement, CREATE) as found:
+    async with lab.conditional.commit(placement, CREATE, leased=True) as found:
         assert found is None
 
 
@@ -110,10 +110,10 @@ async def test_the_rule_is_judged_again_under_the_lease(lab: Bench) -> None:
     CREATE.judge(await lab.conditional.current(placement))
     await lab.put(b"meanwhile")
     with pytest.raises(PreconditionFailed):
-        async with lab.conditional.commit(placement, CREATE):
+        async with lab.conditional.commit(placement, CREATE, leased=True):
             raise AssertionError("it holds no more")
     # The lease was given back.
-    async with lab.conditional.commit(placement, WriteRule()):
+    async with lab.conditional.commit(placement, WriteRule(), leased=True):
         pass
 
 
@@ -125,12 +125,12 @@ async def test_sessions_that_are_away_during_a_commit_do_not_change_its_outcome(
 
     monkeypatch.setattr(exclusive, "RENEW", 0.001)
     placement = lab.placements.resolve(KEY)
-    async with lab.conditional.commit(placement, CREATE):
+    async with lab.conditional.commit(placement, CREATE, leased=True):
         monkeypatch.setattr(lab.sessions, "acquire", away)
         monkeypatch.setattr(lab.sessions, "release", away)
         await asyncio.sleep(0.01)
     with pytest.raises(SessionsUnavailable):
-        async with lab.conditional.commit(placement, CREATE):
+        async with lab.conditional.commit(placement, CREATE, leased=True):
             raise AssertionError("without a lease")
 
 
@@ -138,8 +138,8 @@ async def test_a_store_that_judges_alone_needs_no_lease(tmp_path: Path) -> None:
     async with bench(tmp_path, Store("complete")) as lab:
         placement = lab.placements.resolve(KEY)
         async with (
-            lab.conditional.commit(placement, CREATE) as one,
-            lab.conditional.commit(placement, CREATE) as two,
+            lab.conditional.commit(placement, CREATE, leased=False) as one,
+            lab.conditional.commit(placement, CREATE, leased=False) as two,
         ):
             assert (one, two) == (None, None)
 

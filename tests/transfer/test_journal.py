@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.errors import SessionsUnavailable
 from gateway.model import MultipartRef, ObjectKey
 from gateway.sessions.base import NOBODY
 from gateway.sessions.memory import MemorySessions
@@ -45,3 +46,17 @@ async def test_what_is_given_up_belongs_to_nobody_and_keeps_its_upload(
     rows = {row.id: row for row in await sessions.intents()}
     assert (rows[unnamed].owner, rows[unnamed].upload_id) == (NOBODY, None)
     assert (rows[named].owner, rows[named].upload_id) == (NOBODY, "u1")
+
+
+async def test_an_end_that_cannot_be_written_keeps_nothing_in_memory(
+    journal: SessionJournal, sessions: MemorySessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(intent_id: str) -> None:
+        raise SessionsUnavailable("away")
+
+    intent = await journal.intend("main", KEY)
+    monkeypatch.setattr(sessions, "drop_intent", away)
+    with pytest.raises(SessionsUnavailable):
+        await journal.closed(intent)
+    with pytest.raises(KeyError):
+        await journal.attached(intent, MultipartRef("main", KEY, "u1"))

@@ -135,3 +135,4 @@ async def test_what_cannot_be_reopened_is_the_stores_error(lab: Bench) -> None:
     with pytest.raises(GatewayError) as caught:
         await everything(source)
     assert caught.value is BREAK
+    assert lab.store.calls.count("get") == 1 + 3, "as often as the retry policy says, once"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
@@ -339,6 +340,30 @@ async def test_pitfall_29_bodies_at_the_same_time_do_not_mix(lab: Bench) -> None
             Digest("md5", md5(body).digest()),
         )
     assert lab.pool.statistics().peak <= 32 * MiB
+
+
+async def test_a_probe_that_ends_meanwhile_changes_no_upload_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun for a store that judges nothing, so without a condition for it: then the lease must be taken."""
+    store = Store("none")
+    async with bench(tmp_path, store) as lab:
+        leases: list[str] = []
+        acquire = lab.sessions.acquire
+
+        async def noted(name: str, *rest: Any) -> Any:
+            leases.append(name)
+            return await acquire(name, *rest)
+
+        class Probed(Bytes):
+            async def read_into(self, view: memoryview, /) -> int:
+                store.capabilities = replace(store.capabilities, conditional_put="complete")
+                return await super().read_into(view)
+
+        monkeypatch.setattr(lab.sessions, "acquire", noted)
+        await lab.put(Probed(b"x"), NEW)
+
+        assert leases == [f"write/main/{KEY}"]
 
 
 async def test_pitfall_14_sweeping_one_abandoned_upload_stops_no_other(lab: Bench) -> None:

@@ -42,12 +42,21 @@ def test_pitfall_37_tracebacks_come_without_local_variables(
 
 
 def test_other_peoples_loggers_speak_our_form(capsys: pytest.CaptureFixture[str]) -> None:
-    configure(LogSection(level="error"))
+    configure(LogSection(level="warning"))
     logging.getLogger("somebody").warning("careful: %s", "wet")
     get_log().info("below the level")
     (line,) = lines(capsys.readouterr().out)
 
     assert (line["event"], line["level"]) == ("careful: wet", "warning")
+
+
+def test_the_level_holds_for_other_peoples_loggers_too(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(LogSection(level="error"))
+    logging.getLogger("somebody").warning("careful")
+    logging.getLogger("somebody").error("broken")
+    (line,) = lines(capsys.readouterr().out)
+
+    assert line["event"] == "broken"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from gateway.model import (
     Views,
     WriteCondition,
 )
+from gateway.protocol.ranges import format_range
 from gateway.storage.s3 import checksums, fields
 from gateway.storage.s3.body import UNSIGNED, ViewsBody, sha256_of
 from gateway.storage.s3.connection import Connection, more_headers
@@ -95,7 +96,7 @@ class AiobotocorePlane:
         """GetObject."""
         parameters = {} if if_match is None else {"IfMatch": f'"{if_match}"'}
         if range is not None:
-            parameters["Range"] = fields.range_header(range)
+            parameters["Range"] = format_range(range)
         with map_s3_errors("GetObject"):
             answer = await self._client.get_object(Bucket=key.bucket, Key=key.name, **parameters)
         try:

@@ -5,10 +5,9 @@ read as encoded) is sent as RFC 2047 encoded-words of UTF-8, the form in which A
 returns such metadata (AmazonS3/latest/userguide/UsingMetadata.html), and is decoded on the way back.
 """
 
-import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
@@ -22,7 +21,6 @@ from gateway.model import (
     From,
     ObjectInfo,
     ObjectKey,
-    PartReceipt,
     RangeRequest,
     WriteCondition,
 )
@@ -40,7 +38,6 @@ _PARAMETERS: Final[Mapping[str, str]] = {
 
 _PLAIN: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _ENCODED: Final = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=(?: +=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=)*")
-_MD5: Final = re.compile(r"[0-9a-f]{32}")
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 #: UTF-8 bytes in one encoded-word, which may be 75 characters long (RFC 2047, 2).
@@ -112,17 +109,6 @@ def etag_of(answer: Mapping[str, Any]) -> str:
     return etag
 
 
-def multipart_etag(receipts: Sequence[PartReceipt]) -> str | None:
-    """The ETag that S3 gives an object of these parts: MD5 over their MD5s, and their count. None where a part's
-    ETag is no MD5 (with KMS encryption, and in some stores)."""
-    if not all(_MD5.fullmatch(receipt.etag) for receipt in receipts):
-        return None
-    digest = hashlib.md5(usedforsecurity=False)
-    for receipt in receipts:
-        digest.update(bytes.fromhex(receipt.etag))
-    return f"{digest.hexdigest()}-{len(receipts)}"
-
-
 def length_of(answer: Mapping[str, Any]) -> int:
     """Bytes that the body has, or would have had.
 
@@ -158,13 +144,6 @@ def info_of(key: ObjectKey, answer: Mapping[str, Any], size: int) -> ObjectInfo:
         attributes=attributes,
         version=version_of(answer),
     )
-
-
-def range_header(request: RangeRequest) -> str:
-    """``bytes=first-last``; the inclusive form of HTTP."""
-    if isinstance(request, From):
-        return f"bytes={request.start}-{'' if request.stop is None else request.stop - 1}"
-    return f"bytes=-{request.size}"
 
 
 def range_of(

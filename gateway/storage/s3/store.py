@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError
+from cachetools import LRUCache
 
 from gateway.errors import (
     ConcurrentWrite,
@@ -40,6 +41,8 @@ from gateway.model import (
 from gateway.settings.sections import S3Storage
 from gateway.storage.base import Capabilities
 from gateway.storage.checksums import compute, verify
+from gateway.storage.etags import multipart_etag
+from gateway.storage.rules import check_match
 from gateway.storage.s3 import checksums, fields, listing
 from gateway.storage.s3.aiobotocore_plane import AiobotocorePlane
 from gateway.storage.s3.connection import Connection, more_headers
@@ -50,6 +53,8 @@ from gateway.storage.s3.wire_plane import WirePlane
 
 #: Cloudflare's R2 wants all parts but the last to have one size.
 _UNIFORM_HOSTS: Final = (".r2.cloudflarestorage.com",)
+#: Uploads of which we remember what was announced; of others, today's choice is taken.
+_REMEMBERED: Final = 10_000
 
 
 class S3Store:
@@ -64,6 +69,9 @@ class S3Store:
         self._capabilities = _configured(section, Capabilities())
         self._connection: Connection | None = None
         self._plane: DataPlane | None = None
+        # Checksum announced by upload id: a probe may end while an upload runs, and its parts must still
+        # carry what was announced.
+        self._announced: LRUCache[str, str | None] = LRUCache(_REMEMBERED)
 
     @property
     def name(self) -> str:
@@ -121,7 +129,7 @@ class S3Store:
         """GetObject. ``Suffix(0)`` is answered here: some stores send the whole object then."""
         if isinstance(range, Suffix) and range.size == 0:
             found = await self.head(key)
-            _check_match(if_match, found.etag)
+            check_match(if_match, found.etag)
             raise InvalidRange("The last zero bytes are no range.", size=found.size)
         return await self._data.get(key, range=range, if_match=if_match)
 
@@ -152,7 +160,7 @@ class S3Store:
                 found = await self.head(key)
             except ObjectNotFound:
                 raise PreconditionFailed("The object does not exist.") from None
-            _check_match(if_match, found.etag)
+            check_match(if_match, found.etag)
             parameters["IfMatch"] = f'"{if_match}"'
         with map_s3_errors("DeleteObject", condition_on_etag=if_match is not None):
             await self._client.delete_object(Bucket=key.bucket, Key=key.name, **parameters)
@@ -161,7 +169,7 @@ class S3Store:
         """CreateMultipartUpload, naming the checksum that its parts will carry: S3 refuses parts with another
         one than was announced here."""
         parameters = fields.put_parameters(attributes)
-        if (name := checksums.chosen(self._capabilities.checksums)) is not None:
+        if (name := self._chosen()) is not None:
             parameters["ChecksumAlgorithm"] = checksums.s3_name(name)
         with map_s3_errors("CreateMultipartUpload"):
             with more_headers(fields.put_headers(attributes)):
@@ -170,11 +178,13 @@ class S3Store:
                 )
             if not answer.get("UploadId"):
                 raise StorageCorrupt("CreateMultipartUpload: the answer has no upload id.")
-            return MultipartRef(self._name, key, answer["UploadId"])
+        self._announced[answer["UploadId"]] = name
+        return MultipartRef(self._name, key, answer["UploadId"])
 
     async def upload_part(self, ref: MultipartRef, part: Part) -> PartReceipt:
         """UploadPart. Of the part's digests the store is sent the announced one, and an MD5."""
-        sent = await self._checksum_of(part)
+        name = self._announced.get(ref.upload_id, self._chosen())
+        sent = await _checksums_of(part, name)
         try:
             return await self._data.upload_part(ref, part, sent=sent)
         except DigestMismatch as error:
@@ -235,17 +245,10 @@ class S3Store:
         """Ceph RGW 16 answers with an empty ETag: then it is computed as S3 does, or asked for."""
         if answer.get("ETag"):
             return fields.etag_of(answer)
-        return fields.multipart_etag(receipts) or (await self.head(ref.key)).etag
+        return multipart_etag(receipts) or (await self.head(ref.key)).etag
 
-    async def _checksum_of(self, part: Part) -> tuple[Digest, ...]:
-        """What a part carries: the announced checksum, computed here where nobody has it, and an MD5 at hand."""
-        name = checksums.chosen(self._capabilities.checksums)
-        at_hand = checksums.to_send(part.digests, () if name is None else (name,))
-        if name is None or any(digest.algorithm == name for digest in at_hand):
-            return at_hand
-        if name in checksums.INLINE:
-            return (compute(name, part.views), *at_hand)
-        return (await asyncio.to_thread(compute, name, part.views), *at_hand)
+    def _chosen(self) -> str | None:
+        return checksums.chosen(self._capabilities.checksums)
 
     @property
     def _open(self) -> Connection:
@@ -262,9 +265,14 @@ class S3Store:
         return self._plane
 
 
-def _check_match(wanted: str | None, etag: str) -> None:
-    if wanted is not None and wanted != etag:
-        raise PreconditionFailed("The object is not the one whose ETag was given.")
+async def _checksums_of(part: Part, name: str | None) -> tuple[Digest, ...]:
+    """What a part carries: the announced checksum, computed here where nobody has it, and an MD5 at hand."""
+    at_hand = checksums.to_send(part.digests, () if name is None else (name,))
+    if name is None or any(digest.algorithm == name for digest in at_hand):
+        return at_hand
+    if name in checksums.INLINE:
+        return (compute(name, part.views), *at_hand)
+    return (await asyncio.to_thread(compute, name, part.views), *at_hand)
 
 
 def _damage_told_from_mistakes(

@@ -22,6 +22,7 @@ from gateway.model import (
     Views,
     WriteCondition,
 )
+from gateway.protocol.ranges import format_range
 from gateway.protocol.signatures.canonical import encode
 from gateway.protocol.signatures.sigv4 import EMPTY_SHA256
 from gateway.storage.s3 import fields, wire_headers
@@ -101,7 +102,7 @@ class WirePlane:
         """GetObject."""
         headers = [] if if_match is None else [(b"if-match", b'"%b"' % if_match.encode())]
         if range is not None:
-            headers.append((b"range", fields.range_header(range).encode()))
+            headers.append((b"range", format_range(range).encode()))
         call = Call(
             operation="GetObject", method="GET", key=key, headers=headers, payload=EMPTY_SHA256
         )

@@ -9,7 +9,6 @@ from gateway.model import (
     ByteRange,
     From,
     ObjectKey,
-    PartReceipt,
     RangeRequest,
     Suffix,
     WriteCondition,
@@ -20,8 +19,6 @@ from gateway.storage.s3.fields import (
     encode_metadata,
     etag_of,
     info_of,
-    multipart_etag,
-    range_header,
     range_of,
     version_of,
 )
@@ -66,12 +63,6 @@ def test_conditions_quote_etags_unless_told_not_to() -> None:
     on_etag = WriteCondition(etag="e")
     assert condition_parameters(on_etag, bare_etags=False) == {"IfMatch": '"e"'}
     assert condition_parameters(on_etag, bare_etags=True) == {"IfMatch": "e"}
-
-
-def test_ranges_are_inclusive_on_the_wire() -> None:
-    assert range_header(From(3)) == "bytes=3-"
-    assert range_header(From(3, 7)) == "bytes=3-6"
-    assert range_header(Suffix(9)) == "bytes=-9"
 
 
 @pytest.mark.parametrize(
@@ -127,13 +118,6 @@ def test_etags_lose_their_quotes_only() -> None:
 def test_the_null_version_is_none() -> None:
     assert version_of({"VersionId": "null"}) is None
     assert version_of({"VersionId": "v1"}) == "v1"
-
-
-def test_an_etag_is_computed_of_md5s_only() -> None:
-    md5 = "098f6bcd4621d373cade4e832627b4f6"  # of b"test"
-    receipts = [PartReceipt(1, 0, 4, md5), PartReceipt(2, 4, 4, md5)]
-    assert multipart_etag(receipts) == "717521f45bc0017b591b56fc23d4d67d-2"
-    assert multipart_etag([PartReceipt(1, 0, 4, "not an md5")]) is None
 
 
 def test_metadata_names_are_lower_case_and_times_are_aware() -> None:

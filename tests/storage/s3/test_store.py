@@ -34,9 +34,10 @@ from gateway.model import (
     Suffix,
     WriteCondition,
 )
-from gateway.storage.base import ObjectStore
+from gateway.storage.base import Capabilities, ObjectStore
 from gateway.storage.checksums import compute
 from gateway.storage.s3 import S3Store
+from gateway.storage.s3.probe import Probe
 from gateway.units import MiB
 from tests.servers.faulty_s3 import Answer, Fault, FaultyS3, Request, answer
 from tests.servers.fixtures import create_bucket
@@ -445,6 +446,28 @@ async def test_parts_carry_the_checksum_that_the_store_verifies(
         for receipt in receipts:
             value = b64encode(receipt.digests[0].value).decode()
             assert f"<ChecksumCRC64NVME>{value}</ChecksumCRC64NVME>" in named
+
+
+async def test_parts_carry_what_was_announced_though_a_probe_has_ended_since(
+    moto_s3: S3Endpoint, proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 refuses a checksum of another type than the upload was created with."""
+    settings = section(moto_s3, endpoint_url=proxy.url)
+    piece = part(1, b"content", 0)
+
+    async def found(self: Probe) -> Capabilities:
+        return Capabilities(checksums=frozenset({"crc32c"}))
+
+    monkeypatch.setattr(Probe, "run", found)
+    async with opened(settings) as store:
+        before = await store.create_multipart(KEY, PLAIN)
+        await store.probe(KEY.bucket, "")
+        after = await store.create_multipart(KEY, PLAIN)
+        crc = compute("crc32c", piece.views)
+        known = replace(piece, digests=(crc,))
+        assert (await store.upload_part(before, known)).digests == ()
+        assert "x-amz-checksum-crc32c" not in proxy.requests[-1].headers
+        assert (await store.upload_part(after, known)).digests == (crc,)
 
 
 async def test_a_checksum_that_costs_much_is_computed_as_well(
