@@ -257,9 +257,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--upstream", type=int, required=True, help="port on loopback")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds, one way")
-    parser.add_argument("--rate", type=parse_size, default=0, help="bytes per second, connection and direction")
+    parser.add_argument(
+        "--rate", type=parse_size, default=0, help="bytes per second, connection and direction"
+    )
     parser.add_argument("--drops", type=float, default=0.0, help="resets per MiB relayed")
-    parser.add_argument("--sources", nargs="*", default=(), help="loopback addresses of the clients")
+    parser.add_argument(
+        "--sources", nargs="*", default=(), help="loopback addresses of the clients"
+    )
     given = parser.parse_args()
     weather = Weather(given.delay, given.rate, given.drops, tuple(given.sources))
     uvloop.run(serve(given.port, given.upstream, weather))

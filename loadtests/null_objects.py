@@ -139,7 +139,9 @@ class NullObjects:
         if asked is not None:
             bounds = _bounds(asked, found.size)
             if bounds is None:
-                return error(416, "InvalidRange", "No such range.", Content_Range=f"bytes */{found.size}")
+                return error(
+                    416, "InvalidRange", "No such range.", Content_Range=f"bytes */{found.size}"
+                )
             first, last, status = *bounds, 206
             headers = (*headers, ("Content-Range", f"bytes {first}-{last}/{found.size}"))
         size = last - first + 1
@@ -214,11 +216,15 @@ class NullObjects:
                 f"<Bucket><Name>{escape(name)}</Name><CreationDate>{_ISO_DATE}</CreationDate></Bucket>"
                 for name in sorted(self._buckets)
             )
-            return _xml(f"<ListAllMyBucketsResult><Buckets>{listed}</Buckets></ListAllMyBucketsResult>")
+            return _xml(
+                f"<ListAllMyBucketsResult><Buckets>{listed}</Buckets></ListAllMyBucketsResult>"
+            )
         if "location" in request.query:
             return _xml("<LocationConstraint>us-east-1</LocationConstraint>")
         if "uploads" in request.query:
-            return _xml("<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>")
+            return _xml(
+                "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
+            )
         return self._list(request)
 
     def _list(self, request: Request) -> Answer:

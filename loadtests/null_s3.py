@@ -259,7 +259,9 @@ class Connection:
         self._reset()
         self._loop.remove_reader(self._sock.fileno())
         if self._server.temper.delay:
-            self._loop.call_later(self._server.temper.delay, self._send, head, answer.offset, answer.stream)
+            self._loop.call_later(
+                self._server.temper.delay, self._send, head, answer.offset, answer.stream
+            )
         else:
             self._send(head, answer.offset, answer.stream)
 
@@ -346,7 +348,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
-    parser.add_argument("--rate", type=parse_size, default=0, help="bytes per second and connection")
+    parser.add_argument(
+        "--rate", type=parse_size, default=0, help="bytes per second and connection"
+    )
     parser.add_argument("--throttle", type=int, default=0, help="requests per second and process")
     given = parser.parse_args()
     listeners = [listen(given.port)]

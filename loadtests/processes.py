@@ -75,7 +75,9 @@ def running(
         ServerFailed: it ended, or was not ready in time.
     """
     log = folder / f"{name}.log"
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("SLUICE_", "AWS_", "RCLONE_"))}
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("SLUICE_", "AWS_", "RCLONE_"))
+    }
     with log.open("ab") as out:
         process = subprocess.Popen(
             command,
@@ -90,7 +92,9 @@ def running(
         _await(server, ready)
         yield server
         if process.poll() is not None:
-            raise ServerFailed(f"{name} ended with status {process.returncode}:\n{server.last_words()}")
+            raise ServerFailed(
+                f"{name} ended with status {process.returncode}:\n{server.last_words()}"
+            )
     finally:
         stop(process)
 
@@ -139,7 +143,9 @@ def running_module(name: str, module: str, folder: Path, *arguments: str) -> Ite
     try:
         line = stdout.readline()
         if not line.strip().isdigit():
-            raise ServerFailed(f"{name} printed no port:\n{log.read_text(errors='replace')[-2000:]}")
+            raise ServerFailed(
+                f"{name} printed no port:\n{log.read_text(errors='replace')[-2000:]}"
+            )
         yield Server(name, int(line), process, log)
     finally:
         stdin.close()

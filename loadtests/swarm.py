@@ -219,7 +219,10 @@ def run(starts: Iterator[Stream], until: float, limit: float) -> list[Stream]:
 
 
 def _join(
-    starts: Iterator[Stream], everyone: list[Stream], by_number: dict[int, Stream], poll: select.epoll
+    starts: Iterator[Stream],
+    everyone: list[Stream],
+    by_number: dict[int, Stream],
+    poll: select.epoll,
 ) -> bool:
     """A few more streams; whether there may be others."""
     for _ in range(10):
@@ -271,9 +274,13 @@ def main() -> None:
     parser.add_argument("--downloads", type=int, default=0)
     parser.add_argument("--idle", type=int, default=0)
     parser.add_argument("--size", type=parse_size, default=6 * MiB, help="bytes of one transfer")
-    parser.add_argument("--rate", type=parse_size, default=64 * KiB, help="bytes per second of one stream")
+    parser.add_argument(
+        "--rate", type=parse_size, default=64 * KiB, help="bytes per second of one stream"
+    )
     parser.add_argument("--seconds", type=float, default=0.0, help="repeat transfers until then")
-    parser.add_argument("--limit", type=float, default=600.0, help="seconds after which it gives up")
+    parser.add_argument(
+        "--limit", type=float, default=600.0, help="seconds after which it gives up"
+    )
     parser.add_argument("--bucket", default="bench")
     given = parser.parse_args()
     tally = Tally()
@@ -284,7 +291,9 @@ def main() -> None:
         for number in range(max(given.uploads, given.downloads)):
             if number < given.uploads:
                 path = f"/{given.bucket}/slow/up-{number}"
-                yield Upload(port, signing.presigned("PUT", path, port, length), size, given.rate, tally)
+                yield Upload(
+                    port, signing.presigned("PUT", path, port, length), size, given.rate, tally
+                )
             if number < given.downloads:
                 path = f"/{given.bucket}/slow/{number}/{size}"
                 yield Download(port, signing.presigned("GET", path, port), size, given.rate, tally)

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Final
 
 from loadtests.bench import machine, plots, report
-from loadtests.bench.figures import distance, large_get, large_put, payloads, rivals, slow, small, soak
+from loadtests.bench.figures import (
+    distance,
+    large_get,
+    large_put,
+    payloads,
+    rivals,
+    slow,
+    small,
+    soak,
+)
 from loadtests.bench.peers import PeerMissing
 from loadtests.bench.plan import QUICK, Bench, Scale
 from loadtests.bench.runs import Recorder
@@ -69,7 +78,9 @@ def run(figures: Sequence[str], scale: Scale, results: Path) -> Bench:
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         store = stack.enter_context(running_module("null_s3", "loadtests.null_s3", folder))
-        bench = Bench(scale, folder, results, store, Recorder(store, progress), Pattern(), ExitStack())
+        bench = Bench(
+            scale, folder, results, store, Recorder(store, progress), Pattern(), ExitStack()
+        )
         for figure in figures:
             with ExitStack() as servers:
                 measure(replace_stack(bench, servers), figure)
@@ -97,11 +108,17 @@ def measure(bench: Bench, figure: str) -> None:
 def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds: for trying out, not for figures")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="small sizes, few rounds: for trying out, not for figures",
+    )
     parser.add_argument("--long", action="store_true", help="figure 9 for ten minutes")
     parser.add_argument("--only", type=chosen, default=list(FIGURES), help="figures, such as 1,2,5")
     parser.add_argument("--rounds", type=int, help="rounds of each figure")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the report's folder goes")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="where the report's folder goes"
+    )
     return parser.parse_args()
 
 
@@ -109,7 +126,9 @@ def main() -> int:
     """Measure, write, and say where. 0 also when figures are missed: a report is no verdict."""
     given = arguments()
     scale = QUICK if given.quick else Scale()
-    scale = replace(scale, rounds=given.rounds or scale.rounds, soak=600.0 if given.long else scale.soak)
+    scale = replace(
+        scale, rounds=given.rounds or scale.rounds, soak=600.0 if given.long else scale.soak
+    )
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     described = machine.description()

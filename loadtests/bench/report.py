@@ -48,13 +48,21 @@ def _lines(bench: Bench, machine: Mapping[str, str], pictures: Sequence[str]) ->
         "## Machine",
         "",
         *(f"- {name}: {value}" for name, value in machine.items()),
-        "- measured: " + ", ".join(f"{name} {value}" for name, value in asdict(bench.scale).items()),
+        "- measured: "
+        + ", ".join(f"{name} {value}" for name, value in asdict(bench.scale).items()),
         "",
     ]
     for picture in pictures:
         lines += [f"![{picture.removesuffix('.png')}]({picture})", ""]
     for name, hot in bench.profiles.items():
-        lines += [f"## Hot path: {name}", "", *profile_table(hot), "", *_perf(bench.results, name), ""]
+        lines += [
+            f"## Hot path: {name}",
+            "",
+            *profile_table(hot),
+            "",
+            *_perf(bench.results, name),
+            "",
+        ]
     return lines
 
 
@@ -64,13 +72,19 @@ def findings_table(findings: Sequence[Finding]) -> list[str]:
     return [
         "| # | figure | found | to reach | reached |",
         "|---|---|---|---|---|",
-        *(f"| {row.figure} | {row.what} | {row.found} | {row.target} | {_MARKS[row.reached]} |" for row in rows),
+        *(
+            f"| {row.figure} | {row.what} | {row.found} | {row.target} | {_MARKS[row.reached]} |"
+            for row in rows
+        ),
     ]
 
 
 def runs_table(runs: Sequence[Run]) -> list[str]:
     """One row per figure, case and subject."""
-    lines = ["| # | case | server | CPU | rate | store's CPU | peak RSS | rounds |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| # | case | server | CPU | rate | store's CPU | peak RSS | rounds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for figure, case, subject in dict.fromkeys((r.figure, r.case, r.subject) for r in runs):
         same = [r for r in runs if (r.figure, r.case, r.subject) == (figure, case, subject)]
         unit = same[0].unit

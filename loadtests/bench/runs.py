@@ -103,7 +103,10 @@ class Recorder:
     def measure(self, figure: str, case: Case, number: int = 0) -> Run:
         """Do a case's work once."""
         accounting.reset_peak([case.server.pid])
-        store, server = accounting.cpu_seconds(self.store.pid), accounting.cpu_seconds(case.server.pid)
+        store, server = (
+            accounting.cpu_seconds(self.store.pid),
+            accounting.cpu_seconds(case.server.pid),
+        )
         began = time.perf_counter()
         amount = case.work()
         seconds = time.perf_counter() - began

@@ -150,7 +150,11 @@ def nginx(folder: Path, store: int, *, tuned: bool = True) -> Iterator[Server]:
     own.mkdir()
     config = own / "nginx.conf"
     user = "user root;" if Path("/proc/self").stat().st_uid == 0 else ""
-    config.write_text(_NGINX.format(folder=own, port=port, store=store, user=user, buffers=_TUNED if tuned else ""))
+    config.write_text(
+        _NGINX.format(
+            folder=own, port=port, store=store, user=user, buffers=_TUNED if tuned else ""
+        )
+    )
     with running(name, [program, "-c", str(config), "-p", str(own)], port, own) as server:
         yield server
 

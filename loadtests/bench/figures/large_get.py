@@ -28,7 +28,9 @@ def measure(bench: Bench) -> None:
     )
     mine, theirs = recorder.of("4", CASE, "sluice"), recorder.of("4", CASE, "nginx")
     cost, rate = recorder.ratio(mine, theirs, "cost"), recorder.ratio(mine, theirs, "rate")
-    bench.found("4", "GET, CPU-s per GiB against nginx", f"{cost.text()} ×", "≤ 1.1 ×", cost.median <= 1.1)
+    bench.found(
+        "4", "GET, CPU-s per GiB against nginx", f"{cost.text()} ×", "≤ 1.1 ×", cost.median <= 1.1
+    )
     bench.found("4", "its CPU-s per GiB", spread(mine, "cost").text())
     bench.found("4", "GET, rate against nginx", f"{rate.text()} ×", "≥ 1.0 ×", rate.median >= 1.0)
     bench.profiles["get"] = profile(sluice.pid, ours, bench.scale.profile, bench.results, "get")

@@ -28,7 +28,9 @@ def measure(bench: Bench) -> None:
     )
     mine, theirs = recorder.of("1", CASE, "sluice"), recorder.of("1", CASE, "nginx")
     cost, rate = recorder.ratio(mine, theirs, "cost"), recorder.ratio(mine, theirs, "rate")
-    bench.found("1", "PUT, CPU-s per GiB against nginx", f"{cost.text()} ×", "≤ 1.25 ×", cost.median <= 1.25)
+    bench.found(
+        "1", "PUT, CPU-s per GiB against nginx", f"{cost.text()} ×", "≤ 1.25 ×", cost.median <= 1.25
+    )
     bench.found("1", "its CPU-s per GiB", spread(mine, "cost").text())
     bench.found("2", "PUT, rate against nginx", f"{rate.text()} ×", "≥ 0.85 ×", rate.median >= 0.85)
     bench.profiles["put"] = profile(sluice.pid, ours, bench.scale.profile, bench.results, "put")

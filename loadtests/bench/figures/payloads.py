@@ -38,10 +38,20 @@ def measure(bench: Bench) -> None:
         bench.scale.rounds,
     )
     base = recorder.of("3", BASE, "sluice")
-    for case, subject, most in ((SIGNED, "sluice", 0.7), (CHUNKED, "sluice", 0.3), (CHECKSUM, "sluice-crc64", 0.1)):
+    for case, subject, most in (
+        (SIGNED, "sluice", 0.7),
+        (CHUNKED, "sluice", 0.3),
+        (CHECKSUM, "sluice-crc64", 0.1),
+    ):
         runs = recorder.of("3", case, subject)
         extra = Spread.of([run.cost - plain.cost for run, plain in zip(runs, base, strict=True)])
         what = f"{case.removeprefix('PUT, ')}: extra CPU-s per GiB"
         bench.found("3", what, extra.text(), f"≤ {most}", extra.median <= most)
     chunked = recorder.ratio(recorder.of("3", CHUNKED, "sluice"), base, "rate")
-    bench.found("3", "chunked: rate against Content-Length", f"{chunked.text()} ×", "≥ 0.5 ×", chunked.median >= 0.5)
+    bench.found(
+        "3",
+        "chunked: rate against Content-Length",
+        f"{chunked.text()} ×",
+        "≥ 0.5 ×",
+        chunked.median >= 0.5,
+    )

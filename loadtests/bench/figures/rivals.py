@@ -29,7 +29,9 @@ def measure(bench: Bench) -> None:
             case.work()
         except (PeerMissing, UnexpectedAnswer, OSError) as error:
             bench.note(f"Figure 6: {name} is skipped: {error}")
-            bench.found("6", f"{name}: CPU-s per GiB over ours", "skipped", f"≥ {TARGETS[name]:.0f} ×")
+            bench.found(
+                "6", f"{name}: CPU-s per GiB over ours", "skipped", f"≥ {TARGETS[name]:.0f} ×"
+            )
         else:
             cases.append(case)
     recorder = bench.recorder
@@ -40,7 +42,13 @@ def measure(bench: Bench) -> None:
         theirs = recorder.of("6", CASE, name)
         ratio = recorder.ratio(theirs, ours, "cost")
         least = TARGETS[name]
-        bench.found("6", f"{name}: CPU-s per GiB over ours", f"{ratio.text(1)} ×", f"≥ {least:.0f} ×", ratio.median >= least)
+        bench.found(
+            "6",
+            f"{name}: CPU-s per GiB over ours",
+            f"{ratio.text(1)} ×",
+            f"≥ {least:.0f} ×",
+            ratio.median >= least,
+        )
         bench.found("6", f"{name}: its CPU-s per GiB", spread(theirs, "cost").text())
 
 

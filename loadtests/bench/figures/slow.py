@@ -38,14 +38,19 @@ def measure(bench: Bench) -> None:
     swarm = _start(bench, sluice, least)
     time.sleep(min(20.0, least / 4))
     peak = accounting.memory(sluice.pid, "VmHWM")
-    while swarm.poll() is None and len(bench.recorder.of("7", beside.name, sluice.name)) < scale.rounds:
+    while (
+        swarm.poll() is None
+        and len(bench.recorder.of("7", beside.name, sluice.name)) < scale.rounds
+    ):
         bench.recorder.measure("7", beside, len(bench.recorder.of("7", beside.name, sluice.name)))
         peak = max(peak, accounting.memory(sluice.pid, "VmHWM"))
         time.sleep(min(8.0, least / 12))
     output, _ = swarm.communicate(timeout=least * PATIENCE + 120)
     peak = max(peak, accounting.memory(sluice.pid, "VmHWM"))
     told = json.loads(output)
-    bench.note(f"Figure 7: {told}; gateway's CPU {accounting.cpu_seconds(sluice.pid) - before:.1f} s")
+    bench.note(
+        f"Figure 7: {told}; gateway's CPU {accounting.cpu_seconds(sluice.pid) - before:.1f} s"
+    )
     _report(bench, told, idle, peak)
 
 
@@ -63,7 +68,13 @@ def _report(bench: Bench, told: dict[str, Any], idle: int, peak: int) -> None:
     scale, count = bench.scale, bench.scale.slow_clients
     size, rate = format_size(scale.slow_size), format_size(scale.slow_rate)
     what = f"{count} uploads of {size} at {rate}/s with a budget of {format_size(BUDGET)}: complete"
-    bench.found("7", what, f"{told['completed']} of {count}, slowest {told['slowest']:.0f} s", "all", told["completed"] == count)
+    bench.found(
+        "7",
+        what,
+        f"{told['completed']} of {count}, slowest {told['slowest']:.0f} s",
+        "all",
+        told["completed"] == count,
+    )
     most = idle + BUDGET + PER_CONNECTION * count
     text = f"{peak / MiB:.0f} MiB (idle {idle / MiB:.0f} MiB)"
     bench.found("7", "peak RSS", text, f"≤ {most / MiB:.0f} MiB", peak <= most)
@@ -73,4 +84,10 @@ def _report(bench: Bench, told: dict[str, Any], idle: int, peak: int) -> None:
         return
     alone = spread(bench.recorder.of("7", "PUT alone", "sluice"), "rate").median
     share = Spread.of([run.rate / alone for run in beside])
-    bench.found("7", "fast client beside them against alone", f"{share.text()} ×", "≥ 0.8 ×", share.median >= 0.8)
+    bench.found(
+        "7",
+        "fast client beside them against alone",
+        f"{share.text()} ×",
+        "≥ 0.8 ×",
+        share.median >= 0.8,
+    )

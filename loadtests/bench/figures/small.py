@@ -26,7 +26,9 @@ def measure(bench: Bench) -> None:
             _report(bench, case)
             if connections == CONNECTIONS[-1]:
                 name = f"small-{method.lower()}"
-                bench.profiles[name] = profile(sluice.pid, ours, bench.scale.profile, bench.results, name)
+                bench.profiles[name] = profile(
+                    sluice.pid, ours, bench.scale.profile, bench.results, name
+                )
 
 
 def _report(bench: Bench, case: str) -> None:

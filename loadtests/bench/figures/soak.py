@@ -43,12 +43,20 @@ def measure(bench: Bench) -> None:
         output, _ = swarm.communicate()
     told = json.loads(output)
     bench.series[SERIES] = points
-    bench.note(f"Figure 9: {told}; gateway's CPU {accounting.cpu_seconds(sluice.pid) - before:.1f} s")
+    bench.note(
+        f"Figure 9: {told}; gateway's CPU {accounting.cpu_seconds(sluice.pid) - before:.1f} s"
+    )
     grown, base = drift([memory for at, memory in points if at < scale.soak])
     what = f"{scale.idle} idle and {scale.active} active streams for {scale.soak:.0f} s: RSS drift"
     bench.found("9", what, f"{grown:+.1f} MiB of {base:.0f}", "none (2 %)", grown <= NOISE * base)
     kept = told["idle_open"] == told["idle"] and not told["failed"]
-    bench.found("9", "idle connections kept, transfers complete", f"{told['idle_open']}, {told['completed']}", "all", kept)
+    bench.found(
+        "9",
+        "idle connections kept, transfers complete",
+        f"{told['idle_open']}, {told['completed']}",
+        "all",
+        kept,
+    )
 
 
 def drift(series: Sequence[float]) -> tuple[float, float]:
