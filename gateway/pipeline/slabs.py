@@ -270,7 +270,6 @@ class SlabPool:
             self._free_bytes += size
         self.credit(claim, size)
         self._make_room()
-        self._instrument.memory_held(self.budget.used, self.budget.waiting)
 
     def credit(self, claim: Claim, size: int) -> None:
         """Give bytes of the budget back."""
