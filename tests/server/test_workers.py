@@ -168,7 +168,8 @@ def test_a_worker_that_dies_silently_before_it_was_ready_is_no_ready_worker(
 def test_a_worker_that_is_killed_before_it_was_ready_is_replaced(
     context: Context, listeners: Listeners
 ) -> None:
-    one = supervisor(listeners, announced := [])
+    announced: list[str] = []
+    one = supervisor(listeners, announced)
 
     def born(process: Worker) -> None:
         process.terminate = process.end  # type: ignore[method-assign]
