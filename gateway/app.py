@@ -35,6 +35,7 @@ from gateway.web.carry import Carrier
 from gateway.web.endpoint import Doorway, Endpoint
 from gateway.web.forwarded import TrustedProxies
 from gateway.web.log import configure as configure_log
+from gateway.web.log import flush as flush_log
 from gateway.web.log import get_log
 from gateway.web.metrics import Metrics
 from gateway.web.ops import Ops
@@ -95,6 +96,7 @@ class Gateway:
         """ASGI's lifespan. What keeps us from starting is told in a line; a bug with its traceback."""
         await receive()
         async with AsyncExitStack() as stack:
+            stack.callback(flush_log)
             try:
                 await self._open(stack)
             except (GatewayError, SettingsError, OSError) as error:

@@ -81,8 +81,8 @@ class KeyRing:
         return key if key is not None and key.counts(now) else None
 
     def list(self) -> tuple[Key, ...]:
-        """All keys, those that do not count included, by id."""
-        return tuple(sorted(self._keys.values(), key=lambda key: key.id))
+        """All keys, those that do not count included: the configured ones, then the others as they were made."""
+        return tuple(self._keys.values())
 
     def maybe_reload(self, now: float) -> None:
         """:meth:`reload`, if the last look is ``interval`` seconds ago, or the clock was set back."""

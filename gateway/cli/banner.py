@@ -5,9 +5,11 @@ from typing import Final
 
 from gateway import __version__
 from gateway.auth.key import Key
+from gateway.auth.policies import Policies
+from gateway.auth.policy import AccessRequest
 from gateway.cli.connection import local_endpoint, local_key
 from gateway.client import Account
-from gateway.model import ObjectKey
+from gateway.model import Action, ObjectKey
 from gateway.settings import LocalStorage, Settings
 
 #: How long the pasted URLs are good for, in seconds.
@@ -40,7 +42,7 @@ def banner(settings: Settings, *, port: int, now: float) -> str:
         lines.append("No bucket is configured: add [buckets.NAME] or [buckets_default].")
     else:
         lines += _commands(_account(settings, endpoint, key), target, now, _trust(settings))
-        lines += _caution(settings, target)
+        lines += _caution(settings, target) + _refusals(settings, key, target)
     return "\n".join([*lines, ""])
 
 
@@ -86,3 +88,16 @@ def _caution(settings: Settings, target: ObjectKey) -> list[str]:
     if isinstance(store, LocalStorage) and store.buckets == "create":
         return []
     return [f"(The bucket {target.bucket} has to exist in the store.)"]
+
+
+def _refusals(settings: Settings, key: Key, target: ObjectKey) -> list[str]:
+    """A narrow key is refused one command or both: rightly, but who pastes them should not be surprised."""
+    policy = Policies.open(settings).get(key.policy)
+    steps: tuple[tuple[Action, str], ...] = (("write", "upload"), ("read", "download"))
+    return [
+        f"(The {name} will be refused: the policy {policy.name} of the key {key.id} does not let it {action}.)"
+        for action, name in steps
+        if not policy.decide(
+            AccessRequest(action=action, key=target, principal=key.principal)
+        ).allowed
+    ]

@@ -95,7 +95,8 @@ async def _check_online(settings: Settings) -> bool:
 
 
 async def check_store(store: ObjectStore, areas: Sequence[tuple[str, str]]) -> bool:
-    """Reach every (bucket, prefix) of a store, probe the first, and say what it does.
+    """Reach every (bucket, prefix) of a store, probe the first, and say what it does: of one out of reach
+    nothing is known.
 
     Answers whether all could be reached.
     """
@@ -108,8 +109,9 @@ async def check_store(store: ObjectStore, areas: Sequence[tuple[str, str]]) -> b
     if right and areas:
         bucket, prefix = areas[0]
         right = await _reached(f"{where}, probing", store.probe(bucket, prefix + _PROBED))
-    for fact in describe(store.capabilities):
-        click.echo(f"  {fact}")
+    if right:
+        for fact in describe(store.capabilities):
+            click.echo(f"  {fact}")
     return right
 
 

@@ -129,9 +129,8 @@ class _Pair:
 def local_key(settings: Settings, wanted: str = "") -> Key | None:
     """A key of the local gateway that counts now: the named one, else the first configured, else the first made."""
     now = time.time()
-    keys = [key for key in KeyRing.open(settings).list() if key.counts(now)]
-    keys.sort(key=lambda key: key.id not in settings.keys)
-    return next((key for key in keys if wanted in ("", key.id)), None)
+    keys = KeyRing.open(settings).list()
+    return next((key for key in keys if wanted in ("", key.id) and key.counts(now)), None)
 
 
 def local_endpoint(settings: Settings, port: int | None = None) -> str:

@@ -1,5 +1,8 @@
 """One signed request to one endpoint, over httpx; every failure comes out as a TransferFailed."""
 
+import errno
+import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +16,8 @@ from gateway.model import ObjectKey
 
 #: An answer to an upload comes when the object is complete, which may take the store a while.
 TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0, read=300.0)
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
+_REFUSED: Final = os.strerror(errno.ECONNREFUSED)
 
 
 class Link:
@@ -74,5 +79,6 @@ def _unchanged(request: httpx.Request) -> httpx.Request:
 
 
 def _reason(error: Exception) -> str:
-    """httpx leaves some messages empty; the class then says what happened."""
-    return str(error) or type(error).__name__
+    """httpx leaves some messages empty; the class then says what happened. The system's number says nothing."""
+    reason = _ERRNO.sub("", str(error)) or type(error).__name__
+    return f"{reason}; is the gateway running there?" if reason == _REFUSED else reason

@@ -50,6 +50,11 @@ class Intake:
         """The part that is being filled."""
         return self._builder.draft
 
+    @property
+    def spilling(self) -> bool:
+        """Whether bytes are being written to disk."""
+        return len(self._spills) > 0
+
     def open(self) -> None:
         """Be admitted to the memory.
 

@@ -134,7 +134,12 @@ class PartSink:
         """Complete or not, nothing is in flight and nothing is held afterwards."""
         self._leaving = True
         try:
-            await unbroken(self._leave())
+            if self._published and not self._flight.count and not self._intake.spilling:
+                await (
+                    self._leave()
+                )  # which waits for nothing then: a task of its own would cost more than it does
+            else:
+                await unbroken(self._leave())
         except asyncio.CancelledError as late:
             error = error or late
         if self._interrupted:

@@ -5,6 +5,7 @@ No form decoding here: a space is ``%20`` on S3's wire, and a signature covers w
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -28,6 +29,7 @@ def _decode(raw: bytes) -> str:
         raise InvalidUri("The query is not UTF-8 once its percent escapes are decoded.") from None
 
 
+@lru_cache(maxsize=4)  # routing, the dialect and has_signature ask for the same one in a row
 def parse_query(raw: bytes) -> Query:
     """Split and decode a raw query (without its ``?``). Empty pieces (``a&&b``) are skipped.
 

@@ -71,6 +71,8 @@ def _listen(host: str, port: int) -> socket.socket:
             dualstack_ipv6=address[0] == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
-        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        # create_server puts the address into the reason once more.
+        reason = (error.strerror or str(error)).partition(" (while ")[0]
+        raise ListenError(f"cannot listen on {host}:{port}: {reason}") from error
     listener.setblocking(False)
     return listener

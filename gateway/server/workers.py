@@ -130,7 +130,8 @@ class Supervisor:
         self._forget_metrics(worker)
         if self._stopping:
             return
-        if not worker.ready and not self._announced:
+        exited = (worker.process.exitcode or 0) >= 0  # not killed by a signal
+        if exited and not worker.ready and not self._announced:
             self._failed = True  # starting again would fail again: a matter of configuration
             self._stop(signal.SIGTERM, None)
             return

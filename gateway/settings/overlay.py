@@ -72,8 +72,20 @@ def _match(step: str, known: list[str]) -> str | None:
 
 
 def _hint(step: str, known: list[str], steps: list[str], depth: int) -> str:
+    if depth == 0 and (meant := _sectioned(step, known)):
+        return f" Did you mean {PREFIX}{'__'.join([*meant, *steps[1:]])}?"
     near = shape.nearest(step, known)
     if near is None:
         return f" Known here: {', '.join(known)}."
     path = [*steps[:depth], near.upper(), *steps[depth + 1 :]]
     return f" Did you mean {PREFIX}{'__'.join(path)}?"
+
+
+def _sectioned(step: str, sections: list[str]) -> list[str]:
+    """The usual slips: one underscore after the section, or no section before the setting. Empty: neither."""
+    fitting = [name for name in sections if step.lower().startswith(f"{name}_")]
+    if fitting:
+        name = max(fitting, key=len)
+        return [name.upper(), step[len(name) + 1 :]]
+    owners = [n for n in sections if step.lower() in shape.names(shape.inside(Settings, {}, n), {})]
+    return [owners[0].upper(), step] if len(owners) == 1 else []

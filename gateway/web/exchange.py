@@ -58,11 +58,11 @@ class Exchange:
         method = self.head.method if self.head.method in _METHODS else "other"
         status = _GONE if isinstance(self.error, ClientGone) else self.status
         requests = metrics.requests
-        requests.answered.labels(self.dialect, method, str(status)).inc()
-        requests.seconds_in_all.labels(self.dialect, method).observe(seconds)
+        requests.answered[self.dialect, method, str(status)].inc()
+        requests.seconds_in_all[self.dialect, method].observe(seconds)
         if self.status_at:
             waited = self.status_at - self.started
-            requests.seconds_to_start.labels(self.dialect, method).observe(waited)
+            requests.seconds_to_start[self.dialect, method].observe(waited)
         requests.received.inc(self.received)
         requests.sent.inc(self.sent)
         log.info("request", **self._facts(status, seconds))

@@ -5,6 +5,9 @@ the values. Of its headers nothing is logged. Tracebacks come without local vari
 secrets and the bytes of users. Control characters are escaped, so nobody writes lines of his own.
 """
 
+import asyncio
+import atexit
+import json
 import logging
 import re
 import sys
@@ -23,10 +26,73 @@ _LEVELS: Final = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+#: Seconds that a line may wait for others, and characters that are waiting before they are written at once.
+_DELAY: Final = 0.1
+_BATCH: Final = 64 * 1024
 #: What looks like a parameter's name. A token without ``=`` is no name.
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,31}", re.ASCII)
 #: More names of one query say nothing more.
 _NAMES: Final = 32
+
+
+class Lines:
+    """Standard output for structlog's loggers and for the standard library's. What is only informative may
+    wait a moment, so that a busy process writes many lines with one call: a tenth of a second at most, and
+    never past a line that is more, or the process's end. Without a running loop nothing waits."""
+
+    def __init__(self) -> None:
+        self._held: list[str] = []
+        self._size = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def info(self, line: str) -> None:
+        """Take a line that may wait."""
+        self._held.append(line + "\n")
+        self._size += len(line)
+        if self._timer is not None and self._size < _BATCH:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if self._size >= _BATCH:
+            self.flush()
+        else:
+            self._timer = loop.call_later(_DELAY, self.flush)
+
+    debug = info
+
+    def msg(self, line: str) -> None:
+        """Write a line, and all that wait, now."""
+        self.write(line + "\n")
+        self.flush()
+
+    warning = error = exception = critical = msg
+
+    def write(self, text: str) -> None:
+        """As a file's."""
+        self._held.append(text)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        held, self._held, self._size = "".join(self._held), [], 0
+        if held:
+            sys.stdout.write(held)
+            sys.stdout.flush()
+
+
+def _as_json(logger: object, method: str, event: structlog.typing.EventDict) -> str:
+    """An event as JSON, by an encoder that is made once; what JSON cannot say, as Python shows it."""
+    del logger, method
+    return _ENCODER.encode(event)
+
+
+_out: Lines | None = None
+_ENCODER: Final = json.JSONEncoder(default=repr)
 
 
 def configure(section: LogSection) -> None:
@@ -36,19 +102,23 @@ def configure(section: LogSection) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Any = structlog.processors.JSONRenderer()
+    renderer: Any = _as_json
     if console:
         renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     else:
         frames = ExceptionDictTransformer(show_locals=False)
         shared.append(structlog.processors.ExceptionRenderer(frames))
+    out = Lines()
+    global _out
+    flush()
+    _out = out
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[section.level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=lambda *_: out,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
@@ -58,6 +128,13 @@ def configure(section: LogSection) -> None:
     logging.basicConfig(
         handlers=[handler], level=max(logging.WARNING, _LEVELS[section.level]), force=True
     )
+
+
+@atexit.register
+def flush() -> None:
+    """Write what waits: for the end of a process that may not come to its exit handlers."""
+    if _out is not None:
+        _out.flush()
 
 
 def get_log() -> Log:

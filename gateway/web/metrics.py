@@ -5,7 +5,7 @@ a request (no bucket, key, address or principal is a label).
 """
 
 import os
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -17,27 +17,53 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
 
 
+_M = TypeVar("_M", Counter, Gauge, Histogram)
+
+
+class Labelled(dict[tuple[str, ...] | str, _M]):
+    """A metric's children by the values of their labels, in order. Each is looked up at Prometheus once:
+    its own look-up costs more than counting does."""
+
+    def __init__(self, metric: _M) -> None:
+        super().__init__()
+        self._metric: Any = metric
+
+    def __missing__(self, values: tuple[str, ...] | str) -> _M:
+        labels = (values,) if isinstance(values, str) else values
+        child: _M = self._metric.labels(*labels)
+        self[values] = child
+        return child
+
+
 class Family:
-    """Metrics that belong together, in one registry."""
+    """Metrics that belong together, in one registry. Those with labels are :class:`Labelled`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
 
-    def counter(self, name: str, text: str, *labels: str) -> Counter:
+    def counter(self, name: str, text: str) -> Counter:
         """A number that only grows; ``name`` ends with its unit or what it counts."""
-        return Counter(f"sluice_{name}_total", text, labels, registry=self._registry)
+        return Counter(f"sluice_{name}_total", text, registry=self._registry)
 
-    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+    def counters(self, name: str, text: str, *labels: str) -> Labelled[Counter]:
+        """The same, by labels."""
+        return Labelled(Counter(f"sluice_{name}_total", text, labels, registry=self._registry))
+
+    def gauge(self, name: str, text: str) -> Gauge:
         """A number as it is now, summed over the workers that live."""
-        return Gauge(
-            f"sluice_{name}", text, labels, registry=self._registry, multiprocess_mode="livesum"
+        return Gauge(f"sluice_{name}", text, registry=self._registry, multiprocess_mode="livesum")
+
+    def gauges(self, name: str, text: str, *labels: str) -> Labelled[Gauge]:
+        """The same, by labels."""
+        name = f"sluice_{name}"
+        return Labelled(
+            Gauge(name, text, labels, registry=self._registry, multiprocess_mode="livesum")
         )
 
-    def seconds(self, name: str, text: str, *labels: str) -> Histogram:
+    def seconds(self, name: str, text: str, *labels: str) -> Labelled[Histogram]:
         """A distribution of times."""
-        return Histogram(
-            f"sluice_{name}_seconds", text, labels, registry=self._registry, buckets=_SECONDS
-        )
+        name = f"sluice_{name}_seconds"
+        return Labelled(Histogram(name, text, labels, registry=self._registry, buckets=_SECONDS))
 
 
 class RequestMetrics(Family):
@@ -47,7 +73,7 @@ class RequestMetrics(Family):
         super().__init__(registry)
         counted = ("dialect", "method", "status")
         timed = ("dialect", "method")
-        self.answered = self.counter("requests", "Requests answered", *counted)
+        self.answered = self.counters("requests", "Requests answered", *counted)
         self.seconds_in_all = self.seconds(
             "request", "From the head's arrival to the response's end", *timed
         )
@@ -57,7 +83,7 @@ class RequestMetrics(Family):
         self.running = self.gauge("requests_running", "Requests being answered now")
         self.received = self.counter("received_bytes", "Bytes of request bodies")
         self.sent = self.counter("sent_bytes", "Bytes of response bodies")
-        self.refused = self.counter("auth_refused", "Credentials refused", "dialect", "code")
+        self.refused = self.counters("auth_refused", "Credentials refused", "dialect", "code")
 
 
 class MemoryMetrics(Family):
@@ -69,7 +95,7 @@ class MemoryMetrics(Family):
         self.used = self.gauge("memory_used_bytes", "Bytes of the budget in use")
         self.waiters = self.gauge("memory_waiters", "Transfers waiting for memory")
         self.waited = self.counter("memory_wait_seconds", "Time spent waiting for memory")
-        self.slabs = self.counter("slabs", "Slabs handed out", "origin")
+        self.slabs = self.counters("slabs", "Slabs handed out", "origin")
         self.spooled = self.counter("spool_written_bytes", "Bytes spooled to disk")
         self.in_spool = self.gauge("spool_used_bytes", "Bytes in the spool now")
         self.budget.set(budget)
@@ -80,22 +106,24 @@ class StoreMetrics(Family):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self.calls = self.counter("store_calls", "Calls to stores", "store", "operation", "outcome")
+        self.calls = self.counters(
+            "store_calls", "Calls to stores", "store", "operation", "outcome"
+        )
         self.call_seconds = self.seconds(
             "store_call", "Time of calls to stores", "store", "operation"
         )
-        self.retries = self.counter(
+        self.retries = self.counters(
             "store_retries", "Calls tried again", "store", "operation", "code"
         )
-        self.breaker = self.gauge("store_breaker_state", "0 closed, 1 half-open, 2 open", "store")
+        self.breaker = self.gauges("store_breaker_state", "0 closed, 1 half-open, 2 open", "store")
         self.part_seconds = self.seconds("part", "Time to store a part", "store")
-        self.part_bytes = self.counter("part_bytes", "Bytes of parts stored", "store")
-        self.part_attempts = self.counter("part_attempts", "Attempts to store a part", "store")
-        self.in_flight = self.gauge("parts_in_flight", "Parts being stored now", "store")
-        self.aborts_failed = self.counter(
+        self.part_bytes = self.counters("part_bytes", "Bytes of parts stored", "store")
+        self.part_attempts = self.counters("part_attempts", "Attempts to store a part", "store")
+        self.in_flight = self.gauges("parts_in_flight", "Parts being stored now", "store")
+        self.aborts_failed = self.counters(
             "aborts_failed", "Multiparts left to the sweep, as aborting them failed", "store"
         )
-        self.orphans = self.counter(
+        self.orphans = self.counters(
             "orphans", "Unfinished multiparts that the sweep saw", "store", "ours"
         )
 
@@ -105,14 +133,14 @@ class TransferMetrics(Family):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self.uploads = self.counter("uploads", "Uploads ended", "store", "outcome")
-        self.upload_bytes = self.counter("upload_bytes", "Bytes of uploads ended", "store")
+        self.uploads = self.counters("uploads", "Uploads ended", "store", "outcome")
+        self.upload_bytes = self.counters("upload_bytes", "Bytes of uploads ended", "store")
         self.upload_seconds = self.seconds("upload", "Time of uploads", "store")
         self.paused = self.counter("client_paused_seconds", "Time clients were not read from")
-        self.downloads = self.counter("downloads", "Downloads ended", "store", "outcome")
-        self.download_bytes = self.counter("download_bytes", "Bytes of downloads ended", "store")
+        self.downloads = self.counters("downloads", "Downloads ended", "store", "outcome")
+        self.download_bytes = self.counters("download_bytes", "Bytes of downloads ended", "store")
         self.download_seconds = self.seconds("download", "Time of downloads", "store")
-        self.resumed = self.counter(
+        self.resumed = self.counters(
             "downloads_resumed", "Downloads continued after a break", "store"
         )
 
@@ -145,7 +173,7 @@ class Metrics(Instrument):
         self.memory.waiters.set(waiting)
 
     def slab_taken(self, size: int, *, reused: bool) -> None:
-        self.memory.slabs.labels("reused" if reused else "new").inc()
+        self.memory.slabs["reused" if reused else "new"].inc()
 
     def spooled(self, size: int) -> None:
         self.memory.spooled.inc(size)
@@ -157,41 +185,41 @@ class Metrics(Instrument):
         self.transfers.paused.inc(seconds)
 
     def part_finished(self, store: str, size: int, seconds: float, attempts: int) -> None:
-        self.stores.part_seconds.labels(store).observe(seconds)
-        self.stores.part_bytes.labels(store).inc(size)
-        self.stores.part_attempts.labels(store).inc(attempts)
+        self.stores.part_seconds[store].observe(seconds)
+        self.stores.part_bytes[store].inc(size)
+        self.stores.part_attempts[store].inc(attempts)
 
     def parts_in_flight(self, store: str, count: int) -> None:
-        self.stores.in_flight.labels(store).set(count)
+        self.stores.in_flight[store].set(count)
 
     def call_finished(self, store: str, operation: str, outcome: str, seconds: float) -> None:
-        self.stores.calls.labels(store, operation, outcome).inc()
-        self.stores.call_seconds.labels(store, operation).observe(seconds)
+        self.stores.calls[store, operation, outcome].inc()
+        self.stores.call_seconds[store, operation].observe(seconds)
 
     def call_retried(self, store: str, operation: str, error: GatewayError) -> None:
-        self.stores.retries.labels(store, operation, error.code).inc()
+        self.stores.retries[store, operation, error.code].inc()
 
     def breaker_changed(self, store: str, state: str) -> None:
-        self.stores.breaker.labels(store).set(_STATES[state])
+        self.stores.breaker[store].set(_STATES[state])
 
     def abort_failed(self, store: str, error: GatewayError) -> None:
-        self.stores.aborts_failed.labels(store).inc()
+        self.stores.aborts_failed[store].inc()
 
     def upload_finished(self, store: str, outcome: str, size: int, seconds: float) -> None:
-        self.transfers.uploads.labels(store, outcome).inc()
-        self.transfers.upload_bytes.labels(store).inc(size)
-        self.transfers.upload_seconds.labels(store).observe(seconds)
+        self.transfers.uploads[store, outcome].inc()
+        self.transfers.upload_bytes[store].inc(size)
+        self.transfers.upload_seconds[store].observe(seconds)
 
     def download_finished(self, store: str, outcome: str, size: int, seconds: float) -> None:
-        self.transfers.downloads.labels(store, outcome).inc()
-        self.transfers.download_bytes.labels(store).inc(size)
-        self.transfers.download_seconds.labels(store).observe(seconds)
+        self.transfers.downloads[store, outcome].inc()
+        self.transfers.download_bytes[store].inc(size)
+        self.transfers.download_seconds[store].observe(seconds)
 
     def download_resumed(self, store: str) -> None:
-        self.transfers.resumed.labels(store).inc()
+        self.transfers.resumed[store].inc()
 
     def orphan_found(self, store: str, *, ours: bool) -> None:
-        self.stores.orphans.labels(store, str(ours).lower()).inc()
+        self.stores.orphans[store, str(ours).lower()].inc()
 
     def auth_refused(self, dialect: str, code: str) -> None:
-        self.requests.refused.labels(dialect, code).inc()
+        self.requests.refused[dialect, code].inc()

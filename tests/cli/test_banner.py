@@ -70,6 +70,16 @@ def test_a_bucket_that_may_be_missing_is_warned_of(folder: Path, store: str, cau
     assert ("(The bucket demo has to exist in the store.)" in output) is caution
 
 
+def test_what_the_keys_policy_refuses_is_said(folder: Path) -> None:
+    text = '[keys.PHONEAPPKEY00001]\nsecret = "0123456789"\npolicy = "upload-only"'
+    output = banner(settings(folder, text), port=8080, now=NOW)
+    assert (
+        "(The download will be refused: the policy upload-only of the key PHONEAPPKEY00001"
+        in output
+    )
+    assert "The upload will be refused" not in output
+
+
 def test_without_a_key_or_a_bucket_it_says_what_is_missing(folder: Path) -> None:
     found = settings(folder, '[storage.m]\nkind = "memory"')
     assert "No bucket is configured" in banner(found, port=8080, now=NOW)

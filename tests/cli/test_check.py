@@ -72,6 +72,7 @@ async def test_a_store_that_is_down_is_told(capsys: pytest.CaptureFixture[str]) 
     out, err = capsys.readouterr()
     assert "storage.main, bucket photos: storage-unavailable: The store cannot" in err
     assert "probing" not in out
+    assert "conditional writes" not in out
 
 
 async def test_without_a_bucket_there_is_nothing_to_probe(

@@ -57,6 +57,15 @@ def test_a_key_is_looked_for_in_order(
     assert connection.source == source
 
 
+def test_keys_made_later_do_not_take_the_first_ones_place(folder: Path) -> None:
+    settings = load_settings(None, {})
+    made = [KeyRing.open(settings).create(policy="upload-only").id for _ in range(6)]
+    found = local_key(settings)
+    assert found is not None
+    assert found.id == made[0]
+    assert [key.id for key in KeyRing.open(settings).list()] == made
+
+
 def test_keys_of_the_data_directory_count_after_the_configured_ones(config: Path) -> None:
     made = KeyRing.open(load_settings(config, {})).create()
     settings = load_settings(config, {})

@@ -145,7 +145,10 @@ def test_a_port_that_is_taken_is_named() -> None:
         popen = start(port=taken.getsockname()[1])
         _, errors = popen.communicate(timeout=20)
         assert popen.returncode != 0
-        assert f"cannot listen on 127.0.0.1:{taken.getsockname()[1]}" in errors
+        assert (
+            f"cannot listen on 127.0.0.1:{taken.getsockname()[1]}: Address already in use\n"
+            in errors
+        )
 
 
 def test_trap_7_forwarded_headers_are_not_believed_from_loopback() -> None:

@@ -27,6 +27,7 @@ class Worker:
         self.pipe = pipe
         self.signals: list[str] = []
         self.alive = True
+        self.exitcode = 3
         self.sentinel, self._end = os.pipe()
         self._born = born
 
@@ -49,6 +50,7 @@ class Worker:
 
     def kill(self) -> None:
         self.signals.append("kill")
+        self.exitcode = -9
         self.end()
 
     def join(self) -> None:
@@ -161,6 +163,26 @@ def test_a_worker_that_dies_silently_before_it_was_ready_is_no_ready_worker(
 
     context.born = born
     assert supervisor(listeners, []).run() == 1
+
+
+def test_a_worker_that_is_killed_before_it_was_ready_is_replaced(
+    context: Context, listeners: Listeners
+) -> None:
+    one = supervisor(listeners, announced := [])
+
+    def born(process: Worker) -> None:
+        process.terminate = process.end  # type: ignore[method-assign]
+        if len(context.processes) == 2:
+            process.kill()
+        else:
+            process.say_ready()
+        if len(context.processes) == 3:
+            one._stop(signal.SIGTERM, None)
+
+    context.born = born
+    assert one.run() == 0
+    assert len(context.processes) == 3
+    assert len(announced) <= 1
 
 
 def test_a_crash_after_the_start_is_followed_by_a_new_worker(

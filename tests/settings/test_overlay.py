@@ -42,6 +42,10 @@ def test_a_new_name_in_a_map_is_taken_as_it_is_written() -> None:
     [
         ("SLUICE_SERVER__PROT", "Did you mean SLUICE_SERVER__PORT?"),
         ("SLUICE_SERVR__PORT", "Did you mean SLUICE_SERVER__PORT?"),
+        ("SLUICE_SERVER_PORT", "Did you mean SLUICE_SERVER__PORT?"),
+        ("SLUICE_PORT", "Did you mean SLUICE_SERVER__PORT?"),
+        ("SLUICE_BUCKETS_DEFAULT_STORAGE", "Did you mean SLUICE_BUCKETS_DEFAULT__STORAGE?"),
+        ("SLUICE_STORAGE_MAIN__REGION", "Did you mean SLUICE_STORAGE__MAIN__REGION?"),
         ("SLUICE_STORAGE__MAIN__ENDPONT_URL", "Did you mean SLUICE_STORAGE__MAIN__ENDPOINT_URL?"),
         ("SLUICE_QQQQ", "Known here: auth, buckets"),
         ("SLUICE_STORAGE__", "Known here: main."),

@@ -14,6 +14,7 @@ from gateway.model import ObjectInfo, ObjectKey, Opened, Source
 from gateway.protocol.dialects.plain import PlainDialect
 from gateway.storage.memory import MemoryStore
 from gateway.transfer.downloads import Downloads
+from gateway.web.log import flush
 from tests.protocol.signatures.wire import botocore_presigned
 from tests.web import lab
 
@@ -80,10 +81,12 @@ async def client(tmp_path: Path, store: Store) -> AsyncIterator[lab.Client]:
     async with lab.gateway(tmp_path, cors=CORS, retry={"attempts": 1}) as running:
         await running.signed("PUT", "/public/a.txt", b"hello world", now=time.time())
         store.asked.clear()
+        flush()
         yield running
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    flush()
     return lab.lines(capsys.readouterr().out)
 
 

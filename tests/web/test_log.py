@@ -1,5 +1,6 @@
 """The log's form, and what it never holds."""
 
+import asyncio
 import logging
 
 import pytest
@@ -77,3 +78,45 @@ def test_pitfall_37_of_a_query_only_names_are_told() -> None:
     ]
     assert parameter_names(b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl") == ["?"]
     assert len(parameter_names(b"a=1&" * 1000)) == 32
+
+
+def test_informative_lines_wait_for_others_at_most_a_tenth_of_a_second(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def told() -> tuple[str, str]:
+        get_log().info("request", number=1)
+        get_log().info("request", number=2)
+        at_once = capsys.readouterr().out
+        await asyncio.sleep(0.15)
+        return at_once, capsys.readouterr().out
+
+    configure(LogSection())
+    at_once, later = asyncio.run(told())
+
+    assert at_once == ""
+    assert [line["number"] for line in lines(later)] == [1, 2]
+
+
+@pytest.mark.parametrize("level", ["warning", "error"])
+def test_a_line_that_is_more_waits_for_nothing_and_keeps_the_order(
+    capsys: pytest.CaptureFixture[str], level: str
+) -> None:
+    async def told() -> str:
+        get_log().info("first")
+        getattr(get_log(), level)("second")
+        return capsys.readouterr().out
+
+    configure(LogSection())
+
+    assert [line["event"] for line in lines(asyncio.run(told()))] == ["first", "second"]
+
+
+def test_many_lines_are_written_before_their_time(capsys: pytest.CaptureFixture[str]) -> None:
+    async def told() -> str:
+        for _ in range(70):
+            get_log().info("request", path="/" + "a" * 1000)
+        return capsys.readouterr().out
+
+    configure(LogSection())
+
+    assert len(lines(asyncio.run(told()))) > 50

@@ -9,6 +9,7 @@ decoded once, encoded again. Everything here is bytes: header values and keys ne
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -81,7 +82,7 @@ class CanonicalQuery:
         self._pairs: Final = pairs
 
     def __contains__(self, name: str) -> bool:
-        return encode(name.encode()) in self._pairs
+        return _spelled(name) in self._pairs
 
     def get(self, name: str) -> str | None:
         """A parameter's decoded value (empty for ``?name``), or None where it was not sent.
@@ -89,7 +90,7 @@ class CanonicalQuery:
         Raises:
             InvalidUri: the value is not UTF-8.
         """
-        value = self._pairs.get(encode(name.encode()))
+        value = self._pairs.get(_spelled(name))
         return None if value is None else _text(_decoded(value))
 
     def names(self) -> Iterable[bytes]:
@@ -106,6 +107,12 @@ class CanonicalQuery:
         return b"&".join(
             [name + b"=" + value for name, value in sorted(self._pairs.items()) if name != without]
         )
+
+
+@lru_cache(maxsize=64)
+def _spelled(name: str) -> bytes:
+    """The canonical spelling of a name that is asked for: the same few with every request."""
+    return encode(name.encode())
 
 
 def _respell(raw: bytes) -> bytes:
