@@ -43,7 +43,7 @@ REMEDIES: Final[dict[type[GatewayError], str]] = {
     errors.InvalidToken: "Leave x-amz-security-token out: keys here have no session tokens.",
     errors.NotFound: "Check the path.",
     errors.ObjectNotFound: "Check bucket and key; keys are compared byte for byte.",
-    errors.BucketNotFound: "Add [buckets.NAME] to the configuration, or create it where buckets_default.create allows.",
+    errors.BucketNotFound: "Add [buckets.NAME] to the configuration, or [buckets_default]; and make it in the store.",
     errors.UploadNotFound: "Begin the upload again.",
     errors.MethodNotAllowed: "Use one of the methods of the Allow header.",
     errors.Conflict: "Look at the resource's present state, then decide again.",

@@ -1,6 +1,5 @@
 """How many connections there are, and whose."""
 
-import ipaddress
 from collections import Counter
 
 from gateway.errors import Overloaded
@@ -27,8 +26,9 @@ class Census:
         self._by_address[address] += 1
         if self.total > self._rules.max_connections:
             return Overloaded("Too many connections just now.", retry_after=RETRY_AFTER)
-        if self._by_address[address] > self._rules.max_connections_per_address and not (
-            self._is_proxy(address)
+        if (
+            self._by_address[address] > self._rules.max_connections_per_address
+            and address not in self._rules.proxies
         ):
             return Overloaded("Too many connections from this address.", retry_after=RETRY_AFTER)
         return None
@@ -39,13 +39,3 @@ class Census:
         self._by_address[address] -= 1
         if not self._by_address[address]:
             del self._by_address[address]
-
-    def _is_proxy(self, address: str) -> bool:
-        if not self._rules.proxies:
-            return False
-        try:
-            ip = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        mapped = getattr(ip, "ipv4_mapped", None)
-        return any((mapped or ip) in network for network in self._rules.proxies)

@@ -1,13 +1,10 @@
 """What the front takes from a connection, as values."""
 
-import ipaddress
 from dataclasses import dataclass
-from typing import TypeAlias
 
+from gateway.protocol.networks import Networks
 from gateway.settings.sections import ServerSection
 from gateway.units import KiB
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +23,7 @@ class Rules:
     max_header: int = 8 * KiB
     max_connections: int = 10_000
     max_connections_per_address: int = 10_000
-    proxies: tuple[Network, ...] = ()
+    proxies: Networks = Networks()
     #: Of a refused body, this much is read and thrown away to keep the connection.
     discard: int = 256 * KiB
     #: How long a connection that we end goes on reading, so that the answer is not lost to a reset.
@@ -36,11 +33,7 @@ class Rules:
 
     @classmethod
     def of(cls, section: ServerSection) -> "Rules":
-        """The rules that the settings describe.
-
-        Raises:
-            ValueError: a trusted proxy is neither an address nor a network.
-        """
+        """The rules that the settings describe."""
         return cls(
             header_timeout=section.header_timeout,
             keep_alive=section.keep_alive,
@@ -50,7 +43,5 @@ class Rules:
             max_header=section.max_header,
             max_connections=section.max_connections,
             max_connections_per_address=section.max_connections_per_address,
-            proxies=tuple(
-                ipaddress.ip_network(item, strict=False) for item in section.trusted_proxies
-            ),
+            proxies=Networks(section.trusted_proxies),
         )

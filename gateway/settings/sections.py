@@ -197,7 +197,7 @@ class BucketsDefault(BucketOptions):
     storage: str
     """The store they are passed through to, under their own names."""
     create: bool = False
-    """Whether clients may create buckets there."""
+    """Whether clients may create buckets there. Has no effect yet: no request creates one."""
 
 
 class KeySection(Section):

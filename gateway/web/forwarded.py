@@ -5,32 +5,18 @@ came along, and anybody may have written it.
 """
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+from gateway.protocol.networks import Networks
+
 RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _SCHEMES: Final = frozenset({"http", "https"})
 
 
-class TrustedProxies:
+class TrustedProxies(Networks):
     """The configured addresses and networks."""
-
-    def __init__(self, entries: Iterable[str]) -> None:
-        self._networks: tuple[Network, ...] = tuple(
-            ipaddress.ip_network(entry, strict=False) for entry in entries
-        )
-
-    def __contains__(self, address: str | None) -> bool:
-        if address is None or not self._networks:
-            return False
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        mapped = getattr(parsed, "ipv4_mapped", None)
-        return any((mapped or parsed) in network for network in self._networks)
 
     def client(self, peer: str | None, headers: RawHeaders) -> str | None:
         """The client's address: the rightmost in X-Forwarded-For that is no proxy of ours."""

@@ -1,7 +1,6 @@
 """Counting connections."""
 
-from ipaddress import ip_network
-
+from gateway.protocol.networks import Networks
 from gateway.server.census import Census
 from gateway.server.rules import Rules
 
@@ -30,7 +29,7 @@ def test_an_address_has_its_own_limit() -> None:
 
 
 def test_a_trusted_proxy_has_none_also_as_a_mapped_address() -> None:
-    rules = Rules(max_connections_per_address=1, proxies=(ip_network("192.0.2.0/24"),))
+    rules = Rules(max_connections_per_address=1, proxies=Networks(["192.0.2.0/24"]))
     census = Census(rules)
     for address, free in (
         ("192.0.2.9", True),

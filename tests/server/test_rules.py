@@ -1,7 +1,5 @@
 """Rules from settings."""
 
-import pytest
-
 from gateway.server.rules import Rules
 from gateway.settings.sections import ServerSection
 
@@ -16,9 +14,5 @@ def test_settings_become_rules() -> None:
     )
     rules = Rules.of(section)
     assert (rules.max_head, rules.keep_alive) == (4096, 5)
-    assert [str(network) for network in rules.proxies] == ["10.0.0.1/32", "2001:db8::/32"]
-
-
-def test_a_proxy_that_is_no_address_stops_the_start() -> None:
-    with pytest.raises(ValueError, match="nonsense"):
-        Rules.of(ServerSection(trusted_proxies=("nonsense",)))
+    assert all(proxy in rules.proxies for proxy in ("10.0.0.1", "2001:db8::1"))
+    assert "10.0.0.2" not in rules.proxies

@@ -4,12 +4,12 @@ import contextlib
 import json
 import time
 from dataclasses import replace
-from ipaddress import ip_network
 
 import pytest
 
 from gateway.errors import GatewayError
 from gateway.protocol.commands import RequestHead, ResponseHead
+from gateway.protocol.networks import Networks
 from tests.server.lab import QUICK, Client, Lab, Reply, eventually, running
 
 CHUNKED = b"PUT /put HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -295,7 +295,7 @@ def test_case_56_connections_of_one_address_are_limited_but_not_a_proxys(tls: bo
         assert one.reply().status == 200
         with lab.client() as two:
             assert two.reply().status == 503
-    proxied = replace(QUICK, max_connections_per_address=1, proxies=(ip_network("127.0.0.0/8"),))
+    proxied = replace(QUICK, max_connections_per_address=1, proxies=Networks(["127.0.0.0/8"]))
     with running(proxied, tls=tls) as lab, lab.client() as one, lab.client() as two:
         for client in (one, two):
             client.send(NEXT)
