@@ -40,8 +40,8 @@ def parse_query(raw: bytes) -> Query:
         return ()
     if _BAD.search(raw):
         raise InvalidUri("The query holds a bad percent escape or a byte that must be encoded.")
-    pairs = (piece.partition(b"=") for piece in raw.split(b"&") if piece)
-    return tuple((_decode(name), _decode(value)) for name, _, value in pairs)
+    pairs = [piece.partition(b"=") for piece in raw.split(b"&") if piece]
+    return tuple([(_decode(name), _decode(value)) for name, _, value in pairs])
 
 
 def single(query: Iterable[tuple[str, str]]) -> dict[str, str]:

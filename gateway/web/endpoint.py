@@ -102,8 +102,12 @@ class Endpoint:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         door, head = self._door, exchange.head
-        exchange.dialect = dialect_of(head, door.slots)
-        target = route(head, door.slots, door.domains)
+        try:
+            target = route(head, door.slots, door.domains)
+        except GatewayError:
+            exchange.dialect = dialect_of(head, door.slots)
+            raise
+        exchange.dialect = target.dialect
         work = Work(scope, receive, send, exchange, door.dialects[target.dialect])
         if door.drain.begun:
             raise Draining("This gateway is shutting down; try again.", retry_after=1)

@@ -116,11 +116,23 @@ def _spelled(name: str) -> bytes:
 
 
 def _respell(raw: bytes) -> bytes:
-    return raw if _PLAIN(raw) else encode(decode_once(raw))
+    return raw if _PLAIN(raw) else _respelled(raw)
+
+
+# What needs escapes in a signed query (the credential's scope, the list of signed headers) is the same for many
+# requests of a signer.
+@lru_cache(maxsize=64)
+def _respelled(raw: bytes) -> bytes:
+    return encode(decode_once(raw))
 
 
 def _decoded(value: bytes) -> bytes:
-    return unquote_to_bytes(value) if b"%" in value else value
+    return _unescaped(value) if b"%" in value else value
+
+
+@lru_cache(maxsize=64)
+def _unescaped(value: bytes) -> bytes:
+    return unquote_to_bytes(value)
 
 
 def _text(value: bytes) -> str:
