@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from botocore.config import Config
 from gateway.runtime import Runtime, open_runtime
 from gateway.settings import load_settings
 from gateway.storage.base import PROBE_MARK
-from gateway.transfer.sweeper import SweepReport
+from gateway.transfer.sweeper import Sweeper, SweepReport
 from tests.servers.faulty_s3 import FaultyS3
 from tests.servers.fixtures import create_bucket
 from tests.servers.gateway import CONFIG, GatewayProcess, running_gateway
@@ -155,15 +156,16 @@ class FaultLab:
         )
 
     async def sweep(self) -> SweepReport:
-        """What ``sluice sweep`` does."""
-        return await self.runtime.sweeper.sweep(self.runtime.targets)
+        """What ``sluice sweep`` does once the grace of a Create that may still be on its way is over."""
+        sweeper = Sweeper(self.runtime.stores, self.runtime.sessions, grace=0.0)
+        return await sweeper.sweep(self.runtime.targets)
 
     async def nothing_is_left(self) -> None:
         """Heal the store, sweep, and look: no multipart, no intent, no memory, no spool."""
         self.proxy.heal()
         await eventually(self.idle, 30)
         report = await self.sweep()
-        assert report == SweepReport(aborted=report.aborted)
+        assert report == SweepReport(aborted=report.aborted), report
         assert await asyncio.to_thread(self.shelf.multiparts) == {}
         assert await self.runtime.sessions.intents() == []
 
@@ -192,12 +194,14 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10) 
 async def fault_lab(
     endpoint: S3Endpoint, folder: Path, bucket: str, *, idle: str, budget: str = "64MiB"
 ) -> AsyncIterator[FaultLab]:
-    """One for the length of the block, its store probed."""
+    """One for the length of the block, its store probed. The bucket is this process's own: its tests look at all that
+    is in it."""
+    bucket = f"{bucket}-{os.getpid()}"
     await asyncio.to_thread(create_bucket, endpoint, bucket)
     shelf = Shelf(await asyncio.to_thread(direct, endpoint), bucket)
     await asyncio.to_thread(shelf.warm_up)
     async with FaultyS3(endpoint.url) as proxy:
-        config = far_config(endpoint, bucket, url=proxy.url, idle=idle, grace="0s", budget=budget)
+        config = far_config(endpoint, bucket, url=proxy.url, idle=idle, grace="15s", budget=budget)
         context = running_gateway(folder, config)
         gateway = await asyncio.to_thread(context.__enter__)
         try:

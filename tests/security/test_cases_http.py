@@ -131,7 +131,7 @@ def test_case_49_a_client_that_leaves_leaves_nothing(ask: Asker) -> None:
 
 
 def test_case_50_what_a_killed_gateway_left_is_swept_by_the_next(tmp_path: Path) -> None:
-    config = CONFIG + '\n[sweep]\ninterval = "300ms"\ngrace = "1s"\n'
+    config = CONFIG + '\n[sweep]\ninterval = "300ms"\ngrace = "15s"\n'
     first = start_gateway(tmp_path, config)
     ask = Asker(first)
     http = first.presign("PUT", "public", "kept.txt")
