@@ -42,8 +42,9 @@ from gateway.web.ops import Ops
 from gateway.web.report import LogReporter
 from gateway.web.streams import Receive, Scope, Send
 
-#: Seconds between heartbeats; ``sweep.grace`` is how long one lasts.
+#: Seconds between heartbeats, and how long one lasts at least: a lost one must kill nobody.
 BEAT: Final = 5.0
+SHORTEST_LIFE: Final = 3 * BEAT
 
 DIALECTS: Final[tuple[Dialect, ...]] = (PlainDialect(), SlotDialect(), S3Dialect())
 
@@ -112,8 +113,9 @@ class Gateway:
         spool = Spool(settings.memory.spool, settings.memory.spool_limit, self._metrics)
         await spool.start()
         stack.push_async_callback(spool.aclose)
+        life = max(settings.sweep.grace, SHORTEST_LIFE)
         self._background = Background(
-            Heartbeat(runtime.sessions, runtime.owner, BEAT, settings.sweep.grace),
+            Heartbeat(runtime.sessions, runtime.owner, BEAT, life),
             runtime.sweeper,
             runtime.targets,
             settings.sweep.interval,

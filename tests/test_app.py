@@ -62,6 +62,22 @@ async def test_what_keeps_it_from_starting_is_told_in_a_line(
             raise AssertionError("it started")
 
 
+async def test_a_heartbeat_outlives_the_next_whatever_the_grace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives: list[float] = []
+
+    async def noted(self: Any, owner: str, expires: float) -> None:
+        lives.append(expires - time.time())
+
+    monkeypatch.setattr(MemorySessions, "beat", noted)
+    for grace in (1, 60):
+        app = Gateway(lab.settings(tmp_path, sweep={"grace": grace}), Drain())
+        async with lab.running(app):
+            pass
+    assert [round(life) for life in lives if life > 0][:: len(lives) // 2 or 1] == [15, 60]
+
+
 async def test_a_wrong_place_is_told_in_a_line_too(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for section, complaint in (

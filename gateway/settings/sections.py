@@ -312,8 +312,9 @@ class SweepSection(Section):
 
     interval: Duration = 300.0
     """How often the server sweeps; 0: never."""
-    grace: Annotated[Duration, Field(ge=15)] = 60.0
-    """How long after a process's last heartbeat (one every 5 s) its uploads count as abandoned."""
+    grace: Duration = 60.0
+    """How long after a process's last heartbeat its uploads count as abandoned: 15 s at least, unless it is known to
+    be dead, because it ran on this machine."""
 
 
 class AuthSection(Section):

@@ -43,7 +43,6 @@ def test_lists_may_be_written_with_commas() -> None:
         ({"storage": {"s": {"kind": "s3"}}, "memory": {"budget": "20MiB"}}, "at least 21MiB"),
         ({"memory": {"budget": "1000KiB"}}, "greater than or equal"),
         ({"memory": {"spool_limit": 0}}, "greater than or equal"),
-        ({"sweep": {"grace": "5s"}}, "greater than or equal"),
     ],
 )
 def test_what_contradicts_itself_is_refused(tree: dict[str, Any], complaint: str) -> None:
