@@ -1,11 +1,19 @@
-"""The Python client: files to and from a gateway, signed, verified, tried again."""
+"""The Python client: files to and from a gateway, signed, verified, tried again.
 
-from gateway.client.account import Account
-from gateway.client.backoff import Backoff
-from gateway.client.client import Client
-from gateway.client.download import Downloaded
-from gateway.client.failures import Corrupt, FileTrouble, Interrupted, Refused, TransferFailed
-from gateway.client.upload import Progress, Uploaded
+Names are loaded at their first use: the server needs only :class:`Account`, to print commands to
+paste, and should not pay for an HTTP client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from gateway.client.account import Account
+    from gateway.client.backoff import Backoff
+    from gateway.client.client import Client
+    from gateway.client.download import Downloaded
+    from gateway.client.failures import Corrupt, FileTrouble, Interrupted, Refused, TransferFailed
+    from gateway.client.upload import Progress, Uploaded
 
 __all__ = [
     "Account",
@@ -20,3 +28,19 @@ __all__ = [
     "TransferFailed",
     "Uploaded",
 ]
+
+_HOMES: Final = {
+    "Account": "account",
+    "Backoff": "backoff",
+    "Client": "client",
+    "Downloaded": "download",
+    "Progress": "upload",
+    "Uploaded": "upload",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'failures')}"), name)

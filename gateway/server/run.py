@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import signal
 import socket
@@ -206,4 +207,6 @@ def _settle_garbage_collection() -> None:
     """What was made by now (code, mostly) stays: never look at it again."""
     gc.collect()
     gc.freeze()
+    with contextlib.suppress(OSError, AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
     gc.set_threshold(*GARBAGE)

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from gateway.errors import GatewayError, MultipartLost, NotFound, StorageError
+from gateway.errors import BadRequest, GatewayError, MultipartLost, NotFound, StorageError
 from gateway.model import MultipartListing, MultipartRef, PartReceipt
 from gateway.sessions.base import NOBODY, Intent, SessionStore
 from gateway.sessions.owner import is_dead, is_running
@@ -28,6 +28,9 @@ from gateway.telemetry import Instrument
 #: How far the store's clock may be behind ours, and how long Create may take, in seconds.
 SLACK: Final = 5.0
 WINDOW: Final = 3600.0
+
+#: What goes wrong with one bucket or upload, a wrong name among it, and must not end the whole sweep.
+_OF_ONE_PLACE: Final = (StorageError, BadRequest)
 
 
 class Multiparts(Protocol):
@@ -107,7 +110,7 @@ class Sweeper:
                 if await self._settle(intent, alive, report):
                     continue
                 report.kept.append(intent)
-            except StorageError as error:
+            except _OF_ONE_PLACE as error:
                 report.failed.append(SweepFailure(intent, error))
             unsettled.append(intent)
         await self._look_for_foreign(targets, unsettled, report)
@@ -191,7 +194,7 @@ class Sweeper:
         for target in targets:
             try:
                 listed = await self._listed(target.store, target.bucket, target.prefix)
-            except StorageError as error:
+            except _OF_ONE_PLACE as error:
                 report.failed.append(SweepFailure(target, error))
                 continue
             # Intents that came or went while the store was listed explain what it listed.
@@ -215,7 +218,7 @@ class Sweeper:
             return
         try:
             await self._abort(listing.ref)
-        except StorageError as error:
+        except _OF_ONE_PLACE as error:
             report.failed.append(SweepFailure(target, error))
             return
         report.aborted.append(listing.ref)
