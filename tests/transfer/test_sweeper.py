@@ -12,6 +12,7 @@ import pytest
 from gateway.errors import (
     BucketNotFound,
     GatewayError,
+    InvalidBucketName,
     MultipartLost,
     SessionsUnavailable,
     StorageUnavailable,
@@ -153,6 +154,15 @@ async def test_what_a_killed_probe_left_is_aborted_once_it_cannot_be_running(
     report = await sweeper.sweep(EVERYTHING)
     assert (report.aborted, report.foreign) == ([old], [])
     assert list(shelf.uploads) == [young]
+
+
+async def test_a_wrong_bucket_is_told_and_ends_no_sweep(
+    shelf: Shelf, sessions: MemorySessions, sweeper: Sweeper
+) -> None:
+    shelf.fault_at_abort = InvalidBucketName("no such name can exist")
+    shelf.begin("u1", key=ObjectKey("photos", ".sluice-probe-x-condition"))
+    report = await sweeper.sweep(EVERYTHING)
+    assert [failure.error.code for failure in report.failed] == ["invalid-bucket-name"]
 
 
 async def test_a_probe_s_multipart_that_stays_is_told(
