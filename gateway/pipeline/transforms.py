@@ -13,8 +13,6 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from awscrt import checksums
-
 from gateway.errors import (
     DigestMismatch,
     IncompleteBody,
@@ -24,6 +22,7 @@ from gateway.errors import (
 )
 from gateway.model import Digest
 from gateway.pipeline.owner import unbroken
+from gateway.storage.checksums import crc32c, crc64nvme
 from gateway.units import MiB, format_size
 
 #: From this size on, costly digests go to a thread.
@@ -98,8 +97,8 @@ _HASHES: Final = {"sha-256": "sha256", "sha-512": "sha512", "sha1": "sha1", "md5
 #: is faster than awscrt's CRC32.
 _CRCS: Final[dict[str, tuple[Callable[[memoryview, int], int], int, bool]]] = {
     "crc32": (zlib.crc32, 4, True),
-    "crc32c": (checksums.crc32c, 4, False),
-    "crc64nvme": (checksums.crc64nvme, 8, False),
+    "crc32c": (crc32c, 4, False),
+    "crc64nvme": (crc64nvme, 8, False),
 }
 ALGORITHMS: Final = frozenset((*_HASHES, *_CRCS))
 

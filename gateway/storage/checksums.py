@@ -10,10 +10,30 @@ from functools import partial
 from hmac import compare_digest
 from typing import Final, Protocol
 
-from awscrt import checksums as crc
-
 from gateway.errors import DigestMismatch, InvalidDigest
 from gateway.model import Digest, Views
+
+
+def crc32(data: memoryview, value: int = 0) -> int:
+    """CRC-32, going on from ``value``."""
+    # awscrt is imported where it is used: it costs 8 MB, and many stores verify no checksum.
+    from awscrt import checksums
+
+    return int(checksums.crc32(data, value))
+
+
+def crc32c(data: memoryview, value: int = 0) -> int:
+    """CRC-32C, going on from ``value``."""
+    from awscrt import checksums
+
+    return int(checksums.crc32c(data, value))
+
+
+def crc64nvme(data: memoryview, value: int = 0) -> int:
+    """CRC-64/NVME, going on from ``value``."""
+    from awscrt import checksums
+
+    return int(checksums.crc64nvme(data, value))
 
 
 class _Running(Protocol):
@@ -37,9 +57,9 @@ class _Crc:
 
 
 _ALGORITHMS: Final[dict[str, Callable[[], _Running]]] = {
-    "crc32": partial(_Crc, crc.crc32, 4),
-    "crc32c": partial(_Crc, crc.crc32c, 4),
-    "crc64nvme": partial(_Crc, crc.crc64nvme, 8),
+    "crc32": partial(_Crc, crc32, 4),
+    "crc32c": partial(_Crc, crc32c, 4),
+    "crc64nvme": partial(_Crc, crc64nvme, 8),
     "md5": partial(hashlib.md5, usedforsecurity=False),
     "sha1": partial(hashlib.sha1, usedforsecurity=False),
     "sha-256": hashlib.sha256,
