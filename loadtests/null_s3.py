@@ -367,7 +367,8 @@ def main() -> None:
     if not mine:
         print(port, flush=True)
     counters = uvloop.run(serve(listeners[mine], Temper(given.delay, given.rate, given.throttle)))
-    print(json.dumps(summary(counters)), file=sys.stderr, flush=True)
+    # One write: the line of another process must not come between it and its end.
+    os.write(sys.stderr.fileno(), json.dumps(summary(counters)).encode() + b"\n")
 
 
 if __name__ == "__main__":
