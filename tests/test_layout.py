@@ -203,8 +203,7 @@ def test_generated_pages_are_up_to_date(path: Path) -> None:
 
 
 def test_the_project_can_be_read_without_its_workplace() -> None:
-    here = re.escape(str(ROOT))
-    foreign = re.compile(rf"{here}/|/tmp/(?!\S*\bexample)|localhost:\d+/simple")
+    foreign = re.compile(r"/tmp/(?!\S*\bexample)|localhost:\d+/simple")
     texts = [
         path
         for pattern in ("gateway/**/*.py", "docs/**/*.md", "*.md", "Makefile", "*.txt", "deploy/*")
