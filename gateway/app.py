@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -136,6 +137,7 @@ class Gateway:
             pool=pool,
             spool=spool,
             places={name: Limiter.of(settings.transfer.max_in_flight) for name in runtime.stores},
+            passages=_passages(settings.transfer.max_cut_through, runtime.stores),
             retriers=runtime.retriers,
             journal=SessionJournal(runtime.sessions, runtime.owner, time.time),
             settings=settings.transfer,
@@ -176,6 +178,10 @@ class Gateway:
                 log=self._log,
             )
         )
+
+
+def _passages(places: int, stores: Iterable[str]) -> dict[str, Limiter]:
+    return {name: Limiter.of(places) for name in stores} if places else {}
 
 
 def _told(error: GatewayError | SettingsError | OSError) -> str:

@@ -48,12 +48,14 @@ class UploadRules:
 
 @dataclass(frozen=True, kw_only=True)
 class Machinery:
-    """What uploads run on; one per process. ``places`` and ``retriers`` by store; ``max_wait``, in seconds, is
+    """What uploads run on; one per process. ``places``, ``passages`` (none: no cut-through there)
+    and ``retriers`` by store; ``max_wait``, in seconds, is
     how long an upload waits for its first memory."""
 
     pool: SlabPool
     spool: Spool
     places: Mapping[str, Limiter]
+    passages: Mapping[str, Limiter]
     retriers: Mapping[str, Retrier]
     journal: Journal
     settings: TransferSection = field(default_factory=TransferSection)
@@ -199,6 +201,7 @@ class Uploads:
             condition=condition,
             limit=Limit(maximum=machinery.settings.concurrency),
             spool=machinery.spool,
+            passages=machinery.passages.get(store.name),
             instrument=machinery.instrument,
         )
 
