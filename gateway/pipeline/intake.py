@@ -17,6 +17,8 @@ from gateway.pipeline.spool import Spool
 
 #: A client is fast when it sends a part in that many seconds.
 _FAST: Final = 1.0
+#: Seconds between two reads that are too few for much to gather in the kernel.
+_AT_ONCE: Final = 0.1
 
 
 class Intake:
@@ -49,6 +51,7 @@ class Intake:
         self._expected: int | None = plan.length
         self._reading_since: float | None = None
         self._read_until: float | None = None
+        self._drained = self._at_once = True
         self._spills = Owner()
         self._opening = False
         #: Seconds in which we did not read from the client although it was not at its end.
@@ -87,15 +90,29 @@ class Intake:
         builder = self._builder
         if expected == 0 or not builder.draft.room:
             return None
+        nap = await self._nap(builder.draft.room if expected is None else expected)
         if not builder.is_open:
             if not builder.draft.size:
                 await self._begin(builder.draft)
-            builder.add(await self._memory.take(builder.slab_size(self._client.size, expected)))
+            wanted = self._client.gathered if builder.draft.passes else self._client.size
+            builder.add(await self._memory.take(builder.slab_size(wanted, expected)))
         self._window = builder.window()
-        self._reading_since = now = self._clock()
-        if self._read_until is not None:
-            self.paused += now - self._read_until
+        now = self._clock()
+        pause = 0.0 if self._read_until is None else now - nap - self._read_until
+        self.paused += pause
+        self._at_once = not nap and pause < _AT_ONCE
+        self._reading_since = now - nap
         return self._window
+
+    async def _nap(self, coming: int) -> float:
+        """Let a slow client's bytes gather; answers the seconds, in which we wait for the client as well. Not while
+        reads are full: there is more than was thought."""
+        nap = 0.0 if not self._drained else self._client.nap(coming)
+        if nap:
+            began = self._clock()
+            await asyncio.sleep(nap)
+            nap = self._clock() - began
+        return nap
 
     async def _begin(self, draft: Draft) -> None:
         """A part begins when it could go to disk as a whole, and nothing unfinished is held while it waits for that.
@@ -128,10 +145,14 @@ class Intake:
         assert self._reading_since is not None, "admit() comes first"
         self._read_until = self._clock()
         self._client.on_read(size, self._read_until - self._reading_since)
+        self._drained = self._window is None or size < len(self._window)
         self._close_window()
         slab = self._builder.advance(size)
         if slab is not None:
-            self._client.on_filled()
+            self._client.on_filled(more=self._at_once and not self._drained)
+        elif self.draft.passes:
+            slab = self._builder.seal()
+        if slab is not None:
             slab.retain()
         return slab
 

@@ -152,6 +152,7 @@ class PartBuilder:
         if not self._open:
             return None
         self._open = False
+        self.draft.slabs[-1].seal()
         if self.draft.slabs[-1].filled:
             return self.draft.slabs[-1]
         self.draft.slabs.pop().release()

@@ -50,13 +50,14 @@ class PoolStatistics:
 class Slab:
     """A leased buffer. ``filled`` bytes of it, from its start, are somebody's data."""
 
-    __slots__ = ("_account", "_leases", "_memory", "_view", "filled", "size")
+    __slots__ = ("_account", "_leases", "_memory", "_open", "_view", "filled", "size")
 
     def __init__(self, account: "Account", memory: mmap.mmap) -> None:
         self._account = account
         self._memory = memory
         self._view = memoryview(memory)
         self._leases = 1
+        self._open = True
         self.size: Final = len(memory)
         self.filled = 0
 
@@ -68,6 +69,12 @@ class Slab:
         """What is filled, not writable."""
         return self._view[: self.filled].toreadonly()
 
+    def seal(self) -> None:
+        """It takes no more bytes: it waits for nobody who might not send any."""
+        if self._open:
+            self._open = False
+            self._account.sealed(self.size)
+
     def retain(self) -> None:
         """One more :meth:`release` is needed before the memory goes back."""
         self._leases += 1
@@ -78,6 +85,7 @@ class Slab:
             raise AssertionError("a slab was released twice")
         self._leases -= 1
         if self._leases == 0:
+            self.seal()
             self._view.release()
             memory = self._memory
             del self._memory  # a slab that is kept by mistake keeps no memory
@@ -134,6 +142,10 @@ class Account:
         share the budget."""
         return Slab(self, await self._pool.take(self.claim, size))
 
+    def sealed(self, size: int) -> None:
+        """For :class:`Slab` only."""
+        self._pool.sealed(size)
+
     def give_back(self, memory: mmap.mmap) -> None:
         """For :class:`Slab` only."""
         self._pool.put(self.claim, memory)
@@ -182,6 +194,7 @@ class SlabPool:
         self._clock = clock
         self._free: dict[int, list[mmap.mmap]] = {}
         self._free_bytes = 0
+        self._open_bytes = 0
         self._allocated = self._reused = self._retired = 0
 
     @property
@@ -239,6 +252,7 @@ class SlabPool:
         """A buffer of the right class, charged."""
         size = self.class_of(size)
         await self.charge(claim, size)
+        self._open_bytes += size
         free = self._free.get(size)
         if free:
             self._reused += 1
@@ -251,10 +265,16 @@ class SlabPool:
         return mmap.mmap(-1, size, flags=_FLAGS)
 
     def class_of(self, size: int) -> int:
-        """The size of slab that is given for a wish of ``size`` bytes."""
-        share = self.budget.general // (_SHARE_OF_CLIENTS * max(1, len(self._pressure)))
-        largest = min(LARGEST, power_of_two(share + 1) // 2 if share else 0)
+        """The size of slab that is given for a wish of ``size`` bytes: it fits what slabs that wait for their
+        clients leave of their share, or else everybody's part of that."""
+        share = self.budget.general // _SHARE_OF_CLIENTS
+        fair = share // max(1, len(self._pressure))
+        largest = min(LARGEST, _power_below(max(fair, share - self._open_bytes)))
         return max(SMALLEST, min(power_of_two(max(1, size)), largest))
+
+    def sealed(self, size: int) -> None:
+        """A slab of ``size`` bytes waits for nobody any more."""
+        self._open_bytes -= size
 
     def put(self, claim: Claim, memory: mmap.mmap) -> None:
         """Take a buffer back."""
@@ -285,3 +305,8 @@ class SlabPool:
             size = max(size for size, free in self._free.items() if free)
             self._free[size].pop()
             self._free_bytes -= size
+
+
+def _power_below(size: int) -> int:
+    """The largest power of two that is not over ``size``; 0 of nothing."""
+    return 1 << (size.bit_length() - 1) if size > 0 else 0
