@@ -17,7 +17,7 @@ from gateway.pipeline.spool import Spool
 
 #: A client is fast when it sends a part in that many seconds.
 _FAST: Final = 1.0
-#: Seconds between two reads that are too few for much to gather in the kernel.
+#: Seconds that are too few for much to gather in the kernel.
 _AT_ONCE: Final = 0.1
 
 
@@ -149,7 +149,8 @@ class Intake:
         self._close_window()
         slab = self._builder.advance(size)
         if slab is not None:
-            self._client.on_filled(more=self._at_once and not self._drained)
+            quick = self._read_until - self._reading_since < _AT_ONCE
+            self._client.on_filled(more=quick and self._at_once and not self._drained)
         elif self.draft.passes:
             slab = self._builder.seal()
         if slab is not None:

@@ -25,6 +25,8 @@ from gateway.telemetry import Instrument
 _FLAGS: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 #: Slabs that wait for their clients' bytes can't be spilled. They may own this share of general memory.
 _SHARE_OF_CLIENTS: Final = 4
+#: Slabs that nobody has may take this share of the budget.
+_SHARE_OF_FREE: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,8 +253,12 @@ class SlabPool:
     async def take(self, claim: Claim, size: int) -> mmap.mmap:
         """A buffer of the right class, charged."""
         size = self.class_of(size)
-        await self.charge(claim, size)
-        self._open_bytes += size
+        self._open_bytes += size  # from now on: many may wait, and all will get what they asked for
+        try:
+            await self.charge(claim, size)
+        except BaseException:
+            self._open_bytes -= size
+            raise
         free = self._free.get(size)
         if free:
             self._reused += 1
@@ -300,8 +306,10 @@ class SlabPool:
         return True
 
     def _make_room(self) -> None:
-        """Drop free slabs, largest first, while they and what is in use exceed the budget."""
-        while self._free_bytes and self.budget.used + self._free_bytes > self.budget.total:
+        """Drop free slabs, largest first, while they and what is in use exceed the budget, or they alone a part of it:
+        thousands of slow clients' small slabs would stay for ever, of no use to anybody else."""
+        most = self.budget.total // _SHARE_OF_FREE
+        while self._free_bytes > min(most, self.budget.total - self.budget.used):
             size = max(size for size, free in self._free.items() if free)
             self._free[size].pop()
             self._free_bytes -= size
