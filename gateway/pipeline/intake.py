@@ -144,13 +144,14 @@ class Intake:
         """See :meth:`gateway.pipeline.sink.PartSink.filled`."""
         assert self._reading_since is not None, "admit() comes first"
         self._read_until = self._clock()
-        self._client.on_read(size, self._read_until - self._reading_since)
+        waited = self._read_until - self._reading_since
+        self._client.on_read(size, waited)
         self._drained = self._window is None or size < len(self._window)
         self._close_window()
         slab = self._builder.advance(size)
         if slab is not None:
-            quick = self._read_until - self._reading_since < _AT_ONCE
-            self._client.on_filled(more=quick and self._at_once and not self._drained)
+            more = waited < _AT_ONCE and self._at_once and not self._drained
+            self._client.on_filled(more=more)
         elif self.draft.passes:
             slab = self._builder.seal()
         if slab is not None:
