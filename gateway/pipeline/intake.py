@@ -221,7 +221,7 @@ class Intake:
     def spill(self) -> None:
         """Get them out, beside whatever the pump does."""
         draft = self.draft
-        if len(self._spills):
+        if draft.passes or len(self._spills):
             return
         if self._may_pass(draft):
             self._opening = True
