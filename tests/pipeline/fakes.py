@@ -221,8 +221,8 @@ class FakePassage(Generic[T]):
             for view in views:
                 self.data += view
             assert len(self.data) == self._size
-            made = self._commit(bytes(self.data))
-        return made
+            self.made = self._commit(bytes(self.data))
+        return self.made
 
     def abandon(self) -> None:
         self.abandoned = True

@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,7 @@ from gateway.units import KiB, MiB
 from tests.pipeline.fakes import (
     KEY,
     Bench,
+    FakePassage,
     Gate,
     MemoryPartStore,
     TrickleSource,
@@ -124,7 +126,7 @@ async def test_the_last_slab_waits_until_all_is_verified() -> None:
     wrong = Digest("md5", bytes(16))
     with pytest.raises(DigestMismatch):
         await put(there, chain=Chain(length=len(DATA), claims=[wrong]))
-    (passage,) = there.store.passages.opened if there.store.passages else ()
+    (passage,) = _opened(there)
     assert len(DATA) - SLAB <= len(passage.data) < len(DATA)
     assert passage.abandoned
     assert there.store.objects == {}
@@ -154,8 +156,9 @@ async def test_a_client_that_leaves_leaves_nothing(stop: int, preferred: int) ->
     there.assert_clean()
 
 
-def _opened(there: Bench) -> list[object]:
-    return list(there.store.passages.opened) if there.store.passages else []
+def _opened(there: Bench) -> list[FakePassage[Any]]:
+    assert there.store.passages is not None
+    return there.store.passages.opened
 
 
 @pytest.mark.parametrize("operation", ["send", "finish"])

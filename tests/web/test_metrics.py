@@ -119,7 +119,7 @@ async def test_pitfall_21_every_metric_moves_in_one_run(
     monkeypatch.setattr("gateway.runtime.open_store", lambda name, section: store)
     sections: dict[str, Any] = {
         "memory": {"budget": "1MiB", "spool": tmp_path / "spool"},
-        "transfer": {"part_size": PART // 2},
+        "transfer": {"part_size": PART // 2, "max_cut_through": 4},
         "retry": {"attempts": 2, "base": 0.001, "breaker_failures": 2, "breaker_cooldown": 0.01},
     }
     async with lab.gateway(tmp_path, **sections) as client:
@@ -129,7 +129,10 @@ async def test_pitfall_21_every_metric_moves_in_one_run(
         gate = asyncio.Event()
         slow = await start_uploads(client, 12, gate)
         deadline = time.monotonic() + 10
-        while "sluice_spool_used_bytes" not in moved and time.monotonic() < deadline:
+        while (
+            not moved >= {"sluice_spool_used_bytes", "sluice_passages"}
+            and time.monotonic() < deadline
+        ):
             await asyncio.sleep(0.02)
         gate.set()
         await asyncio.gather(*slow)
