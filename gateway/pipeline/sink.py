@@ -4,7 +4,8 @@
    of the budget, slab by slab, charged at the slab's capacity, and only then the source is asked. So a slow store
    closes the client's TCP window, and no queue exists anywhere. Slabs start small and grow with the
    client's rate: a thousand phones that trickle do not own the budget.
-2. *It cannot deadlock.* A part begins when the spool could take all of it. When memory is out, the oldest
+2. *It cannot deadlock.* A part begins when the spool could take all of it, or the store will as it comes
+   (:mod:`gateway.pipeline.passing`). When memory is out, the oldest
    unfinished part may use the reserve until it is complete (:mod:`gateway.pipeline.budget`). One whose client is
    slow loses that right and goes to disk (:mod:`gateway.pipeline.pressure`, :mod:`gateway.pipeline.spool`). A complete
    part depends on the store only: it is sent before memory for the next one is asked for. That holds for
@@ -14,7 +15,8 @@
 4. *Memory first, then a place*: a spooled part takes memory for its bytes, then waits for a place, never
    the other way round.
 5. *A part stays as it is until its receipt is here*, so that a retry never touches the client. Then its
-   memory goes back at once.
+   memory goes back at once. Only what is passed on as it comes is gone when it is sent: then the store's failure is
+   the upload's.
 6. *Nothing becomes visible unverified*: :meth:`PartSink.complete` comes after the chain's ``verify()``. A body
    that ends within the first part is one PutObject, the empty one too; anything else is completed as a
    multipart.
