@@ -101,8 +101,14 @@ class PartSink:
         )
         self._flight = self._open_flight(limit or Limit(), clock)
         self._passing = None if passages is None else self._open_passing(passages)
-        self._intake = Intake(
-            plan,
+        self._intake = self._open_intake(memory, spool, clock)
+        self._since = datetime.now(UTC)
+
+    def _open_intake(
+        self, memory: Account, spool: Spool | None, clock: Callable[[], float]
+    ) -> Intake:
+        return Intake(
+            self._plan,
             memory,
             spool,
             owed=lambda: self._flight.count > 0,
@@ -110,7 +116,6 @@ class PartSink:
             failed=self._fail,
             clock=clock,
         )
-        self._since = datetime.now(UTC)
 
     def _open_flight(self, limit: Limit, clock: Callable[[], float]) -> Flight:
         return Flight(

@@ -96,7 +96,7 @@ class Pressed(TrickleSource):
     """A client under memory pressure from its third slab; gone at ``stop``."""
 
     def __init__(self, data: bytes, sink: PartSink, stop: int | None) -> None:
-        super().__init__(data, 64 * KiB, 0.0002)
+        super().__init__(data, 64 * KiB, 0.002)
         self._sink = sink
         self._stop = stop
 
