@@ -110,7 +110,7 @@ class Budget:
         Raises:
             Overloaded: so much is never free.
         """
-        if self._at_once(claim, size):
+        if self.charge_at_once(claim, size):
             return
         if size > (self.general if claim.ticket is None else self.total):
             raise Overloaded("More memory is needed than this gateway may use.", retry_after=60)
@@ -130,7 +130,8 @@ class Budget:
                 self._dispatch()
             raise
 
-    def _at_once(self, claim: Claim, size: int) -> bool:
+    def charge_at_once(self, claim: Claim, size: int) -> bool:
+        """Take ``size`` bytes if nobody has to be waited for; answer whether they were taken."""
         limit = self.total if claim is self.elder else self.general
         if self.used + size > limit or (self._queue and claim is not self.elder):
             return False

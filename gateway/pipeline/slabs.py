@@ -11,7 +11,6 @@ somebody still looks at when its lease ends is not reused but left to the garbag
 import mmap
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -134,6 +133,11 @@ class Account:
         share the budget."""
         return Slab(self, await self._pool.take(self.claim, size))
 
+    def take_at_once(self, size: int) -> Slab | None:
+        """The same where it needs no waiting; else None."""
+        memory = self._pool.take_at_once(self.claim, size)
+        return None if memory is None else Slab(self, memory)
+
     def give_back(self, memory: mmap.mmap) -> None:
         """For :class:`Slab` only."""
         self._pool.put(self.claim, memory)
@@ -237,8 +241,22 @@ class SlabPool:
 
     async def take(self, claim: Claim, size: int) -> mmap.mmap:
         """A buffer of the right class, charged."""
+        memory = self.take_at_once(claim, size)
+        if memory is not None:
+            return memory
         size = self.class_of(size)
         await self.charge(claim, size)
+        return self._buffer(size)
+
+    def take_at_once(self, claim: Claim, size: int) -> mmap.mmap | None:
+        """The same where nobody must be waited for; else None."""
+        size = self.class_of(size)
+        if not self.budget.charge_at_once(claim, size):
+            return None
+        self._instrument.memory_held(self.budget.used, self.budget.waiting)
+        return self._buffer(size)
+
+    def _buffer(self, size: int) -> mmap.mmap:
         free = self._free.get(size)
         if free:
             self._reused += 1
@@ -274,10 +292,15 @@ class SlabPool:
 
     @staticmethod
     def _is_looked_at(memory: mmap.mmap) -> bool:
-        with suppress(BufferError):
-            memory.resize(len(memory))  # refuses while a view of it exists; else it changes nothing
+        # Python looks for views before it looks at the size, which is none: so nothing changes, and the kernel is
+        # not asked.
+        try:
+            memory.resize(-1)
+        except ValueError:
             return False
-        return True
+        except BufferError:
+            return True
+        raise AssertionError("a buffer took a negative size")  # pragma: no cover
 
     def _make_room(self) -> None:
         """Drop free slabs, largest first, while they and what is in use exceed the budget."""

@@ -211,6 +211,17 @@ class Chain:
         data.release()
         done()
 
+    def look(self, data: memoryview) -> None:
+        """Show bytes to all taps, here and now: for a body that is small and all here.
+
+        Raises:
+            IncompleteBody, TooLarge: as :meth:`feed`.
+        """
+        assert self._batch is None, "settle() comes first"
+        for tap in self._light:
+            tap.update(data)
+        self._digest(data)
+
     def _start(self, data: memoryview, done: Callable[[], None]) -> None:
         def end(_: asyncio.Future[None]) -> None:
             data.release()
