@@ -80,7 +80,7 @@ class Work:
     def render(self, command: Command, reply: Reply) -> ResponseHead:
         """The response's head."""
         head = self.dialect.render(self.exchange.head, command, reply, self.exchange.request_id)
-        return replace(head, headers=head.headers + self.headers)
+        return replace(head, headers=head.headers + self.headers) if self.headers else head
 
     async def reply(self, head: ResponseHead) -> None:
         """Send a whole response."""
@@ -185,7 +185,7 @@ class Carrier:
                 size.on_read(count, time.perf_counter() - started)
                 if count == slab.size:
                     size.on_filled()
-                if self._fits_better(size.size, slab.size):
+                if source.length != 0 and self._fits_better(size.size, slab.size):
                     slab.release()
                     slab = await account.take(size.size)
         finally:
@@ -194,9 +194,13 @@ class Carrier:
 
     async def _first_slab(self, source: Source, account: Account) -> Slab:
         wanted = FIRST_SLAB if source.length is None else min(source.length, FIRST_SLAB)
+        wanted = max(1, wanted)
+        slab = account.take_at_once(wanted)
+        if slab is not None:
+            return slab
         try:
             async with asyncio.timeout(self._max_wait):
-                return await account.take(max(1, wanted))
+                return await account.take(wanted)
         except TimeoutError:
             raise Overloaded(
                 "There is no memory for this download just now; try again.", retry_after=5
@@ -213,7 +217,7 @@ def _serving(command: GetObject, info: ObjectInfo, work: Work) -> Headers:
     if work.grant.scheme == Scheme.SIGV4:
         return replaced(_TO_PROGRAMS, asked.headers)
     return serving_headers(
-        replace(info, key=command.key),
+        info if info.key == command.key else replace(info, key=command.key),
         inline=asked.inline,
         signed=work.grant.signed,
         immutable=work.dialect.name == "slot",
