@@ -73,9 +73,13 @@ class Response:
             raise RuntimeError("The response was already started.")
         lines = [_STATUS_LINES[status]]
         closes = framed = False
-        for name, value in headers:
-            if _BAD_NAME.search(name) or _BAD_VALUE.search(value):
-                raise RuntimeError("Invalid response header.")
+        pairs = list(headers)
+        # All at once: joined by what either may hold, so that nothing passes that would not pass alone.
+        if _BAD_NAME.search(b"-".join([name for name, _ in pairs])) or _BAD_VALUE.search(
+            b"\t".join([value for _, value in pairs])
+        ):
+            raise RuntimeError("Invalid response header.")
+        for name, value in pairs:
             lower = name.lower()
             if lower == b"transfer-encoding":
                 continue  # ours to decide

@@ -40,7 +40,6 @@ from gateway.units import KiB, MiB
 from gateway.web.exchange import Exchange
 from gateway.web.heads import send_head
 from gateway.web.streams import (
-    CountingSource,
     Receive,
     Scope,
     Send,
@@ -124,7 +123,7 @@ class Carrier:
                 assert_never(command)
 
     async def _put(self, command: PutObject, work: Work) -> None:
-        source = CountingSource(request_source(work.scope, work.receive, command.length))
+        source = request_source(work.scope, work.receive, command.length)
         rules = UploadRules(
             principal=work.grant.principal.id,
             max_size=work.decision.max_size,
