@@ -216,5 +216,4 @@ def test_workers_that_share_files_tell_at_once(
     gauge = prometheus_client.Gauge("level", "text", registry=None)
     Waiting(counter).inc(3)
     Waiting(gauge).set(4)
-    assert [sample.value for sample in counter.collect()[0].samples][0] == 3
-    assert gauge.collect()[0].samples[0].value == 4
+    assert [metric.samples[0].value for metric in (*counter.collect(), *gauge.collect())] == [3, 4]
