@@ -270,6 +270,8 @@ class SlabPool:
 
     def class_of(self, size: int) -> int:
         """The size of slab that is given for a wish of ``size`` bytes."""
+        if size <= SMALLEST:
+            return SMALLEST
         share = self.budget.general // (_SHARE_OF_CLIENTS * max(1, len(self._pressure)))
         largest = min(LARGEST, power_of_two(share + 1) // 2 if share else 0)
         return max(SMALLEST, min(power_of_two(max(1, size)), largest))

@@ -22,6 +22,8 @@ _SIGNATURE_PARAMETERS: Final = frozenset(
 )
 
 
+# What needs escapes in a signed query is the same for many requests of a signer.
+@lru_cache(maxsize=64)
 def _decode(raw: bytes) -> str:
     try:
         return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("utf-8")

@@ -81,8 +81,9 @@ def route(head: RequestHead, slots: Sequence[SlotMount], domains: Sequence[str])
     query = parse_query(head.raw_query)
     # Only an AWS signature makes dot segments literal: a bearer token beside an x-amz header
     # stays under the strict rules.
-    key = _locate(head.raw_path, host, domains, strict=not has_signature(head, query))
-    return Target("s3" if _speaks_s3(head, query) else "plain", key)
+    signed = has_signature(head, query)
+    key = _locate(head.raw_path, host, domains, strict=not signed)
+    return Target("s3" if signed or _speaks_s3(head, query) else "plain", key)
 
 
 def dialect_of(head: RequestHead, slots: Sequence[SlotMount]) -> str:

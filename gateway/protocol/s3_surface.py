@@ -5,6 +5,7 @@ cannot change what the request does; whatever asks for protection, placement or 
 does not give is refused rather than dropped, because the sender relies on it.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from gateway.errors import BadRequest, InvalidArgument, NotImplementedHere
@@ -54,6 +55,13 @@ _OVERRIDES: Final = {
 MAX_OVERRIDE: Final = 1024
 
 
+@lru_cache(maxsize=64)  # the same few with every request
+def _header_named(parameter: str) -> str | None:
+    """The ``x-amz-*`` header that a query parameter stands for; None where it stands for none."""
+    name = parameter.lower()
+    return name if name.startswith("x-amz-") else None
+
+
 def amz_headers(head: RequestHead, query: dict[str, str]) -> dict[str, str]:
     """The ``x-amz-*`` headers, those that stand in the query of a presigned URL included; without metadata.
 
@@ -65,8 +73,8 @@ def amz_headers(head: RequestHead, query: dict[str, str]) -> dict[str, str]:
         if raw.startswith(b"x-amz-") and not raw.startswith(b"x-amz-meta-"):
             found[raw.decode("latin-1")] = head.get(raw) or ""
     for original, value in query.items():
-        name = original.lower()
-        if not name.startswith("x-amz-") or name.startswith("x-amz-meta-"):
+        name = _header_named(original)
+        if name is None or name.startswith("x-amz-meta-"):
             continue
         if found.setdefault(name, value) != value:
             raise BadRequest(f"{name[:64]} differs between the query and the header.")
@@ -149,7 +157,7 @@ def check_query(query: dict[str, str], *, reading: bool, ranged: bool) -> None:
         if not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= 10_000):
             raise InvalidArgument("partNumber is 1 to 10,000.")
     for name, value in query.items():
-        if name[:6].lower() == "x-amz-" or name == "x-id":
+        if _header_named(name) is not None or name == "x-id":
             continue  # headers in the query; and SDKs name the operation
         if (name == "versionId" and value == "null") or (reading and name in _OVERRIDES):
             continue

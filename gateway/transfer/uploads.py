@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.adapt.concurrency import Limit
 from gateway.adapt.part_size import PartPlan, plan
@@ -35,6 +36,8 @@ from gateway.telemetry import Instrument
 from gateway.transfer.exclusive import ConditionalWrites, WriteRule, judges_alone
 from gateway.transfer.placement import Placement, Placements
 from gateway.units import format_size
+
+_UNCONDITIONAL: Final = WriteCondition()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +115,9 @@ class Uploads:
         conditional = bool(rule)
         self._check_length(command.length)
         found = await self._look(placement, command, conditional=conditional)
-        pinned = rule.judge(found)
+        pinned = rule.judge(found) if conditional else _UNCONDITIONAL
         leased = conditional and not judges_alone(placement.store)
-        condition = WriteCondition() if leased else pinned
+        condition = _UNCONDITIONAL if leased else pinned
         if is_small(command.length):
             with self._small(placement, command, rules, condition) as body:
                 if not body.admit_at_once():

@@ -43,7 +43,8 @@ def decode_once(raw: bytes) -> bytes:
 
 def encode(value: bytes, *, safe: str = "") -> bytes:
     """Percent-encode all but RFC 3986's unreserved characters, and those in ``safe``."""
-    return value if _PLAIN(value) else quote_from_bytes(value, safe=safe).encode("ascii")
+    plain = _PLAIN_PATH if safe == "/" else _PLAIN
+    return value if plain(value) else quote_from_bytes(value, safe=safe).encode("ascii")
 
 
 def canonical_path(raw: bytes) -> bytes:
@@ -100,7 +101,10 @@ class CanonicalQuery:
         value = self._pairs.get(_spelled(name))
         if value is None:
             return None
-        return _text(_unescaped(value) if b"%" in value else value)
+        try:
+            return (_unescaped(value) if b"%" in value else value).decode()
+        except UnicodeDecodeError:
+            raise InvalidUri("A query parameter is not UTF-8.") from None
 
     def names(self) -> Iterable[bytes]:
         """The names in the order they were sent, in canonical spelling: for the letters, digits and
@@ -153,13 +157,6 @@ def _respelled(raw: bytes) -> bytes:
 @lru_cache(maxsize=64)
 def _unescaped(value: bytes) -> bytes:
     return unquote_to_bytes(value)
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise InvalidUri("A query parameter is not UTF-8.") from None
 
 
 def canonical_value(values: Sequence[bytes]) -> bytes:
