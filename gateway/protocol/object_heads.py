@@ -169,6 +169,8 @@ def _read_value(read: Callable[[bytes], str | None], name: bytes) -> str | None:
 
 def wire(text: str) -> bytes:
     """Header text as bytes. What a store holds from elsewhere may not be Latin-1 (then UTF-8) or not be clean."""
+    if text.isascii() and text.isprintable():
+        return text.encode("ascii")
     clean = _CONTROL.sub(" ", text)
     try:
         return clean.encode("latin-1")

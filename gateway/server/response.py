@@ -19,6 +19,7 @@ BACKLOG: Final = 64 * KiB
 
 _BAD_NAME = re.compile(b'[\x00-\x20\x7f-\xff()<>@,;:\\\\\\[\\]={}"/?]')
 _BAD_VALUE = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]")
+_FRAMING: Final = frozenset({b"transfer-encoding", b"content-length", b"connection"})
 Header = tuple[bytes, bytes]
 
 
@@ -81,15 +82,15 @@ class Response:
             raise RuntimeError("Invalid response header.")
         for name, value in pairs:
             lower = name.lower()
-            if lower == b"transfer-encoding":
-                continue  # ours to decide
-            if lower == b"content-length":
+            if lower in _FRAMING:
+                if lower == b"transfer-encoding":
+                    continue  # ours to decide
+                if lower == b"connection":
+                    closes = closes or b"close" in value.lower()
+                    continue
                 self._left = int(value)
                 framed = True
-            elif lower == b"connection":
-                closes = closes or b"close" in value.lower()
-                continue
-            lines += (name, b": ", value, b"\r\n")
+            lines.append(b"%b: %b\r\n" % (name, value))
         self.started = True
         self._bodiless = self._is_head or status in (204, 304)
         if not framed and not self._bodiless:

@@ -8,6 +8,7 @@ pass through the parser.
 import re
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html import unescape
 from typing import Final
 
@@ -74,8 +75,13 @@ class Parser:
     # --- called by httptools
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; repeats are joined (llhttp has refused a second Content-Length)."""
-        key, text = name.lower().decode("latin-1"), _text(value)
+        """One header; repeats are joined (llhttp has refused a second Content-Length). Values are UTF-8 as stores
+        send it, where they are that; else each byte is a character."""
+        key = _name(name)
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
         if key not in self.headers:
             self.headers[key] = text
         else:
@@ -116,12 +122,9 @@ def find_end(data: bytearray, start: int) -> int:
     return 0
 
 
-def _text(value: bytes) -> str:
-    """UTF-8 as stores send it, where it is that; else each byte a character."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+@lru_cache(maxsize=256)  # stores send the same few with every answer
+def _name(raw: bytes) -> str:
+    return raw.lower().decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)
