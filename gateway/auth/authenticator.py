@@ -23,6 +23,7 @@ from gateway.errors import (
 )
 from gateway.model import ANONYMOUS, Principal
 from gateway.protocol.commands import RequestHead, Target
+from gateway.protocol.query import refuse_overrides
 from gateway.protocol.signatures import jwt, sigv4, slot_token
 from gateway.protocol.signatures.authorization import read_header
 from gateway.protocol.signatures.canonical import CanonicalQuery
@@ -116,7 +117,7 @@ class Authenticator:
             case Scheme.BEARER:
                 return await self._bearer(head, now)
             case _:
-                return self._anonymous(target)
+                return self._anonymous(head, target)
 
     def _signed(
         self, head: RequestHead, query: CanonicalQuery, scheme: Scheme, now: float
@@ -223,7 +224,10 @@ class Authenticator:
             ),
         )
 
-    def _anonymous(self, target: Target) -> Grant:
+    def _anonymous(self, head: RequestHead, target: Target) -> Grant:
+        if head.method in _READS:
+            # Before any policy is asked: the answer does not depend on what the bucket lets strangers do.
+            refuse_overrides(head.raw_query)
         policy = None if target.key is None else self._rules.anonymous.get(target.key.bucket)
         if policy is not None:
             return Grant(principal=ANONYMOUS, scheme="anonymous", policy=policy, signed=False)
