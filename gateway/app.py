@@ -5,8 +5,6 @@ import time
 from contextlib import AsyncExitStack
 from typing import Final
 
-from starlette.applications import Starlette
-
 from gateway.auth.authenticator import Authenticator, Rules
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
@@ -38,7 +36,7 @@ from gateway.web.log import configure as configure_log
 from gateway.web.log import flush as flush_log
 from gateway.web.log import get_log
 from gateway.web.metrics import Metrics
-from gateway.web.ops import Ops
+from gateway.web.ops import Ops, pages
 from gateway.web.report import LogReporter
 from gateway.web.streams import Receive, Scope, Send
 
@@ -67,8 +65,8 @@ class Gateway:
         self._endpoint: Endpoint | None = None
         ops = Ops(drain, self._metrics, self._check)
         own_listener = bool(settings.server.metrics_listen)
-        self._ops = _pages(Starlette(routes=ops.routes(metrics=not own_listener)))
-        self.metrics_app = _pages(Starlette(routes=[ops.metrics_route()])) if own_listener else None
+        self._ops = pages(ops.routes(metrics=not own_listener))
+        self.metrics_app = pages([ops.metrics_route()]) if own_listener else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Paths under ``/-/`` are ours; the rest are objects."""
@@ -180,12 +178,6 @@ class Gateway:
 
 def _told(error: GatewayError | SettingsError | OSError) -> str:
     return f"{error.code}: {error.detail}" if isinstance(error, GatewayError) else str(error)
-
-
-def _pages(app: Starlette) -> Starlette:
-    """Without Starlette's redirects: they build a URL out of the Host header."""
-    app.router.redirect_slashes = False
-    return app
 
 
 def make_apps(settings: Settings, drain: Drain) -> Apps:
