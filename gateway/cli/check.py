@@ -9,7 +9,7 @@ import click
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
 from gateway.cli.mistakes import Mistake
-from gateway.cli.options import config_option, read_settings
+from gateway.cli.options import config_option, read_settings, tell_notices
 from gateway.errors import GatewayError
 from gateway.sessions.open import open_sessions
 from gateway.settings import Settings
@@ -29,6 +29,7 @@ def check(online: bool, config: Path | None) -> None:
     probed for what it really does; the probes write a few small objects and remove them.
     """
     settings = read_settings(config)
+    tell_notices(settings)
     keys = KeyRing.open(settings, lambda problem: click.echo(f"sluice: {problem}", err=True)).list()
     policies = list(Policies.open(settings, keys))
     open_sessions(settings.sessions.url, settings.sessions.timeout)  # only whether the URL is one

@@ -10,7 +10,7 @@ import click
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
 from gateway.cli.banner import banner, first_key_notice, own_command
-from gateway.cli.options import config_option, read_settings
+from gateway.cli.options import config_option, read_settings, tell_notices
 from gateway.settings import Settings
 
 
@@ -55,6 +55,7 @@ def prepare(settings: Settings) -> None:
     Raises:
         KeysError, PolicyError: they are wrong.
     """
+    tell_notices(settings)
     ring = KeyRing.open(settings, lambda problem: click.echo(f"sluice: {problem}", err=True))
     Policies.open(settings, ring.list())
     made = ring.ensure_first_key()
