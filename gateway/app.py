@@ -1,9 +1,11 @@
 """Composition root: the only file that knows every concrete class."""
 
+import asyncio
 import secrets
 import time
 from contextlib import AsyncExitStack
 from typing import Final
+from urllib.parse import urlsplit
 
 from gateway.auth.authenticator import Authenticator, Rules
 from gateway.auth.keys import KeyRing
@@ -22,8 +24,8 @@ from gateway.protocol.routing import SlotMount, dialect_of
 from gateway.runtime import Runtime, open_runtime
 from gateway.server.run import Apps
 from gateway.sessions.heartbeat import Heartbeat
-from gateway.settings import Settings, SettingsError
-from gateway.transfer.background import Background
+from gateway.settings import S3Storage, Settings, SettingsError
+from gateway.transfer.background import PATIENCE, Background
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Downloads
 from gateway.transfer.exclusive import ConditionalWrites
@@ -96,14 +98,28 @@ class Gateway:
         await receive()
         async with AsyncExitStack() as stack:
             stack.callback(flush_log)
+            waiting = asyncio.get_running_loop().call_later(PATIENCE, self._tell_of_waiting)
             try:
                 await self._open(stack)
             except (GatewayError, SettingsError, OSError) as error:
                 await send({"type": "lifespan.startup.failed", "message": _told(error)})
                 return
+            finally:
+                waiting.cancel()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _tell_of_waiting(self) -> None:
+        """Who starts us must not have to guess."""
+        place = urlsplit(self._settings.sessions.url)
+        sessions = f"{place.scheme}://{place.hostname or ''}{place.path}"  # without a password
+        self._log.warning(
+            "waiting",
+            task="start",
+            seconds=PATIENCE,
+            detail=f"still opening the sessions ({sessions}) and {_stores(self._settings)}",
+        )
 
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self._settings
@@ -118,7 +134,7 @@ class Gateway:
             runtime.targets,
             settings.sweep.interval,
             runtime.probe,
-            LogReporter(self._log),
+            LogReporter(self._log, _stores(settings)),
         )
         await stack.enter_async_context(self._background.running())
         self._endpoint = self._open_endpoint(runtime, self._open_carrier(runtime, spool))
@@ -174,6 +190,16 @@ class Gateway:
                 log=self._log,
             )
         )
+
+
+def _stores(settings: Settings) -> str:
+    """The stores and where they are, for people."""
+    return ", ".join(
+        f"storage.{name} ({urlsplit(store.endpoint_url).netloc.rpartition('@')[2]})"
+        if isinstance(store, S3Storage) and store.endpoint_url
+        else f"storage.{name}"
+        for name, store in settings.storage.items()
+    )
 
 
 def _told(error: GatewayError | SettingsError | OSError) -> str:
