@@ -42,7 +42,7 @@ _SINGLE: Final = (
 )
 _READS: Final = frozenset({"GET", "HEAD"})
 #: A slot's token is itself the permission to write one file; its constraints say which.
-_SLOT_POLICY: Final = "full-access"
+SLOT_POLICY: Final = "full-access"
 #: A secret for keys that aren't there, so that their signature costs what a known key's does. One for
 #: all: its signing key is derived once a day, so invented keys cost one HMAC and displace nobody's.
 _DECOY: Final = "no key has this secret"
@@ -212,7 +212,7 @@ class Authenticator:
         return Grant(
             principal=Principal(_on_behalf(f"slot:{name}", claims.sub)),
             scheme=Scheme.BEARER,
-            policy=_SLOT_POLICY,
+            policy=SLOT_POLICY,
             constraints=Constraints(
                 methods=frozenset({"PUT"}),
                 bucket=slot.bucket,
@@ -254,7 +254,7 @@ def _slot_token(
     return Grant(
         principal=Principal(f"slot:{name}"),
         scheme=Scheme.SLOT,
-        policy=_SLOT_POLICY,
+        policy=SLOT_POLICY,
         constraints=Constraints(
             methods=frozenset({head.method}),
             bucket=slot.bucket,
