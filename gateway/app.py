@@ -57,7 +57,7 @@ class Gateway:
         self._settings = settings
         self._log = get_log()
         self._drain = drain
-        self._metrics = Metrics(settings.memory.budget)
+        self._metrics = Metrics(settings.memory.slabs)
         self._keys = KeyRing.open(
             settings, lambda problem: self._log.error("keys", problem=problem)
         )
@@ -142,7 +142,7 @@ class Gateway:
 
     def _open_carrier(self, runtime: Runtime, spool: Spool) -> Carrier:
         settings = self._settings
-        pool = SlabPool(settings.memory.budget, instrument=self._metrics)
+        pool = SlabPool(settings.memory.slabs, instrument=self._metrics)
         conditional = ConditionalWrites(
             runtime.sessions, runtime.retriers, runtime.owner, time.time
         )

@@ -42,8 +42,11 @@ Networks: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_listed)
 ]
 
-#: The smallest budget with which a part of 5 MiB, S3's smallest, fits a quarter of it beside a slab.
-SMALLEST_BUDGET_FOR_S3: Final = 4 * (5 * MiB + 16 * KiB)
+#: The share of the budget that is not for bytes of bodies but for what moving them takes: 50 KiB or so each for
+#: connection, tasks and buffers of the event loop (measured with 200 uploads at a time).
+_OVERHEAD_SHARE: Final = 8
+#: The smallest budget with which a part of 5 MiB, S3's smallest, fits a quarter of the slabs beside a slab.
+SMALLEST_BUDGET_FOR_S3: Final = 23 * MiB
 
 
 class Section(BaseModel):
@@ -289,13 +292,19 @@ class MemorySection(Section):
     """The budget for bodies in transit, per process."""
 
     budget: Annotated[Size, Field(ge=MiB)] = 512 * MiB
-    """Bytes of body that may be in memory at a time; with a store that speaks S3 at least 21 MiB."""
+    """Memory that bodies in transit may take: seven eighths for their bytes, the rest for what moving them needs;
+    with a store that speaks S3 at least 23 MiB."""
     max_wait: Duration = 30.0
     """How long a body may wait for its first memory before it is refused with 503."""
     spool: Path = Path(".sluice/spool")
     """Folder for unfinished parts of slow clients when memory is short; cleared of dead processes' at start."""
     spool_limit: Annotated[Size, Field(ge=MiB)] = 4 * GiB
     """Bytes the spool may take."""
+
+    @property
+    def slabs(self) -> int:
+        """The part of the budget, in bytes, that holds bytes of bodies."""
+        return self.budget - self.budget // _OVERHEAD_SHARE
 
 
 class TransferSection(Section):
@@ -392,7 +401,7 @@ class Settings(Section):
         """A quarter of the memory holds the oldest unfinished part, and S3 has a smallest one."""
         speaks_s3 = any(isinstance(store, S3Storage) for store in self.storage.values())
         if speaks_s3 and self.memory.budget < SMALLEST_BUDGET_FOR_S3:
-            raise ValueError("memory.budget: with a store that speaks S3 at least 21MiB")
+            raise ValueError("memory.budget: with a store that speaks S3 at least 23MiB")
         return self
 
     @model_validator(mode="after")
