@@ -3,6 +3,7 @@
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -105,12 +106,25 @@ class ServerSection(Section):
         return self
 
 
+def _endpoint(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that are not closed, a port that is no number
+        named = False
+    if not named:
+        raise ValueError(
+            f"{url!r} is not the URL of a store; write for example http://127.0.0.1:9000"
+        )
+    return url
+
+
 class S3Storage(Section):
     """A store that speaks S3."""
 
     kind: Literal["s3"]
     """`s3`."""
-    endpoint_url: str | None = None
+    endpoint_url: Annotated[str, AfterValidator(_endpoint)] | None = None
     """The store's URL; left out: Amazon's for the region."""
     region: str = "us-east-1"
     """The region to sign for."""
@@ -182,6 +196,13 @@ class BucketOptions(Section):
     anonymous: str | None = None
     """The policy for requests without a credential; left out: they are refused."""
 
+    @model_validator(mode="after")
+    def _key_with_kms(self) -> "BucketOptions":
+        """A key that no encryption uses would leave objects otherwise protected than was asked for."""
+        if self.sse_kms_key_id is not None and self.sse != "aws:kms":
+            raise ValueError('sse_kms_key_id needs sse = "aws:kms"')
+        return self
+
 
 class BucketSection(BucketOptions):
     """A bucket as clients see it."""
@@ -200,7 +221,7 @@ class BucketsDefault(BucketOptions):
     storage: str
     """The store they are passed through to, under their own names."""
     create: bool = False
-    """Whether clients may create buckets there. Has no effect yet: no request creates one."""
+    """Whether clients may create buckets there. No effect yet: CreateBucket is answered 501, as `sluice check` says."""
 
 
 class KeySection(Section):
