@@ -127,6 +127,9 @@ class Account:
     def close(self) -> None:
         """Leave. What is still leased stays charged until it is released."""
         self._pool.dismiss(self.claim)
+        self.claim.holder = (
+            None  # which holds us: nobody but the garbage collector would part the two
+        )
 
     async def take(self, size: int) -> Slab:
         """Wait for a slab of about ``size`` bytes: the next power of two in 16 KiB to 1 MiB, smaller when many

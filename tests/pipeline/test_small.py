@@ -1,6 +1,8 @@
 """Bodies of one slab: the sink's rules, held without its machinery."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -184,3 +186,16 @@ async def test_a_publication_that_has_begun_runs_to_its_end() -> None:
     assert bench.store.objects == {KEY: b"abc"}
     assert not body.sending()
     bench.assert_clean()
+
+
+async def test_a_small_body_leaves_nothing_to_the_garbage_collector() -> None:
+    bench = Bench()
+    gc.disable()
+    try:
+        body = small(bench, 3)
+        await upload(body, BytesSource(b"abc"), Chain(length=3))
+        gone = weakref.ref(body)
+        del body
+        assert gone() is None
+    finally:
+        gc.enable()

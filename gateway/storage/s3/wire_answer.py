@@ -34,7 +34,7 @@ class Parser:
         self.headers: dict[str, str] = {}
         self.ended = False
         self.decoded: deque[bytes] = deque()
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
     def parse(self, head: bytes | bytearray, method: str) -> "Answer":
         """Read a whole head.
@@ -43,6 +43,7 @@ class Parser:
             Garbled: it is none.
         """
         self.feed(head)
+        assert self._parser is not None
         status = int(self._parser.get_status_code())
         headers = self.headers
         if method == "HEAD" or status in (204, 304) or status < 200:
@@ -59,6 +60,9 @@ class Parser:
             if "connection" in headers
             else self._parser.get_http_version() == "1.1"
         )
+        if not chunked:
+            # It holds our methods, and so us: left alone, only the garbage collector would find the two.
+            self._parser = None
         return Answer(status, headers, length, self if chunked else None, keep_alive)
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
@@ -67,6 +71,7 @@ class Parser:
         Raises:
             Garbled: that is no HTTP.
         """
+        assert self._parser is not None, "the whole head was read, and there are no chunks"
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
