@@ -25,12 +25,20 @@ _LONGEST_REST: Final = 32
 class Limit:
     """The number; :class:`gateway.pipeline.limiter.Limiter` makes callers wait for it.
 
+    ``before``: a narrower window and the goodput (bytes per second) that it had. Then the start is a step already, and
+    the first round decides on it.
+
     Raises:
         ValueError: the bounds are not 1 <= minimum <= start <= maximum.
     """
 
     def __init__(
-        self, start: int = DEFAULT_START, *, minimum: int = 1, maximum: int = DEFAULT_MAXIMUM
+        self,
+        start: int = DEFAULT_START,
+        *,
+        minimum: int = 1,
+        maximum: int = DEFAULT_MAXIMUM,
+        before: tuple[int, float] | None = None,
     ) -> None:
         if not 1 <= minimum <= maximum or not minimum <= start <= maximum:
             raise ValueError(
@@ -40,7 +48,7 @@ class Limit:
         self._minimum = minimum
         self._maximum = maximum
         self._doubling = True
-        self._before_step: tuple[int, float] | None = None  # the window and goodput before it
+        self._before_step = before  # the window and goodput before it
         self._rest = 0
         self._next_rest = _REST
         self._cut_at = float("-inf")

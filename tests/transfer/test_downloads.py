@@ -34,7 +34,7 @@ def calls(lab: Bench) -> list[str]:
 
 
 async def read(lab: Bench, **command: Any) -> tuple[ByteRange | None, bytes]:
-    download = await lab.downloads.open(GetObject(key=KEY, **command))
+    download = await lab.downloads.open(GetObject(key=KEY, **command), "alice")
     assert isinstance(download.reply, ObjectOpened)
     assert download.source is not None
     return download.reply.range, await everything(download.source)
@@ -112,10 +112,10 @@ async def test_conditions_are_judged_before_a_byte_is_fetched(lab: Bench) -> Non
     etag = (await lab.store.head(KEY)).etag
     same = Preconditions(if_none_match=(f'"{etag}"',))
     calls(lab).clear()
-    unchanged = await lab.downloads.open(GetObject(key=KEY, conditions=same))
+    unchanged = await lab.downloads.open(GetObject(key=KEY, conditions=same), "alice")
     with pytest.raises(PreconditionFailed):
         await lab.downloads.open(
-            GetObject(key=KEY, conditions=Preconditions(if_match=('"other"',)))
+            GetObject(key=KEY, conditions=Preconditions(if_match=('"other"',))), "alice"
         )
 
     assert isinstance(unchanged.reply, NotModified)
@@ -125,7 +125,7 @@ async def test_conditions_are_judged_before_a_byte_is_fetched(lab: Bench) -> Non
 
 async def test_head_opens_nothing(lab: Bench) -> None:
     download = await lab.downloads.open(
-        GetObject(key=KEY, head_only=True, range_header="bytes=0-1")
+        GetObject(key=KEY, head_only=True, range_header="bytes=0-1"), "alice"
     )
 
     assert isinstance(download.reply, ObjectOpened)
@@ -137,7 +137,7 @@ async def test_what_is_missing_is_missing(lab: Bench) -> None:
     for head_only in (True, False):
         with pytest.raises(ObjectNotFound):
             await lab.downloads.open(
-                GetObject(key=ObjectKey("photos", "none"), head_only=head_only)
+                GetObject(key=ObjectKey("photos", "none"), head_only=head_only), "alice"
             )
 
 
@@ -196,7 +196,7 @@ async def _nothing(name: str) -> None: ...
 
 
 async def test_the_end_of_a_body_is_told(lab: Bench) -> None:
-    download: Download = await lab.downloads.open(GetObject(key=KEY))
+    download: Download = await lab.downloads.open(GetObject(key=KEY), "alice")
     lab.downloads.finished(download, "sent", 10)
 
     assert lab.facts.downloads == [("sent", 10)]
