@@ -15,6 +15,8 @@ from gateway.adapt.samples import Decision, Outcome, PartSample
 DEFAULT_START: Final = 2
 DEFAULT_MAXIMUM: Final = 10
 LARGEST: Final = 20
+#: What a large transfer begins with: enough to learn from soon.
+FIRST: Final = 4
 
 _CUT: Final = 0.7
 _SHARE_OF_GAIN: Final = 1 / 3
@@ -98,7 +100,9 @@ class Limit:
             return
         seconds = sample.finished - self._since
         goodput = self._bytes / seconds if seconds > 0 else None
-        used = self._reached * 2 >= self._parts
+        # The first parts after a step are sent while the window fills.
+        stepped = self._before_step is not None
+        used = self._reached > 0 if stepped else self._reached * 2 >= self._parts
         self._begin_round(sample.finished)
         if goodput is not None and used:
             self._decide(goodput, sample.finished)
@@ -116,7 +120,9 @@ class Limit:
                 self._doubling = False
                 self._rest = self._next_rest
                 self._next_rest = min(self._next_rest * 2, _LONGEST_REST)
-                self._move(width, now, "no gain", goodput, earlier)
+                # As wide as what it did bring is worth.
+                worth = min(int(width * goodput / earlier), self._value - 1)
+                self._move(max(width, worth), now, "no gain", goodput, earlier)
                 return
             self._next_rest = _REST
         if self._rest:

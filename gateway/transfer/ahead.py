@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, TypeVar
 
-from gateway.adapt.concurrency import Limit
+from gateway.adapt.concurrency import FIRST, Limit
 from gateway.adapt.read_ahead import PERIOD, SMALLEST_WINDOW, Bottleneck, Period, window_size
 from gateway.adapt.samples import Outcome, PartSample
 from gateway.errors import GatewayError, Overloaded, StorageThrottled, StorageTimeout
@@ -42,8 +42,6 @@ T = TypeVar("T")
 
 #: A download with fewer bytes to come stays one stream.
 WORTH: Final = 4 * SMALLEST_WINDOW
-#: Streams at first, when one is too slow.
-_FIRST: Final = 4
 #: Complete windows that may wait for the client before it counts as the slower one.
 _LEAD: Final = 3
 
@@ -168,21 +166,21 @@ class AheadSource:
             self._begin_period()
 
     def _cut(self, rate: float) -> None:
-        """Let the one stream end a window ahead, and begin the next window, if there is memory and place for it."""
+        """Let the one stream end a window ahead, as the first window, and begin the next window, if there is memory and place for it."""
         if not self._is_open():
             return
         size = window_size(rate, self._means.pool.budget.general // 2)
         cut = self._offset + size
         if self._stop - cut < size:
             return
-        first = min(_FIRST, self._means.streams)
+        first = min(FIRST, self._means.streams)
         limit = Limit(first, maximum=self._means.streams, before=(1, rate))
         self._size, self._next = size, cut
         if not self._begin():
             self._next = self._stop
             return
         self._limit = limit
-        self._head.source.end_at(cut)
+        self._head.end_at(cut, self._means.clock())
         self._instrument.download_widened(self._placement.store.name)
 
     def _is_open(self) -> bool:

@@ -13,8 +13,8 @@ class Window:
 
     :meth:`fill` runs as ``filling``, a task of whoever owns the window, until everything is in memory or the
     window's turn has come; from the first :meth:`read_into` on its reader needs no memory of ours.
-    ``began``, in seconds, is None for a stream that says nothing about windows; ``width`` is how many streams there
-    were.
+    ``began``, in seconds, is None for a stream whose time says nothing about windows; ``width`` counts the streams
+    that there were then, itself included.
     """
 
     def __init__(
@@ -35,6 +35,11 @@ class Window:
         self._slabs = deque(memory)
         self._taken = 0
         self._has_turn = False
+
+    def end_at(self, stop: int, now: float) -> None:
+        """From ``now`` on it is a window like others, and ends at ``stop``."""
+        self.source.end_at(stop)
+        self.size, self.began = self.source.length, now
 
     @property
     def received(self) -> bool:
