@@ -85,6 +85,7 @@ class AheadSource:
         self._stop = span.stop
         self._head = Window(span.start, self._stream(span, opened))
         self._tail: deque[Window] = deque()
+        self._alone = True
         self._next = span.stop
         self._size = 0
         self._limit = Limit(1, maximum=means.streams)
@@ -140,7 +141,7 @@ class AheadSource:
             self._head = self._tail.popleft()
             return
         self._head = Window(self._offset, self._stream(ByteRange(self._offset, self._stop)))
-        self._next = self._stop
+        self._alone, self._next = True, self._stop
         self._bottleneck.on_narrowed()
         self._begin_period()
 
@@ -152,7 +153,7 @@ class AheadSource:
 
     def _measure(self, count: int, began: float) -> None:
         now = self._means.clock()
-        if self._next < self._stop or self._tail:
+        if not self._alone:
             if self._head.received:
                 self._arrived(self._head)
             return
@@ -162,11 +163,11 @@ class AheadSource:
             busy = self._means.cpu() - self._busy
             period = Period(self._came, now - self._since, self._waited, busy)
             if self._stop - self._offset >= WORTH and self._bottleneck.on_period(period):
-                self._cut(period.size / period.seconds)
+                self._cut(period.rate)
             self._begin_period()
 
     def _cut(self, rate: float) -> None:
-        """Let the one stream end a window ahead, as the first window, and begin the next window, if there is memory and place for it."""
+        """Let the one stream end soon, as the first window, and begin the next one: if there is memory and place."""
         if not self._is_open():
             return
         size = window_size(rate, self._means.pool.budget.general // 2)
@@ -179,7 +180,7 @@ class AheadSource:
         if not self._begin():
             self._next = self._stop
             return
-        self._limit = limit
+        self._alone, self._limit = False, limit
         self._head.end_at(cut, self._means.clock())
         self._instrument.download_widened(self._placement.store.name)
 

@@ -131,6 +131,7 @@ class Facts(Instrument):
         self.uploads: list[tuple[str, int]] = []
         self.downloads: list[tuple[str, int]] = []
         self.resumed = 0
+        self.widened = 0
 
     def upload_finished(self, store: str, outcome: str, size: int, seconds: float) -> None:
         self.uploads.append((outcome, size))
@@ -140,6 +141,9 @@ class Facts(Instrument):
 
     def download_resumed(self, store: str) -> None:
         self.resumed += 1
+
+    def download_widened(self, store: str) -> None:
+        self.widened += 1
 
 
 class Bench:
