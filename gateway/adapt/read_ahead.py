@@ -22,6 +22,8 @@ LARGEST_WINDOW: Final = 8 * MiB
 _WAITED: Final = 0.7
 #: ... and at most this one into our own work, or it is us who are slow, and more streams are more work.
 _BUSY: Final = 0.5
+#: A client that waited at least this share of the time could take more.
+_STARVED: Final = 0.2
 #: Seconds that a window's bytes take: long against a round trip, and short enough to learn from.
 _WINDOW_TIME: Final = 0.2
 #: So many windows fit the memory, if they can.
@@ -33,7 +35,7 @@ _LONGEST_REST: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A while of one stream: ``size`` bytes came in ``seconds``, of which ``waited`` were spent waiting for them;
+    """A while of a download: ``size`` bytes came in ``seconds``, of which ``waited`` were spent waiting for them;
     ``busy`` are the CPU seconds of the event loop's thread meanwhile."""
 
     size: int
@@ -45,6 +47,11 @@ class Period:
     def rate(self) -> float:
         """Bytes per second."""
         return self.size / self.seconds
+
+    @property
+    def starved(self) -> bool:
+        """Whether the client could have taken more."""
+        return self.waited >= _STARVED * self.seconds
 
 
 class Bottleneck:

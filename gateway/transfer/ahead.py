@@ -6,8 +6,8 @@ goes into waiting for the store, although the client takes at once what comes an
 with ``If-Match``, several at a time:
 
 1. *As many as help.* The number is a :class:`~gateway.adapt.concurrency.Limit`: it grows while goodput does, is cut
-   when the store asks for less, and falls back to one stream where more bring nothing. Where complete windows
-   wait for the client no more are opened.
+   when the store asks for less, and falls back to one stream where more bring nothing. For a
+   client that is the slower one a few windows are enough.
 2. *Only with memory that nobody misses.* A window begins with memory for all of it, taken at once or not at all, from
    half of general memory at most, and with a place in flight that nobody misses. Under pressure windows are thrown
    away.
@@ -22,7 +22,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Final, TypeVar
 
 from gateway.adapt.concurrency import FIRST, Limit
@@ -42,7 +41,7 @@ T = TypeVar("T")
 
 #: A download with fewer bytes to come stays one stream.
 WORTH: Final = 4 * SMALLEST_WINDOW
-#: Complete windows that may wait for the client before it counts as the slower one.
+#: Windows ahead of a client that takes its time.
 _LEAD: Final = 3
 
 
@@ -86,6 +85,7 @@ class AheadSource:
         self._head = Window(span.start, self._stream(span, opened))
         self._tail: deque[Window] = deque()
         self._alone = True
+        self._starved = True
         self._next = span.stop
         self._size = 0
         self._limit = Limit(1, maximum=means.streams)
@@ -145,7 +145,7 @@ class AheadSource:
         self._bottleneck.on_narrowed()
         self._begin_period()
 
-    # --- one stream: is it the bottleneck?
+    # --- who waits for whom?
 
     def _begin_period(self) -> None:
         self._since, self._busy = self._means.clock(), self._means.cpu()
@@ -153,18 +153,19 @@ class AheadSource:
 
     def _measure(self, count: int, began: float) -> None:
         now = self._means.clock()
-        if not self._alone:
-            if self._head.received:
-                self._arrived(self._head)
-            return
         self._came += count
         self._waited += now - began
-        if now - self._since >= PERIOD:
-            busy = self._means.cpu() - self._busy
-            period = Period(self._came, now - self._since, self._waited, busy)
-            if self._stop - self._offset >= WORTH and self._bottleneck.on_period(period):
-                self._cut(period.rate)
-            self._begin_period()
+        if self._head.received:
+            self._arrived(self._head)
+        if now - self._since < PERIOD:
+            return
+        busy = self._means.cpu() - self._busy
+        period = Period(self._came, now - self._since, self._waited, busy)
+        if not self._alone:
+            self._starved = period.starved
+        elif self._stop - self._offset >= WORTH and self._bottleneck.on_period(period):
+            self._cut(period.rate)
+        self._begin_period()
 
     def _cut(self, rate: float) -> None:
         """Let the one stream end soon, as the first window, and begin the next one: if there is memory and place."""
@@ -180,7 +181,7 @@ class AheadSource:
         if not self._begin():
             self._next = self._stop
             return
-        self._alone, self._limit = False, limit
+        self._alone, self._starved, self._limit = False, True, limit
         self._head.end_at(cut, self._means.clock())
         self._instrument.download_widened(self._placement.store.name)
 
@@ -202,10 +203,8 @@ class AheadSource:
                 return
 
     def _is_wanted(self) -> bool:
-        if len(self._tail) >= 2 * self._limit.value or self._running() >= self._limit.value:
-            return False
-        ready = takewhile(lambda window: window.received, (self._head, *self._tail))
-        return sum(1 for _ in ready) < _LEAD
+        most = 2 * self._limit.value if self._starved else _LEAD
+        return len(self._tail) < most and self._running() < self._limit.value
 
     def _running(self) -> int:
         return sum(window.running for window in (self._head, *self._tail))
@@ -231,7 +230,7 @@ class AheadSource:
         name = f"read ahead {span.start} of {self._placement.key}"
         window.filling = self._tasks.start(self._fill(window), name=name)
         # Not in the task: one that is cancelled before it ran runs nothing at all.
-        window.filling.add_done_callback(lambda _: self._places.release())
+        window.filling.add_done_callback(self._landed)
         self._tail.append(window)
         self._next = span.stop
         return True
@@ -246,6 +245,11 @@ class AheadSource:
             raise
         if window.received:
             self._arrived(window)
+
+    def _landed(self, filling: "asyncio.Task[None]") -> None:
+        self._places.release()
+        if not filling.cancelled():
+            filling.exception()  # whoever reads the window hears of it
 
     def _arrived(self, window: Window) -> None:
         """All of a window came from the store: how long did it take?"""

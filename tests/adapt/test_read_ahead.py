@@ -34,6 +34,11 @@ def test_more_streams_are_tried_only_where_one_is_waited_for(period: Period, ver
     assert Bottleneck().on_period(period) is verdict
 
 
+def test_a_period_tells_its_rate_and_who_was_waited_for() -> None:
+    assert STARVED.rate == 50 * MiB
+    assert (STARVED.starved, SATED.starved) == (True, False)
+
+
 def test_after_streams_that_brought_nothing_the_next_trial_waits_twice_as_long() -> None:
     bottleneck, waits = Bottleneck(), []
     for _ in range(7):

@@ -3,13 +3,41 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+
+from gateway.adapt.read_ahead import Bottleneck, Period
 from gateway.errors import StorageThrottled, StorageUnavailable
 from gateway.model import ByteRange, From, ObjectKey, Opened, Source
+from gateway.transfer import ahead, downloads
+from gateway.units import KiB
 from tests.transfer.lab import Store
+
+WINDOW = 32 * KiB
+
+
+class Eager(Bottleneck):
+    """Tries other streams whenever it can."""
+
+    def on_period(self, period: Period) -> bool:
+        return True
+
+
+@contextmanager
+def eager(sizes: Sequence[int] = (WINDOW,)) -> Iterator[None]:
+    """Small windows of these sizes in turn, from the first byte on."""
+    count = iter(range(10**9))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ahead, "PERIOD", 0.0)
+        patch.setattr(downloads, "WORTH", 0)
+        patch.setattr(ahead, "WORTH", 0)
+        patch.setattr(ahead, "Bottleneck", Eager)
+        patch.setattr(ahead, "window_size", lambda rate, memory: sizes[next(count) % len(sizes)])
+        yield
 
 
 @dataclass(frozen=True)

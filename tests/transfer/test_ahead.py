@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -13,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.adapt.concurrency import Limit
-from gateway.adapt.read_ahead import Bottleneck, Period
 from gateway.adapt.samples import Outcome, PartSample
 from gateway.errors import StorageCorrupt, StorageUnavailable
 from gateway.model import Attributes, ByteRange, From
@@ -26,29 +24,8 @@ from gateway.transfer.ahead import AheadSource, ReadAhead
 from gateway.transfer.placement import Placement
 from gateway.transfer.window import Window
 from gateway.units import KiB, MiB
-from tests.transfer.far import Clock, FarStore, Fault
+from tests.transfer.far import WINDOW, Clock, FarStore, Fault, eager
 from tests.transfer.lab import KEY, Facts
-
-WINDOW = 32 * KiB
-
-
-class Eager(Bottleneck):
-    """Tries other streams whenever it can."""
-
-    def on_period(self, period: Period) -> bool:
-        return True
-
-
-@contextmanager
-def eager(sizes: Sequence[int] = (WINDOW,)) -> Iterator[None]:
-    """Small windows of these sizes in turn, from the first byte on."""
-    count = iter(range(10**9))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ahead, "PERIOD", 0.0)
-        patch.setattr(ahead, "WORTH", 0)
-        patch.setattr(ahead, "Bottleneck", Eager)
-        patch.setattr(ahead, "window_size", lambda rate, memory: sizes[next(count) % len(sizes)])
-        yield
 
 
 def pattern(size: int, seed: int = 1) -> bytes:
@@ -326,19 +303,19 @@ async def test_a_client_that_leaves_takes_everything_with_it() -> None:
     world.assert_clean()
 
 
-async def test_a_client_that_stops_reading_holds_little() -> None:
-    world = await World(FarStore(Clock())).holding(pattern(4 * MiB))
+async def test_for_a_slow_client_little_is_held() -> None:
+    world = await World(FarStore(Clock())).holding(data := pattern(MiB))
+    held: list[int] = []
+
+    async def slow(count: int) -> None:
+        world.store.clock.now += 10
+        for _ in range(100):
+            await asyncio.sleep(0)
+        held.append(world.pool.budget.used)
+
     with eager():
-        source = await world.download()
-        await drain(source, most=300_000)
-        for _ in range(2000):
-            await asyncio.sleep(0)
-        calls = len(world.store.ranges)
-        await drain(source, step=100, most=1000)
-        for _ in range(2000):
-            await asyncio.sleep(0)
-        assert len(world.store.ranges) <= calls + 1, "complete windows wait for it"
-        await source.aclose()
+        assert await whole(world, client=slow) == data
+    assert 2 * WINDOW <= max(held) <= 4 * WINDOW
     world.assert_clean()
 
 
