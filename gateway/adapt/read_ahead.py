@@ -29,7 +29,7 @@ _WINDOW_TIME: Final = 0.2
 #: So many windows fit the memory, if they can.
 _WINDOWS: Final = 4
 #: Periods to wait after streams that brought nothing.
-_REST: Final = 16
+_REST: Final = 8
 _LONGEST_REST: Final = 256
 
 

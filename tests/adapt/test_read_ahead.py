@@ -44,7 +44,7 @@ def test_after_streams_that_brought_nothing_the_next_trial_waits_twice_as_long()
     for _ in range(7):
         bottleneck.on_narrowed()
         waits.append(next(n for n in range(1000) if bottleneck.on_period(STARVED)))
-    assert waits == [16, 32, 64, 128, 256, 256, 256]
+    assert waits == [8, 16, 32, 64, 128, 256, 256]
 
 
 @given(st.floats(0, 1e12), st.integers(0, 1 << 40))
