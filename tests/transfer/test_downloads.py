@@ -1,6 +1,7 @@
 """Downloads: judged, ranged, of one version."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from gateway.errors import (
 )
 from gateway.model import ByteRange, ObjectKey
 from gateway.protocol.commands import GetObject, NotModified, ObjectOpened, Preconditions
+from gateway.transfer.ahead import WORTH, AheadSource
 from gateway.transfer.downloads import MAX_LOOKS, Download
+from gateway.transfer.resuming import ResumingSource
+from gateway.units import MiB
 from tests.transfer.lab import KEY, Bench, Store, bench, everything
 
 DATA = b"0123456789"
@@ -200,3 +204,22 @@ async def test_the_end_of_a_body_is_told(lab: Bench) -> None:
     lab.downloads.finished(download, "sent", 10)
 
     assert lab.facts.downloads == [("sent", 10)]
+
+
+@pytest.mark.parametrize(
+    ("size", "streams", "kind"),
+    [(WORTH - 1, 10, ResumingSource), (WORTH, 10, AheadSource), (WORTH, 1, ResumingSource)],
+)
+async def test_only_large_bodies_may_be_read_ahead(
+    lab: Bench, size: int, streams: int, kind: type
+) -> None:
+    await lab.put(bytes(size))
+    lab.downloads._ahead = replace(lab.ahead, streams=streams)
+    calls(lab).clear()
+    download = await lab.downloads.open(GetObject(key=KEY), "alice")
+    assert type(download.source) is kind
+    assert download.source is not None
+    assert await everything(download.source, MiB) == bytes(size)
+    await download.source.aclose()
+    assert calls(lab) == ["get"]
+    await lab.assert_clean()
