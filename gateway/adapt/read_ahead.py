@@ -22,6 +22,9 @@ LARGEST_WINDOW: Final = 8 * MiB
 _WAITED: Final = 0.7
 #: ... and at most this one into our own work, or it is us who are slow, and more streams are more work.
 _BUSY: Final = 0.5
+#: Bytes per second that are fast enough for one stream. No store holds its connections to as much: who waits at such
+#: a rate waits for the machine.
+_FAST: Final = 200 * MiB
 #: A client that waited at least this share of the time could take more.
 _STARVED: Final = 0.2
 #: Seconds that a window's bytes take: long against a round trip, and short enough to learn from.
@@ -73,6 +76,7 @@ class Bottleneck:
             return False
         return (
             period.size >= EVIDENCE
+            and period.rate < _FAST
             and period.waited >= _WAITED * period.seconds
             and period.busy <= _BUSY * period.seconds
         )

@@ -25,10 +25,21 @@ SATED = Period(5 * MiB, 0.1, 0.01, 0.01)
         (SATED, False),
         (Period(5 * MiB, 0.1, 0.065, 0.01), False),
         (Period(5 * MiB, 0.1, 0.095, 0.08), False),
+        (Period(20 * MiB, 0.1, 0.09, 0.01), False),
+        (Period(19 * MiB, 0.1, 0.09, 0.01), True),
         (Period(EVIDENCE - 1, 0.1, 0.09, 0.01), False),
         (Period(EVIDENCE, 0.1, 0.09, 0.01), True),
     ],
-    ids=["store", "client", "both", "ourselves", "too little", "just enough"],
+    ids=[
+        "store",
+        "client",
+        "both",
+        "ourselves",
+        "fast enough",
+        "not quite",
+        "too little",
+        "just enough",
+    ],
 )
 def test_more_streams_are_tried_only_where_one_is_waited_for(period: Period, verdict: bool) -> None:
     assert Bottleneck().on_period(period) is verdict
