@@ -121,7 +121,7 @@ class Limit:
                 self._rest = self._next_rest
                 self._next_rest = min(self._next_rest * 2, _LONGEST_REST)
                 # As wide as what it did bring is worth.
-                worth = min(int(width * goodput / earlier), self._value - 1)
+                worth = min(round(width * goodput / earlier), self._value - 1)
                 self._move(max(width, worth), now, "no gain", goodput, earlier)
                 return
             self._next_rest = _REST
