@@ -20,24 +20,22 @@ with ``If-Match``, several at a time:
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from gateway.adapt.concurrency import FIRST, Limit
 from gateway.adapt.read_ahead import PERIOD, SMALLEST_WINDOW, Bottleneck, Period, window_size
 from gateway.adapt.samples import Outcome, PartSample
-from gateway.errors import GatewayError, Overloaded, StorageThrottled, StorageTimeout
+from gateway.errors import GatewayError, Overloaded
 from gateway.model import ByteRange, Source
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.owner import Owner, unbroken
 from gateway.pipeline.slabs import SlabPool
 from gateway.telemetry import Instrument
 from gateway.transfer.placement import Placement
-from gateway.transfer.resuming import Call, ResumingSource
+from gateway.transfer.resuming import Call, ResumingSource, Watched
 from gateway.transfer.window import Window
-
-T = TypeVar("T")
 
 #: A download with fewer bytes to come stays one stream.
 WORTH: Final = 4 * SMALLEST_WINDOW
@@ -74,7 +72,7 @@ class AheadSource:
         self._means = means
         self._placement = placement
         self._etag = etag
-        self._retrier = _Watched(retrier, self._congested, means.clock)
+        self._retrier = Watched(retrier, self._congested, means.clock)
         self._instrument = instrument
         self._places = means.places[placement.store.name]
         self._account = means.pool.account(principal)
@@ -296,27 +294,3 @@ class AheadSource:
         for window in self._tail:
             window.drop()
         self._tail.clear()
-
-
-class _Watched:
-    """Calls to the store that tell ``congested`` when an attempt began that the store asked less of."""
-
-    def __init__(
-        self, retrier: Call, congested: Callable[[float], None], clock: Callable[[], float]
-    ) -> None:
-        self._retrier = retrier
-        self._congested = congested
-        self._clock = clock
-
-    async def call(self, operation: str, fn: Callable[[], Awaitable[T]]) -> T:
-        """See :class:`~gateway.transfer.resuming.Call`."""
-
-        async def attempt() -> T:
-            started = self._clock()
-            try:
-                return await fn()
-            except (StorageThrottled, StorageTimeout):
-                self._congested(started)
-                raise
-
-        return await self._retrier.call(operation, attempt)

@@ -14,6 +14,8 @@ from gateway.errors import (
     NotFound,
     PreconditionFailed,
     StorageCorrupt,
+    StorageThrottled,
+    StorageTimeout,
     StorageUnavailable,
 )
 from gateway.model import ByteRange, From, Source
@@ -124,6 +126,30 @@ class ResumingSource:
         """Close the backend connection. Who reads on opens another one."""
         self._breaks = 0
         await self._give_up_connection()
+
+
+class Watched:
+    """Calls that tell ``congested`` when an attempt had begun whose answer was to ask less, or none in time."""
+
+    def __init__(
+        self, retrier: Call, congested: Callable[[float], None], clock: Callable[[], float]
+    ) -> None:
+        self._retrier = retrier
+        self._congested = congested
+        self._clock = clock
+
+    async def call(self, operation: str, fn: Callable[[], Awaitable[T]]) -> T:
+        """See :class:`Call`."""
+
+        async def attempt() -> T:
+            started = self._clock()
+            try:
+                return await fn()
+            except (StorageThrottled, StorageTimeout):
+                self._congested(started)
+                raise
+
+        return await self._retrier.call(operation, attempt)
 
 
 def _replaced() -> StorageCorrupt:
