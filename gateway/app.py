@@ -25,6 +25,7 @@ from gateway.runtime import Runtime, open_runtime
 from gateway.server.run import Apps
 from gateway.sessions.heartbeat import Heartbeat
 from gateway.settings import S3Storage, Settings, SettingsError
+from gateway.transfer.ahead import ReadAhead
 from gateway.transfer.background import PATIENCE, Background
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Downloads
@@ -146,10 +147,12 @@ class Gateway:
         conditional = ConditionalWrites(
             runtime.sessions, runtime.retriers, runtime.owner, time.time
         )
+        places = {name: Limiter.of(settings.transfer.max_in_flight) for name in runtime.stores}
+        ahead = ReadAhead(pool=pool, places=places, streams=settings.transfer.concurrency)
         machinery = Machinery(
             pool=pool,
             spool=spool,
-            places={name: Limiter.of(settings.transfer.max_in_flight) for name in runtime.stores},
+            places=places,
             retriers=runtime.retriers,
             journal=SessionJournal(runtime.sessions, runtime.owner, time.time),
             settings=settings.transfer,
@@ -158,7 +161,7 @@ class Gateway:
         )
         return Carrier(
             Uploads(runtime.placements, conditional, machinery),
-            Downloads(runtime.placements, runtime.retriers, self._metrics),
+            Downloads(runtime.placements, runtime.retriers, self._metrics, ahead),
             Deletes(runtime.placements, runtime.retriers, conditional),
             pool,
             settings.memory.max_wait,

@@ -141,6 +141,10 @@ class Account:
         memory = self._pool.take_at_once(self.claim, size)
         return None if memory is None else Slab(self, memory)
 
+    def spare(self, size: int) -> list[Slab]:
+        """Slabs for ``size`` bytes out of memory that nobody misses, at once; none if there is not that much."""
+        return [Slab(self, memory) for memory in self._pool.spare(self.claim, size)]
+
     def give_back(self, memory: mmap.mmap) -> None:
         """For :class:`Slab` only."""
         self._pool.put(self.claim, memory)
@@ -249,7 +253,7 @@ class SlabPool:
             return memory
         size = self.class_of(size)
         await self.charge(claim, size)
-        return self._buffer(size)
+        return self._allocate(size)
 
     def take_at_once(self, claim: Claim, size: int) -> mmap.mmap | None:
         """The same where nobody must be waited for; else None."""
@@ -257,9 +261,19 @@ class SlabPool:
         if not self.budget.charge_at_once(claim, size):
             return None
         self._instrument.memory_held(self.budget.used, self.budget.waiting)
-        return self._buffer(size)
+        return self._allocate(size)
 
-    def _buffer(self, size: int) -> mmap.mmap:
+    def spare(self, claim: Claim, size: int) -> list[mmap.mmap]:
+        """Buffers for ``size`` bytes, charged as :meth:`Budget.spare` does, or none."""
+        piece = self.class_of(size)
+        count = -(-size // piece)
+        if not self.budget.spare(claim, count * piece):
+            return []
+        self._instrument.memory_held(self.budget.used, self.budget.waiting)
+        return [self._allocate(piece) for _ in range(count)]
+
+    def _allocate(self, size: int) -> mmap.mmap:
+        """A free buffer of that size, or a new one; charged already."""
         free = self._free.get(size)
         if free:
             self._reused += 1

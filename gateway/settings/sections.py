@@ -310,8 +310,9 @@ class MemorySection(Section):
 class TransferSection(Section):
     """How uploads are cut and sent."""
 
-    concurrency: Annotated[int, Field(ge=1, le=20)] = 10
-    """Parts of one upload in flight at a time, at most."""
+    concurrency: Annotated[int, Field(ge=1, le=20)] = 16
+    """Parts of one upload in flight at a time, at most, and connections of one large download. As many are used as
+    bring more than fewer did."""
     max_in_flight: Annotated[int, Field(ge=1)] = 64
     """Parts of all uploads in flight to one store at a time, at most."""
     part_size: Size = 8 * MiB

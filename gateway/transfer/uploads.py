@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.adapt.concurrency import Limit
+from gateway.adapt.concurrency import FIRST, Limit
 from gateway.adapt.part_size import PartPlan, plan
 from gateway.errors import (
     GatewayError,
@@ -235,7 +235,7 @@ class Uploads:
         condition: WriteCondition,
     ) -> PartSink:
         machinery = self._machinery
-        store = placement.store
+        store, most = placement.store, machinery.settings.concurrency
         return PartSink(
             store=store,
             key=placement.key,
@@ -246,7 +246,7 @@ class Uploads:
             journal=machinery.journal,
             attributes=placement.attributes(command.attributes),
             condition=condition,
-            limit=Limit(maximum=machinery.settings.concurrency),
+            limit=Limit(min(FIRST, most), maximum=most),
             spool=machinery.spool,
             instrument=machinery.instrument,
         )
