@@ -43,7 +43,7 @@ class Limiter:
 
     def acquire_now(self) -> bool:
         """Take a place if there is one and nobody waits for it; answer whether there was."""
-        free = not self._queue and self._in_flight < self._limit.value
+        free = not self._queue.count and self._in_flight < self._limit.value
         if free:
             self._take()
         return free
@@ -65,6 +65,13 @@ class Limiter:
             raise
         return self._in_flight
 
+    def spare(self) -> bool:
+        """Take a place that nobody misses, if there is one: nobody waits, and half of the places are free."""
+        if self._queue or self._in_flight * 2 >= self._limit.value:
+            return False
+        self._take()
+        return True
+
     def release(self) -> None:
         """Give a place back."""
         if self._in_flight <= 0:
@@ -82,7 +89,7 @@ class Limiter:
         self._peak = max(self._peak, self._in_flight)
 
     def _dispatch(self) -> None:
-        while self._queue and self._in_flight < self._limit.value:
+        while self._queue.count and self._in_flight < self._limit.value:
             turn = self._queue.pop()
             if not turn.cancelled():
                 self._take()

@@ -4,7 +4,7 @@ Where a part's size is known beforehand and the store need not be told a hash of
 be begun before the part is here. Then it takes neither memory nor disk, only a connection. What that costs:
 bytes that were sent are gone, so nothing can be repeated. A store that fails meanwhile fails the upload (503, and
 the client may try again); nothing is stored, because no store commits a body that is not complete. For the same reason
-the last slab stays here until all that was claimed of the body is verified. See ``docs/decisions/0011``.
+the last slab stays here until all that was claimed of the body is verified. See ``docs/decisions/0012``.
 """
 
 from collections.abc import Iterator

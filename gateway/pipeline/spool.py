@@ -122,7 +122,7 @@ class Spool:
     def begin_now(self, principal: str, size: int) -> Callable[[], None] | None:
         """As :meth:`begin`, without waiting; None: somebody would have to."""
         claim, size = Claim(principal), min(size, self._limit)
-        if not self._commitments.charge_now(claim, size):
+        if not self._commitments.charge_at_once(claim, size):
             return None
         return lambda: self._commitments.credit(claim, size)
 

@@ -91,12 +91,17 @@ def format_digest_field(digests: Iterable[Digest]) -> str:
     )
 
 
+_HEADERS: Final = frozenset({b"content-digest", b"repr-digest", b"content-md5"})
+
+
 def read_digests(head: RequestHead) -> tuple[Digest, ...]:
     """What Content-Digest, Repr-Digest and Content-MD5 say about the body, each algorithm once.
 
     Raises:
         InvalidDigest: one is malformed, or two differ for the same algorithm.
     """
+    if _HEADERS.isdisjoint(head.index):
+        return ()
     digests: list[Digest] = []
     for header, where in ((b"content-digest", "Content-Digest"), (b"repr-digest", "Repr-Digest")):
         field = head.joined(header)
