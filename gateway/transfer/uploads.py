@@ -6,7 +6,8 @@ body; verify everything that was claimed of it; only then commit.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -127,10 +128,14 @@ class Uploads:
                 await body.fill(source, chain)
                 stored = await self._commit(body.complete, chain, placement, rule, leased=leased)
         else:
-            async with self._sink(placement, command, rules, condition) as sink:
-                await self._first_memory(sink.admit(command.length))
-                await pump(source, chain, sink)
-                stored = await self._commit(sink.complete, chain, placement, rule, leased=leased)
+            # Around all of it: a store may judge as soon as a body that passes through is announced.
+            with _worded(rule):
+                async with self._sink(placement, command, rules, condition) as sink:
+                    await self._first_memory(sink.admit(command.length))
+                    await pump(source, chain, sink)
+                    stored = await self._commit(
+                        sink.complete, chain, placement, rule, leased=leased
+                    )
         return _answer(stored, chain, found)
 
     async def _commit(
@@ -256,8 +261,15 @@ class Uploads:
 
 
 async def _complete(complete: Callable[[], Awaitable[Stored]], rule: WriteRule) -> Stored:
-    try:
+    with _worded(rule):
         return await complete()
+
+
+@contextmanager
+def _worded(rule: WriteRule) -> Iterator[None]:
+    """What a failed condition is called by who may not replace anything."""
+    try:
+        yield
     except PreconditionFailed:
         if rule.overwrite:
             raise
