@@ -9,6 +9,7 @@ from typing import Any, Final
 from gateway.adapt.buffer_size import BufferSize
 from gateway.adapt.part_size import PartPlan
 from gateway.errors import GatewayError
+from gateway.pipeline.naps import Naps
 from gateway.pipeline.owner import Owner
 from gateway.pipeline.parts import Draft, PartBuilder
 from gateway.pipeline.passing import Passing
@@ -36,6 +37,7 @@ class Intake:
         owed: Callable[[], bool],
         passing: Passing | None = None,
         failed: Callable[[BaseException], None] = lambda _: None,
+        naps: Naps | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._memory = memory
@@ -43,6 +45,7 @@ class Intake:
         self._owed = owed
         self._passing = passing
         self._failed = failed
+        self._naps = naps or Naps()
         self._length = plan.length
         self._clock = clock
         self._builder = PartBuilder(plan)
@@ -110,7 +113,7 @@ class Intake:
         nap = 0.0 if not self._drained else self._client.nap(coming)
         if nap:
             began = self._clock()
-            await asyncio.sleep(nap)
+            await self._naps.nap(nap)
             nap = self._clock() - began
         return nap
 

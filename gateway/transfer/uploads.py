@@ -22,6 +22,7 @@ from gateway.errors import (
 )
 from gateway.model import Digest, ObjectInfo, Source, Stored, WriteCondition
 from gateway.pipeline.limiter import Limiter
+from gateway.pipeline.naps import Naps
 from gateway.pipeline.multipart import Journal
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
@@ -65,6 +66,7 @@ class Machinery:
     journal: Journal
     settings: TransferSection = field(default_factory=TransferSection)
     max_wait: float = 30.0
+    naps: Naps = field(default_factory=Naps)
     instrument: Instrument = field(default_factory=Instrument)
 
 
@@ -256,6 +258,7 @@ class Uploads:
             limit=Limit(min(FIRST, most), maximum=most),
             spool=machinery.spool,
             passages=machinery.passages.get(store.name),
+            naps=machinery.naps,
             instrument=machinery.instrument,
         )
 
