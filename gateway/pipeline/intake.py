@@ -237,6 +237,7 @@ class Intake:
         """Begin to pass a part to the store."""
         assert self._passing is not None
         try:
+            await self._naps.nap(0)  # hundreds are told to at a time
             await self._passing.open(
                 draft, whole=draft.number == 1 and draft.announced == self._length
             )
