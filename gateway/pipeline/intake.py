@@ -55,6 +55,7 @@ class Intake:
         self._reading_since: float | None = None
         self._read_until: float | None = None
         self._drained = self._at_once = True
+        self._prompt = False
         self._spills = Owner()
         self._opening = False
         #: Seconds in which we did not read from the client although it was not at its end.
@@ -69,6 +70,11 @@ class Intake:
     def spilling(self) -> bool:
         """Whether bytes are being written to disk."""
         return len(self._spills) > 0
+
+    @property
+    def prompt(self) -> bool:
+        """Whether bytes gather between reads, so that a read is over when it has what is there."""
+        return self._prompt
 
     def open(self) -> None:
         """Be admitted to the memory.
@@ -110,7 +116,10 @@ class Intake:
     async def _nap(self, coming: int) -> float:
         """Let a slow client's bytes gather; answers the seconds, in which we wait for the client as well. Not while
         reads are full: there is more than was thought."""
-        nap = 0.0 if not self._drained else self._client.nap(coming)
+        nap = self._client.nap(coming)
+        self._prompt = nap > 0
+        if not self._drained:
+            return 0.0
         if nap:
             began = self._clock()
             await self._naps.nap(nap)

@@ -1,6 +1,6 @@
 """Moves a body: asks the sink for room, the source for bytes, shows them to the chain, sends full parts."""
 
-from gateway.model import Source
+from gateway.model import PromptSource, Source
 from gateway.pipeline.sink import PartSink
 from gateway.pipeline.transforms import Chain
 
@@ -13,9 +13,10 @@ async def pump(source: Source, chain: Chain, sink: PartSink) -> None:
     Raises:
         GatewayError: whatever the source, the chain or the store has to say.
     """
+    some = source.read_some if isinstance(source, PromptSource) else source.read_into
     try:
         while (window := await sink.admit(source.length)) is not None:
-            size = await source.read_into(window)
+            size = await (some(window) if sink.prompt else source.read_into(window))
             if not size:
                 break
             slab = sink.filled(size)

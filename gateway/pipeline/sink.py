@@ -211,6 +211,11 @@ class PartSink:
         """
         return await self._intake.admit(expected)
 
+    @property
+    def prompt(self) -> bool:
+        """Whether the source is to be asked for what is there, instead of a full window."""
+        return self._intake.prompt
+
     def filled(self, size: int) -> Slab | None:
         """The source put ``size`` bytes there. Answers the slab that this has filled, if it has: with one lease
         more, for the taps, which release it."""
