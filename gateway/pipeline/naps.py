@@ -26,7 +26,8 @@ class Naps:
         self._sleeping: list[tuple[float, int, asyncio.Future[None]]] = []
         self._due: deque[asyncio.Future[None]] = deque()
         self._numbers = count()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = 0.0
         self._turn: asyncio.Handle | None = None
 
     def __len__(self) -> int:
@@ -49,9 +50,10 @@ class Naps:
         """Have the alarm ring for the first of the sleepers."""
         due = self._sleeping[0][0]
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._rings_at <= due:
                 return
             self._timer.cancel()
+        self._rings_at = due
         self._timer = asyncio.get_running_loop().call_at(due, self._ring)
 
     def _ring(self) -> None:

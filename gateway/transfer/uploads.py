@@ -22,8 +22,8 @@ from gateway.errors import (
 )
 from gateway.model import Digest, ObjectInfo, Source, Stored, WriteCondition
 from gateway.pipeline.limiter import Limiter
-from gateway.pipeline.naps import Naps
 from gateway.pipeline.multipart import Journal
+from gateway.pipeline.naps import Naps
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
 from gateway.pipeline.slabs import SlabPool
