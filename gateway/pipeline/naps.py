@@ -1,9 +1,9 @@
 """Where slow clients' uploads sleep while bytes gather, and how they come back: a few in each turn of the event loop.
 
 Thousands that wake when their time comes make a turn of the event loop as long as all of them take together, and
-a fast client gets one read per turn: it waits behind slow ones for the one thing that no budget counts. So only so many
-wake in one turn. The others sleep on for a few turns, which costs them nothing (their bytes gather in the kernel, and one
-read takes more of them), and whoever is awake has as many turns as it can use.
+a fast client gets one read per turn: it waits behind slow ones for the one thing that no budget counts. So only so
+many wake in one turn. The others sleep on for a few turns, which costs them nothing (their bytes gather in the kernel,
+and one read takes more of them), and whoever is awake has as many turns as it can use.
 """
 
 import asyncio

@@ -89,6 +89,10 @@ class Line:
         came = (self._clock.now - self._since) * self._rate
         self._there, self._since = min(self._there + came, self._most), self._clock.now
 
+    def wait(self, seconds: float) -> None:
+        """We have something else to do."""
+        self._clock.now += seconds
+
     def read(self, size: int, *, prompt: bool) -> int:
         self._gather()
         got = 0
@@ -110,7 +114,7 @@ async def receive(upload: Intake, line: Line, size: int) -> None:
         if window is None:
             upload.cut().release()
             continue
-        clock.now += 0.002  # a turn of the event loop
+        line.wait(0.002)  # a turn of the event loop
         read = line.read(len(window), prompt=upload.prompt)
         if (slab := upload.filled(read)) is not None:
             slab.release()
