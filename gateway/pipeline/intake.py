@@ -18,8 +18,6 @@ from gateway.pipeline.spool import Spool
 
 #: A client is fast when it sends a part in that many seconds.
 _FAST: Final = 1.0
-#: A nap that brings so many times what was expected of it is not followed by another: the client may be fast.
-_SURPRISE: Final = 1.25
 #: Seconds that are too few for much to gather in the kernel.
 _AT_ONCE: Final = 0.1
 
@@ -58,7 +56,6 @@ class Intake:
         self._read_until: float | None = None
         self._drained = self._at_once = True
         self._prompt = False
-        self._gathering = 0.0
         self._spills = Owner()
         self._opening = False
         #: Seconds in which we did not read from the client although it was not at its end.
@@ -120,14 +117,14 @@ class Intake:
         """Let a slow client's bytes gather; answers the seconds, in which we wait for the client as well. Not while
         reads are full: there is more than was thought."""
         nap = self._client.nap(coming)
+        # A read that waits for more than has gathered would be as many wake-ups as there are segments; and always full.
         self._prompt = nap > 0
         if not self._drained:
             return 0.0
         if nap:
-            began, rate = self._clock(), self._client.rate()
+            began = self._clock()
             await self._naps.nap(nap)
             nap = self._clock() - began
-            self._gathering = rate * nap
         return nap
 
     async def _begin(self, draft: Draft) -> None:
@@ -162,9 +159,7 @@ class Intake:
         self._read_until = self._clock()
         waited = self._read_until - self._reading_since
         self._client.on_read(size, waited)
-        more_than_thought = 0 < self._gathering * _SURPRISE < size
-        self._drained = not more_than_thought and (self._window is None or size < len(self._window))
-        self._gathering = 0.0
+        self._drained = self._window is None or size < len(self._window)
         self._close_window()
         slab = self._builder.advance(size)
         if slab is not None:
