@@ -24,9 +24,8 @@ _GATHERED: Final = 64 * KiB
 _LONGEST_NAP: Final = 1.0
 #: Seconds of reading after which a client's rate is known.
 _KNOWN: Final = 0.5
-#: Bytes that did not all lie in the kernel when they were first asked for, however late that was. Who has not sent as
-#: many gets no slab that could be larger than what he will send soon.
-_PROVEN: Final = 512 * KiB
+#: Bytes that cannot all have gathered in a kernel before they were first asked for, however late that was.
+PROOF: Final = 512 * KiB
 
 
 def power_of_two(size: int) -> int:
@@ -35,13 +34,15 @@ def power_of_two(size: int) -> int:
 
 
 class BufferSize:
-    """Measures one client and sizes its slabs: the first is ``start``, ``largest`` bounds them, in bytes."""
+    """Measures one client and sizes its slabs: the first is ``start``, ``largest`` bounds them, in bytes. Until
+    ``proof`` bytes have come, slabs are no larger than what gathers in naps."""
 
-    __slots__ = ("_largest", "_seconds", "_sent", "_size", "_total")
+    __slots__ = ("_largest", "_proof", "_seconds", "_sent", "_size", "_total")
 
-    def __init__(self, largest: int = LARGEST, start: int = SMALLEST) -> None:
+    def __init__(self, largest: int = LARGEST, start: int = SMALLEST, *, proof: int = 0) -> None:
         self._largest = max(SMALLEST, largest)
         self._size = start
+        self._proof = proof
         self._sent = 0
         self._total = 0.0
         self._seconds = 0.0
@@ -65,7 +66,7 @@ class BufferSize:
         before had just ended, so the client is faster than we are, whatever its rate looks like then."""
         fitting = power_of_two(max(1, int(min(self.rate() * _FILL_TIME, self._largest))))
         wanted = self._size * 2 if more else min(fitting, self._size * 2)
-        largest = self._largest if self._sent >= _PROVEN else min(self._largest, 2 * _GATHERED)
+        largest = self._largest if self._sent >= self._proof else min(self._largest, 2 * _GATHERED)
         self._size = max(SMALLEST, min(wanted, largest))
 
     def nap(self, coming: int) -> float:

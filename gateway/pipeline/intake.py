@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from gateway.adapt.buffer_size import BufferSize
+from gateway.adapt.buffer_size import PROOF, BufferSize
 from gateway.adapt.part_size import PartPlan
 from gateway.errors import GatewayError
 from gateway.pipeline.naps import Naps
@@ -50,7 +50,7 @@ class Intake:
         self._clock = clock
         self._builder = PartBuilder(plan)
         self._window: memoryview | None = None
-        self._client = BufferSize()
+        self._client = BufferSize(proof=PROOF)
         self._expected: int | None = plan.length
         self._reading_since: float | None = None
         self._read_until: float | None = None
