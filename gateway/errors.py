@@ -259,6 +259,36 @@ class ConcurrentWrite(Conflict):
     code, retryable = "concurrent-write", True
 
 
+class OffsetMismatch(Conflict):
+    """An append that does not begin where the upload ends. Members: ``expected`` and ``provided`` (bytes)."""
+
+    code = "mismatching-upload-offset"
+
+
+class InconsistentLength(BadRequest):
+    """What a request says of an upload's length contradicts itself or what was said before."""
+
+    code = "inconsistent-upload-length"
+
+
+class UploadCompleted(BadRequest):
+    """An append to an upload that is complete already."""
+
+    code = "completed-upload"
+
+
+class ChunkDiffers(Conflict):
+    """A chunk that was sent before, with other bytes."""
+
+    code = "chunk-differs"
+
+
+class Overtaken(Conflict):
+    """Another request has taken over the upload; what this one had not made durable is dropped."""
+
+    code, retryable = "upload-overtaken", True
+
+
 class UploadGone(GatewayError):
     """The upload was finished, cancelled or has expired."""
 
