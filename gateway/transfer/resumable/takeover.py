@@ -8,7 +8,7 @@ the old one's epoch is past, and nothing it still does counts.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -56,15 +56,17 @@ class Yield(Overtaken):
 
 
 class Takeovers:
-    """The writers of this process; ``owner`` is its name in the sessions."""
+    """The writers of this process; ``owner`` is its name in the sessions, ``expires`` as for :class:`Writing`."""
 
     def __init__(
         self,
         sessions: UploadSessions,
         owner: str,
         drain: Drain,
+        expires: Callable[[], float],
     ) -> None:
         self._sessions = sessions
+        self._expires = expires
         self._owner = owner
         self._drain = drain
         self._here: dict[str, Writer] = {}
@@ -84,7 +86,7 @@ class Takeovers:
         """
         session = await self._free(session)
         session = await self._sessions.take_upload(session.id, self._owner, session.epoch)
-        writer = Writer(Writing(self._sessions, session))
+        writer = Writer(Writing(self._sessions, session, self._expires))
         self._here[session.id] = writer
         watch = Owner()
         watch.start(self._watch(writer), name=f"watch over {session.id}")
@@ -114,7 +116,7 @@ class Takeovers:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
                     await here.gone.wait()
-        elif session.holder and not is_dead(session.holder):
+        elif session.holder not in ("", self._owner) and not is_dead(session.holder):
             await self._ask(session)
         return await self._current(session)
 

@@ -1,6 +1,7 @@
 """One writer's view of an upload: the session as it last was, changed under the epoch that this writer has."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from gateway.adapt.part_size import PartPlan
 from gateway.adapt.slices import Slices
@@ -27,10 +28,14 @@ def slices_of(cut: Cut) -> Slices:
 
 
 class Writing:
-    """An upload and the epoch it is written under.."""
+    """An upload and the epoch it is written under. ``expires`` says until when (Unix seconds) it is kept after
+    each change."""
 
-    def __init__(self, sessions: UploadSessions, session: UploadSession) -> None:
+    def __init__(
+        self, sessions: UploadSessions, session: UploadSession, expires: Callable[[], float]
+    ) -> None:
         self._sessions = sessions
+        self._expires = expires
         self.session = session
         self.slices = slices_of(session.cut)
 
@@ -42,6 +47,8 @@ class Writing:
             UploadGone: it takes no such change any more.
             SessionsUnavailable: nobody knows.
         """
+        if change.expires is None:
+            change = replace(change, expires=max(self._expires(), self.session.expires))
         changed = await self._sessions.change_upload(self.session.id, self.session.epoch, change)
         if changed.version >= self.session.version:
             self.session = changed
