@@ -228,8 +228,7 @@ class Completing:
             digests=session.claims,
         )
         segments = [extent for extent in session.extents if not extent.number]
-        change = Change(state="done", result=result, holder="", drop=segments, only_in=_COMPLETING)
-        await writing.change(change)
+        await writing.change(Change(state="done", result=result, holder="", only_in=_COMPLETING))
         for segment in segments:
             self._works.cache.drop(session.id, segment.name)
         await self._works.tails.drop(session, [segment.name for segment in segments])

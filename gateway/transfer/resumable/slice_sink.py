@@ -6,7 +6,7 @@ places. What differs:
 1. *The receipts are committed, in order*: the session learns of a part only when all before it are known. So what a
    serial writer leaves has no holes, and the offset is the end of what the store has acknowledged.
 2. *A slice that earlier requests have begun* is completed by one part made of their segments and the new bytes.
-   The session exchanges them in one change; only then the segments are removed.
+   When the session knows the part, the segments are removed, and then the session forgets them.
 3. *Staged* (the body has a digest of its own): nothing is committed before :meth:`keep` or :meth:`last` is called.
 4. *Leaving the block abandons nothing*: parts that were sent and not committed are no part of the object, because
    only committed ones are named when it is completed.
@@ -14,6 +14,7 @@ places. What differs:
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -125,12 +126,17 @@ class SliceSink:
         self._instrument.client_paused(self._intake.paused)
         if self.broken.done():
             self.broken.exception()  # seen
-        names = [extent.name for extent in self._merged]
-        if names:
-            session = self._writing.session
-            for name in names:
-                self._site.cache.drop(session.id, name)
-            await self._site.tails.drop(session, names)
+        if self._merged and self._writing.session.state == "open":
+            await self._remove(self._merged)
+
+    async def _remove(self, merged: list[Extent]) -> None:
+        """Remove segments that are parts now. The session forgets them last, so that none is left behind unknown."""
+        session = self._writing.session
+        for extent in merged:
+            self._site.cache.drop(session.id, extent.name)
+        await self._site.tails.drop(session, [extent.name for extent in merged])
+        with suppress(GatewayError):  # then they are removed with the upload
+            await self._writing.change(Change(drop=merged))
 
     def _fail(self, error: BaseException) -> None:
         if not self.broken.done():
@@ -247,9 +253,8 @@ class SliceSink:
                     )
                     for receipt in receipts
                 ]
-                dropped = [each for part in added for each in self._sent.pop(part.offset)]
-                await self._writing.change(Change(add=added, drop=dropped))
-                self._merged += dropped
+                await self._writing.change(Change(add=added))
+                self._merged += [each for part in added for each in self._sent.pop(part.offset)]
         except BaseException as error:  # noqa: BLE001 - it surfaces where the block waits
             self._fail(error)
 

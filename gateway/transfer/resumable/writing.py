@@ -55,9 +55,11 @@ class Writing:
         return changed
 
     def unmerged(self) -> list[int]:
-        """The slices that have segments, in order."""
-        offsets = (extent.offset for extent in self.session.extents if not extent.number)
-        return sorted({self.slices.index_of(offset) for offset in offsets})
+        """The slices that are no parts yet but have segments, in order."""
+        extents = self.session.extents
+        parts = {extent.offset for extent in extents if extent.number}
+        found = {self.slices.index_of(each.offset) for each in extents if not each.number}
+        return sorted(index for index in found if self.slices.bounds(index)[0] not in parts)
 
     def segments(self, index: int) -> list[Extent]:
         """The segments of slice ``index``."""
