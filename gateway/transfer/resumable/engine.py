@@ -3,19 +3,23 @@
 from collections.abc import Callable
 
 from gateway.drain import Drain
-from gateway.errors import UploadGone, UploadNotFound
-from gateway.model import Source
-from gateway.protocol.upload_commands import AppendUpload, UploadStatus
+from gateway.errors import Conflict, UploadGone, UploadNotFound
+from gateway.model import ObjectKey, Source
+from gateway.protocol.upload_commands import AppendUpload, PutChunk, UploadStatus
 from gateway.sessions.uploads import UploadSession, UploadSessions
 from gateway.transfer.exclusive import ConditionalWrites
 from gateway.transfer.placement import Placements
 from gateway.transfer.resumable.appending import Appending, Trailer
+from gateway.transfer.resumable.chunks import Chunks
 from gateway.transfer.resumable.completing import Authority, Completing
 from gateway.transfer.resumable.creating import Allowed, Creating, Wish
 from gateway.transfer.resumable.expiry import Endings
+from gateway.transfer.resumable.joining import Joining
+from gateway.transfer.resumable.shared import Turns
 from gateway.transfer.resumable.site import Works
 from gateway.transfer.resumable.status import status_of
 from gateway.transfer.resumable.takeover import Takeovers
+from gateway.transfer.uploads import Uploads
 
 #: A writer that was silent for so long (seconds) is overtaken by a mere question of tus.
 SILENT = 2.0
@@ -31,6 +35,7 @@ class Resumables:
         sessions: UploadSessions,
         placements: Placements,
         conditional: ConditionalWrites,
+        uploads: Uploads,
         authority: Authority,
         *,
         owner: str,
@@ -47,6 +52,9 @@ class Resumables:
         self._creating = Creating(works, sessions, placements, conditional, ttl)
         self._completing = Completing(works, conditional, authority)
         self._appending = Appending(works, self._takeovers, self._completing)
+        self._joining = Joining(works, sessions, placements, uploads, ttl)
+        turns = Turns(conditional)
+        self._chunks = Chunks(works, sessions, self._takeovers, self._completing, turns, ttl)
         self.endings = Endings(works, sessions, placements, ttl)
 
     @property
@@ -68,6 +76,35 @@ class Resumables:
     async def create(self, wish: Wish, allowed: Allowed) -> tuple[UploadSession, bool]:
         """Begin an upload; see :meth:`Creating.create`."""
         return await self._creating.create(wish, allowed)
+
+    async def join(self, wish: Wish, allowed: Allowed) -> tuple[UploadSession, bool]:
+        """Make one object of finished partial uploads; see :meth:`Joining.join`."""
+        return await self._joining.join(wish, allowed)
+
+    async def chunked(
+        self, principal: str, key: ObjectKey, session: str | None, total: int | None
+    ) -> UploadSession | None:
+        """A principal's upload of ``key`` that takes chunks, by its client's name for it, or ours; where it has no name
+        (None), by its total. None where there is none.
+
+        Raises:
+            Conflict: the name is that of an upload of another object.
+        """
+        name = chunks_name(key, total) if session is None else session
+        found = await self._sessions.upload_named(principal, name)
+        if found is None and session is not None:
+            found = await self._sessions.upload(session)
+            if found is not None and found.principal.id != principal:
+                return None
+        if found is not None and found.target != key:
+            raise Conflict("This session is one of another object's; choose a new id.")
+        return found
+
+    async def put_chunk(
+        self, session: UploadSession, command: PutChunk, source: Source
+    ) -> UploadSession:
+        """Add a chunk; see :meth:`Chunks.put`."""
+        return await self._chunks.put(session, command, source)
 
     async def append(
         self,
@@ -113,6 +150,12 @@ class Resumables:
         """Bytes that the running request here has received."""
         here = self._takeovers.writer(upload)
         return 0 if here is None else here.received
+
+
+def chunks_name(key: ObjectKey, total: int | None) -> str:
+    """What an upload in chunks is known by that its client gave no name. No client can make up such a one: they
+    have no spaces."""
+    return f"= {total} {key}"
 
 
 def check_there(session: UploadSession) -> None:

@@ -27,7 +27,7 @@ from gateway.pipeline.intake import Intake
 from gateway.pipeline.owner import Owner, unbroken
 from gateway.pipeline.parts import Draft, PartBuilder
 from gateway.pipeline.slabs import Slab
-from gateway.sessions.uploads import Change, Extent
+from gateway.sessions.uploads import Change, Extent, Piece
 from gateway.transfer.resumable.site import Site
 from gateway.transfer.resumable.writing import Writing, covering
 
@@ -250,6 +250,7 @@ class SliceSink:
                         number=receipt.number,
                         etag=receipt.etag,
                         digests=receipt.digests,
+                        pieces=_pieces(self._sent[receipt.offset]),
                     )
                     for receipt in receipts
                 ]
@@ -348,3 +349,8 @@ class SliceSink:
             draft.release()
             raise
         return draft
+
+
+def _pieces(segments: list[Extent]) -> tuple[Piece, ...]:
+    """What is known of the chunks that a part was made of."""
+    return tuple(piece for segment in segments for piece in segment.pieces)

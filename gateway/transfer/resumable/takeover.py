@@ -22,6 +22,9 @@ from gateway.transfer.resumable.writing import Writing
 #: How long a newcomer waits for the writer before it, and how often it and every writer look, in seconds.
 PATIENCE: Final = 0.8
 LOOK: Final = 0.2
+#: A client that was heard so short a time ago is lively, and has so long to end its request; in seconds.
+LIVELY: Final = 0.1
+FINISH: Final = 0.3
 
 
 class Writer:
@@ -44,6 +47,11 @@ class Writer:
     def silent(self) -> float:
         """Seconds since the client was heard."""
         return time.monotonic() - self.heard
+
+    def ask(self) -> None:
+        """Have it let go: at once where its client is silent, else in a moment, as it may be about to end by itself."""
+        moment = FINISH if self.silent < LIVELY else 0.0
+        asyncio.get_running_loop().call_later(moment, self.stop, _yield())
 
     def stop(self, reason: GatewayError) -> None:
         """Have it stop; the first reason counts."""
@@ -112,7 +120,7 @@ class Takeovers:
         """Have whoever writes it let go, within a second."""
         here = self._here.get(session.id)
         if here is not None:
-            here.stop(_yield())
+            here.ask()
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
                     await here.gone.wait()
@@ -163,7 +171,7 @@ class Takeovers:
                 if touched is None or touched[0] != session.epoch:
                     writer.stop(_overtaken())
                 elif touched[1]:
-                    writer.stop(_yield())
+                    writer.ask()
 
 
 def _yield() -> Yield:

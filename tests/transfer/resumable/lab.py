@@ -27,6 +27,7 @@ from gateway.protocol.upload_commands import AppendUpload
 from gateway.sessions.memory import MemorySessions
 from gateway.sessions.uploads import UploadSession
 from gateway.settings.sections import TransferSection
+from gateway.transfer.exclusive import ConditionalWrites
 from gateway.transfer.resumable.creating import Allowed, Wish
 from gateway.transfer.resumable.engine import Resumables
 from gateway.transfer.resumable.site import Works
@@ -139,6 +140,9 @@ class Gateway:
         self.fleet = fleet
         self.bench = Bench(fleet.store, spool, settings=fleet.settings, **machinery)
         self.bench.sessions = fleet.sessions
+        self.bench.conditional = ConditionalWrites(
+            fleet.sessions, self.bench.retriers, owner, lambda: fleet.now
+        )
         self.drain = Drain()
         self.cache = TailCache(self.bench.pool, 8 * MiB)
         works = Works(
@@ -155,6 +159,7 @@ class Gateway:
             fleet.sessions,
             self.bench.placements,
             self.bench.conditional,
+            self.bench.uploads,
             fleet.authority,
             owner=owner,
             drain=self.drain,

@@ -184,8 +184,8 @@ async def test_a_body_whose_digest_is_wrong_leaves_the_offset(one: Gateway, size
 async def test_a_body_with_a_digest_that_breaks_off_is_not_kept(one: Gateway) -> None:
     made = await one.create(len(DATA))
     body = Bytes(DATA[: 2 * PART + 9], end=ClientGone("Gone."))
+    digest = Digest("sha1", sha1(DATA).digest())
     with pytest.raises(ClientGone):
-        digest = Digest("sha1", sha1(DATA).digest())
         await one.append(made.id, 0, body, body=len(DATA), body_digest=digest)
     assert await one.offset(made.id) == 0
 
