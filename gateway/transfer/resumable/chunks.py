@@ -68,6 +68,7 @@ class Chunks:
             GatewayError: the source or a store failed; send the chunk again.
         """
         writing = SharedWriting(self._sessions, session, lambda: self._works.clock() + self._ttl)
+        await writing.refresh()
         await self._check(writing, command)
         if writing.session.state not in ("open", "completing", "done"):
             raise UploadGone("This upload takes no more bytes; begin a new one.")
