@@ -15,7 +15,11 @@ class RedisServer:
 
     def __init__(self, folder: Path, port: int | None = None, *, durable: bool = False) -> None:
         self._folder = folder
-        self._durable = ("yes", "--appendfsync", "always") if durable else ("no",)
+        self._durable = (
+            ("--appendonly", "yes", "--appendfsync", "always")
+            if durable
+            else ("--appendonly", "no")
+        )
         self.port = port or _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -27,10 +31,9 @@ class RedisServer:
         """Run it, and wait until it answers."""
         program = shutil.which("redis-server")
         assert program is not None
-        settings = ("--save", "", "--bind", "127.0.0.1", "--databases", "64")
+        settings = ("--save", "", "--bind", "127.0.0.1", "--databases", "512", *self._durable)
         self._process = subprocess.Popen(
-            [program, "--port", str(self.port), "--dir", str(self._folder), *settings]
-            + ["--appendonly", *self._durable],
+            [program, "--port", str(self.port), "--dir", str(self._folder), *settings],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

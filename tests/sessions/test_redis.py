@@ -126,7 +126,7 @@ async def test_pitfall_37_errors_do_not_show_the_password() -> None:
 async def test_it_answers_every_history_as_the_store_in_memory(
     redis_server: RedisServer, steps: list[tuple[str, str, float]]
 ) -> None:
-    sessions = RedisSessions(redis_server.url(63))
+    sessions = RedisSessions(redis_server.url(511))
     await sessions._redis.flushdb()
     try:
         assert await history(sessions, "n", steps) == await history(MemorySessions(), "n", steps)

@@ -20,6 +20,7 @@ from tests.sessions.upload_contract import (
     NOW,
     UPLOAD_STEPS,
     UploadContract,
+    count_decoded,
     part,
     segment,
     upload,
@@ -75,6 +76,7 @@ async def test_killed_and_restarted_in_mid_traffic_it_keeps_what_it_acknowledged
             await stores[0].create_upload(upload(number, name=f"n{number}"))
         made: list[tuple[str, Extent]] = []
         offsets: dict[str, int] = {}
+        advice: set[float | None] = set()
         refused = 0
         until = asyncio.get_running_loop().time() + 2.5
 
@@ -86,8 +88,8 @@ async def test_killed_and_restarted_in_mid_traffic_it_keeps_what_it_acknowledged
                 try:
                     found = await stores[lane % 2].change_upload(upload_id, 0, Change(add=[extent]))
                 except SessionsUnavailable as error:
-                    assert error.retry_after == 1.0
                     refused += 1
+                    advice.add(error.retry_after)
                     await asyncio.sleep(0.02)
                 else:
                     made.append((upload_id, extent))
@@ -102,7 +104,7 @@ async def test_killed_and_restarted_in_mid_traffic_it_keeps_what_it_acknowledged
                 await asyncio.to_thread(server.start)
 
         await asyncio.gather(kill(), *(add(lane) for lane in range(12)))
-        assert refused > 0, "it was noticed"
+        assert advice == {1.0}, "it was noticed, and all were told to come back"
         assert len(made) > 50
         for store in (*stores, *await opened(server.url(), 1)):
             for number in range(6):
@@ -148,11 +150,7 @@ async def test_only_what_is_new_is_read_again(
         await one.change_upload("u1", 0, Change(add=[part(number)]))
     await two.upload("u1")
     await one.change_upload("u1", 0, Change(add=[part(51)]))
-    decoded: list[str] = []
-    import gateway.sessions.redis_uploads as module
-
-    whole = module.decode_extent
-    monkeypatch.setattr(module, "decode_extent", lambda text: decoded.append(text) or whole(text))
+    decoded = count_decoded(monkeypatch, "gateway.sessions.redis_uploads")
     assert await two.upload("u1") == await one.upload("u1") == await two.upload("u1")
     assert len(decoded) == 1
     await one.change_upload("u1", 0, Change(drop=[part(51)], add=[segment(400, 8)]))
@@ -254,7 +252,7 @@ async def test_a_change_that_is_overtaken_on_its_way_is_refused(
 async def test_it_answers_every_history_as_the_store_in_memory(
     redis_server: RedisServer, steps: list[tuple[int, str, int, int]]
 ) -> None:
-    stores = [RedisSessions(redis_server.url(62)), RedisSessions(redis_server.url(62))]
+    stores = [RedisSessions(redis_server.url(510)), RedisSessions(redis_server.url(510))]
     memory = MemorySessions()
     await stores[0]._redis.flushdb()
     try:

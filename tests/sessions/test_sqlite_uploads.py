@@ -15,7 +15,14 @@ from gateway.sessions.memory import MemorySessions
 from gateway.sessions.sqlite import SqliteSessions
 from gateway.sessions.uploads import Change
 from tests.sessions.test_sqlite_schema import VERSION_1
-from tests.sessions.upload_contract import UPLOAD_STEPS, part, segment, upload, upload_history
+from tests.sessions.upload_contract import (
+    UPLOAD_STEPS,
+    count_decoded,
+    part,
+    segment,
+    upload,
+    upload_history,
+)
 
 #: Adds its own parts to the one upload, four at once, drops segments now and then, and says what it was told.
 WORKER = """
@@ -177,11 +184,7 @@ async def test_only_what_is_new_is_read_again(path: Path, monkeypatch: pytest.Mo
         await one.change_upload("u1", 0, Change(add=[part(number)]))
     await two.upload("u1")
     await one.change_upload("u1", 0, Change(add=[part(51)]))
-    decoded: list[str] = []
-    import gateway.sessions.sqlite_uploads as module
-
-    whole = module.decode_extent
-    monkeypatch.setattr(module, "decode_extent", lambda text: decoded.append(text) or whole(text))
+    decoded = count_decoded(monkeypatch, "gateway.sessions.sqlite_uploads")
     assert await two.upload("u1") == await one.upload("u1") == await two.upload("u1")
     assert len(decoded) == 1
     await one.change_upload("u1", 0, Change(drop=[part(51)], add=[segment(400, 8)]))

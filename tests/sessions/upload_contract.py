@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.errors import GatewayError, Overtaken, UploadGone
 from gateway.model import Attributes, ByteRange, Digest, ObjectKey, Principal, WriteCondition
 from gateway.sessions.base import Sessions
+from gateway.sessions.upload_codec import decode_extent
 from gateway.sessions.uploads import Change, Cut, Extent, Piece, Result, UploadSession, UploadState
 from tests.sessions.conftest import Another
 
@@ -42,6 +43,18 @@ def part(number: int, size: int = 8, *, etag: str = "e") -> Extent:
 def segment(offset: int, size: int) -> Extent:
     """A segment."""
     return Extent(offset=offset, size=size, name=f"s{offset}")
+
+
+def count_decoded(monkeypatch: pytest.MonkeyPatch, module: str) -> list[str]:
+    """The texts of extents that a store reads from now on."""
+    decoded: list[str] = []
+
+    def decode(text: str) -> Extent:
+        decoded.append(text)
+        return decode_extent(text)
+
+    monkeypatch.setattr(f"{module}.decode_extent", decode)
+    return decoded
 
 
 #: Every field differs from its default, and holds what is hard to store.
