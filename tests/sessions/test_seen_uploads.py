@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from gateway.sessions.seen_uploads import Seen, SeenUploads
+from gateway.sessions.uploads import Piece
 from tests.sessions.upload_contract import part, upload
 
 
@@ -33,3 +34,7 @@ def test_one_that_is_too_large_is_not_kept_nor_its_earlier_state() -> None:
     seen.put(Seen(upload()))
     seen.put(Seen(replace(upload(), extents=(part(1), part(2), part(3)))))
     assert seen.get("u1") is None
+    seen.put(Seen(replace(upload(), extents=(replace(part(1), pieces=(Piece(0, 8, 1),)),))))
+    assert seen.get("u1") is not None
+    seen.put(Seen(replace(upload(), extents=(replace(part(1), pieces=(Piece(0, 4, 1),) * 2),))))
+    assert seen.get("u1") is None, "pieces count"
