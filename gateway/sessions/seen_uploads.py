@@ -1,15 +1,18 @@
 """Uploads as this process last saw them, so that a store reads again only what is new of them."""
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from cachetools import LRUCache
 
 from gateway.sessions.uploads import UploadSession
 
-#: How many extents (and uploads) are kept. About 0.5 kB each.
+#: How many uploads, extents and their pieces are kept together: about 0.5 kB each.
 _ROOM: Final = 20_000
+_PIECES: Final = attrgetter("pieces")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +29,7 @@ class SeenUploads:
 
     def __init__(self, room: int = _ROOM) -> None:
         self._lock: Final = threading.Lock()
-        self._seen: Final[LRUCache[str, Seen]] = LRUCache(
-            room, getsizeof=lambda seen: 1 + len(seen.session.extents)
-        )
+        self._seen: Final[LRUCache[str, Seen]] = LRUCache(room, getsizeof=_weight)
 
     def get(self, upload_id: str) -> Seen | None:
         """What was kept last."""
@@ -39,10 +40,17 @@ class SeenUploads:
         """Keep a state, unless it is too large to be kept at all."""
         with self._lock:
             self._seen.pop(seen.session.id, None)
-            if len(seen.session.extents) < self._seen.maxsize:
+            # One that is too large would be an error of the cache's.
+            with suppress(ValueError):
                 self._seen[seen.session.id] = seen
 
     def drop(self, upload_id: str) -> None:
         """Keep it no longer."""
         with self._lock:
             self._seen.pop(upload_id, None)
+
+
+def _weight(seen: Seen) -> int:
+    extents = seen.session.extents
+    # No loop of ours: it is weighed with every change.
+    return 1 + len(extents) + sum(map(len, map(_PIECES, extents)))
