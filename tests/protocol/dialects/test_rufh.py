@@ -1,4 +1,4 @@
-"""The IETF protocol, item by item (``R17`` is item 17 of what a server must get right), as far as a codec decides it."""
+"""The IETF protocol, item by item (``R17`` is item 17 of what a server must get right), where a codec decides."""
 
 import json
 from base64 import b64encode
@@ -485,8 +485,10 @@ NAMES = (
 VALUES = st.one_of(
     st.binary(max_size=10),
     st.sampled_from(
-        [b"?0", b"?1", b"5", b"8", b"3", b"6", b"application/partial-upload", b"chunked"]
-        + [b'attachment; filename="x"', b"sha-256=:AAAA:"]
+        [
+            *(b"?0", b"?1", b"5", b"8", b"3", b"6", b"application/partial-upload", b"chunked"),
+            *(b'attachment; filename="x"', b"sha-256=:AAAA:"),
+        ]
     ),
 )
 
