@@ -55,6 +55,11 @@ DECLARED: Final = {
 TOGETHER: Final = {
     f"gateway/storage/s3/wire_{name}.py": "tests/storage/s3/test_wire_plane.py"
     for name in ("answer", "body", "headers", "link", "outgoing", "refusal", "source")
+} | {
+    "gateway/sessions/memory_uploads.py": "tests/sessions/test_uploads.py",
+    "gateway/sessions/redis_link.py": "tests/sessions/test_redis.py",
+    "gateway/sessions/redis_scripts.py": "tests/sessions/test_redis_uploads.py",
+    "gateway/sessions/sqlite_file.py": "tests/sessions/test_sqlite.py",
 }
 
 
