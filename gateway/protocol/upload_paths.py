@@ -19,7 +19,7 @@ CHUNKED: Final = b"/-/chunked"
 #: An id is at least 128 random bits in base64url, a mac likewise. No dot, so that one separates them.
 _PIECE: Final = r"[A-Za-z0-9_-]{22,64}"
 _UPLOAD: Final = re.compile(rf"(?P<id>{_PIECE})(?:\.(?P<mac>{_PIECE}))?", re.ASCII)
-_CAPABILITY: Final = re.compile(rb"(/-/uploads/[A-Za-z0-9_-]{22,64})\.[^/]*")
+_CAPABILITY: Final = re.compile(rb"(/-/uploads/[A-Za-z0-9_-]{22,64})(?:\.|%2[Ee])[^/]*")
 
 
 @dataclass(frozen=True, slots=True)
