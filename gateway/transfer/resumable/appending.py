@@ -1,6 +1,7 @@
 """Serial writers: a request adds its body at the offset, as tus and the IETF protocol do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.errors import (
@@ -47,8 +48,10 @@ class Appending:
         command: AppendUpload,
         source: Source,
         trailer: Trailer | None = None,
+        signed: Sequence[Digest] = (),
     ) -> UploadSession:
         """Add the body to ``session`` at the command's offset; who writes there now is asked to let go first.
+        ``signed`` are digests of the body that its signature covers.
 
         Raises:
             OffsetMismatch: the upload ends elsewhere.
@@ -71,30 +74,28 @@ class Appending:
             if session.state == "done":
                 return await _again(session, command, source)
             _check(session, command)
-            await self._append(writer, command, source, trailer)
+            incoming = _Incoming(command, source, trailer, tuple(signed))
+            await self._append(writer, incoming)
         return writer.writing.session
 
-    async def _append(
-        self, writer: Writer, command: AppendUpload, source: Source, trailer: Trailer | None
-    ) -> None:
-        writing = writer.writing
+    async def _append(self, writer: Writer, incoming: "_Incoming") -> None:
+        writing, command = writer.writing, incoming.command
         if command.length is not None and writing.session.length is None:
             await writing.change(Change(length=command.length))
         session = writing.session
         algorithms = [claim.algorithm for claim in session.claims]
         running = self._digests.resume(session.id, command.offset, algorithms)
-        chain = _chain(command, running)
-        staged = command.body_digest is not None or command.trailing
+        chain, staged = incoming.chain(running), incoming.staged
         end = _end(session, writing.slices.max_length)
         site = self._works.site(session)
         async with SliceSink(site, writing, command.offset, end, staged=staged) as sink:
             try:
-                await take_in(source, chain, sink, writer)
+                await take_in(incoming.source, chain, sink, writer)
             except GatewayError as error:
                 if not staged and was_broken_off(error):
                     await unbroken(sink.keep())
                 raise
-            _verify(chain, trailer)
+            incoming.verify(chain)
             if _is_final(session, command, sink.size):
                 await self._completing.finish(writing, sink, sink.size, running)
             else:
@@ -158,22 +159,38 @@ def _is_final(session: UploadSession, command: AppendUpload, size: int) -> bool:
     return command.complete
 
 
-def _chain(command: AppendUpload, running: Running | None) -> Chain:
-    claims = () if command.body_digest is None else (command.body_digest,)
-    return Chain(
-        length=command.body,
-        claims=claims,
-        compute=TRAILING if command.trailing else (),
-        taps=() if running is None else tuple(running.values()),
-    )
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """A body and what was claimed of it."""
 
+    command: AppendUpload
+    source: Source
+    trailer: Trailer | None
+    signed: tuple[Digest, ...]
 
-def _verify(chain: Chain, trailer: Trailer | None) -> None:
-    chain.verify()
-    if trailer is not None:
-        claim = trailer()
-        if chain.digest(claim.algorithm) != claim:
-            raise DigestMismatch(f"The body's {claim.algorithm} is not the one in its trailer.")
+    @property
+    def staged(self) -> bool:
+        """Whether nothing of it counts before its end."""
+        return bool(self.signed or self.command.body_digest or self.command.trailing)
+
+    def chain(self, running: Running | None) -> Chain:
+        """What looks at it."""
+        digest = self.command.body_digest
+        return Chain(
+            length=self.command.body,
+            claims=() if digest is None else (digest,),
+            signed=self.signed,
+            compute=TRAILING if self.command.trailing else (),
+            taps=() if running is None else tuple(running.values()),
+        )
+
+    def verify(self, chain: Chain) -> None:
+        """Hold the body against what was claimed."""
+        chain.verify()
+        if self.trailer is not None:
+            claim = self.trailer()
+            if chain.digest(claim.algorithm) != claim:
+                raise DigestMismatch(f"The body's {claim.algorithm} is not the one in its trailer.")
 
 
 async def _again(session: UploadSession, command: AppendUpload, source: Source) -> UploadSession:

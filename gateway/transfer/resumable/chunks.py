@@ -6,7 +6,7 @@ slice goes straight to its part, less becomes a segment, and whoever brings the 
 part of it. Whoever brings the last byte finishes the upload. Both are done by one only (:class:`.shared.Turns`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,8 +57,15 @@ class Chunks:
         self._turns = turns
         self._ttl = ttl
 
-    async def put(self, session: UploadSession, command: PutChunk, source: Source) -> UploadSession:
-        """Add a chunk; finish the upload when it is the last that was missing.
+    async def put(
+        self,
+        session: UploadSession,
+        command: PutChunk,
+        source: Source,
+        signed: Sequence[Digest] = (),
+    ) -> UploadSession:
+        """Add a chunk; finish the upload when it is the last that was missing. ``signed`` are digests of the body
+        that its signature covers.
 
         Raises:
             ChunkDiffers: other bytes are there already.
@@ -72,8 +79,9 @@ class Chunks:
         await self._check(writing, command)
         if writing.session.state not in ("open", "completing", "done"):
             raise UploadGone("This upload takes no more bytes; begin a new one.")
-        incoming = _Body(source, command.range.size, command.body_digest)
-        await self._receive(writing, command, incoming)
+        claims = () if command.body_digest is None else (command.body_digest,)
+        body = _Body(source, command.range.size, claims, signed)
+        await self._receive(writing, command, body, staged=bool(claims or signed))
         return await self.finish(writing)
 
     async def _check(self, writing: SharedWriting, command: PutChunk) -> None:
@@ -91,9 +99,11 @@ class Chunks:
         if span.stop > end:
             raise TooLarge(f"The range ends behind byte {end}, where this upload does.")
 
-    async def _receive(self, writing: SharedWriting, command: PutChunk, incoming: "_Body") -> None:
+    async def _receive(
+        self, writing: SharedWriting, command: PutChunk, incoming: "_Body", *, staged: bool
+    ) -> None:
         runs = list(_runs(writing, command.range))
-        staged = command.body_digest is not None and len(runs) > 1
+        staged = staged and len(runs) > 1
         site = self._works.site(writing.session)
         pending: list[Extent] = []
         try:
@@ -242,11 +252,12 @@ class _RunCrc:
 class _Body:
     """A chunk's body, taken in run by run, with one chain over all of it."""
 
-    def __init__(self, source: Source, length: int, claim: Digest | None) -> None:
+    def __init__(
+        self, source: Source, length: int, claims: Sequence[Digest], signed: Sequence[Digest]
+    ) -> None:
         self._source = source
         self._tap = _RunCrc()
-        claims = () if claim is None else (claim,)
-        self._chain = Chain(length=length, claims=claims, taps=(self._tap,))
+        self._chain = Chain(length=length, claims=claims, signed=signed, taps=(self._tap,))
 
     async def into(self, sink: ChunkSink, size: int) -> int:
         """Fill a sink with the next ``size`` bytes; answers their CRC-64/NVME."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from gateway.drain import Drain
 from gateway.errors import Conflict, UploadGone, UploadNotFound
-from gateway.model import ObjectKey, Source
-from gateway.protocol.upload_commands import AppendUpload, PutChunk, UploadStatus
+from gateway.model import Digest, ObjectKey, Source
+from gateway.protocol.upload_commands import AppendUpload, Limits, PutChunk, UploadStatus
 from gateway.sessions.uploads import UploadSession, UploadSessions
 from gateway.transfer.exclusive import ConditionalWrites
 from gateway.transfer.placement import Placements
@@ -44,6 +44,7 @@ class Resumables:
     ) -> None:
         self._works = works
         self._sessions = sessions
+        self._ttl = ttl
 
         def expires() -> float:
             return works.clock() + ttl
@@ -56,6 +57,16 @@ class Resumables:
         turns = Turns(conditional)
         self._chunks = Chunks(works, sessions, self._takeovers, self._completing, turns, ttl)
         self.endings = Endings(works, sessions, placements, ttl)
+
+    def limits(self) -> Limits:
+        """What holds for every upload: told before one begins."""
+        settings = self._works.machinery.settings
+        sizes = [
+            self._creating.slices(store, None).max_length for store in self._works.stores.values()
+        ]
+        if settings.max_object is not None:
+            sizes.append(settings.max_object)
+        return Limits(max_size=min(sizes), max_age=int(self._ttl))
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -101,10 +112,15 @@ class Resumables:
         return found
 
     async def put_chunk(
-        self, session: UploadSession, command: PutChunk, source: Source
+        self,
+        session: UploadSession,
+        command: PutChunk,
+        source: Source,
+        *,
+        signed: tuple[Digest, ...] = (),
     ) -> UploadSession:
         """Add a chunk; see :meth:`Chunks.put`."""
-        return await self._chunks.put(session, command, source)
+        return await self._chunks.put(session, command, source, signed)
 
     async def append(
         self,
@@ -112,9 +128,11 @@ class Resumables:
         command: AppendUpload,
         source: Source,
         trailer: Trailer | None = None,
+        *,
+        signed: tuple[Digest, ...] = (),
     ) -> UploadSession:
         """Add a body; see :meth:`Appending.append`."""
-        return await self._appending.append(session, command, source, trailer)
+        return await self._appending.append(session, command, source, trailer, signed)
 
     async def inspect(self, session: UploadSession, takes_over: str) -> UploadSession:
         """The upload as it durably is. ``takes_over`` as in
