@@ -47,7 +47,7 @@ def test_pieces_make_up_a_span_exactly_or_there_is_a_hole(
 def test_a_cut_is_remembered_exactly(length: int | None) -> None:
     slices = choose(length, PartLimits())
     again = slices_of(cut_of(slices))
-    for index in (0, 1, 500, 4999):
+    for index in (0, 1, 50, 119):
         assert again.bounds(index) == slices.bounds(index)
         assert again.number(index, 7) == slices.number(index, 7)
 
