@@ -19,7 +19,7 @@ from gateway.pipeline.owner import unbroken
 from gateway.pipeline.transforms import Chain
 from gateway.protocol.upload_commands import AppendUpload
 from gateway.sessions.uploads import Change, UploadSession
-from gateway.transfer.resumable.body import take_in, was_broken_off
+from gateway.transfer.resumable.body import may_be_kept, take_in
 from gateway.transfer.resumable.completing import Completing
 from gateway.transfer.resumable.site import Works
 from gateway.transfer.resumable.slice_sink import SliceSink
@@ -92,7 +92,7 @@ class Appending:
             try:
                 await take_in(incoming.source, chain, sink, writer)
             except GatewayError as error:
-                if not staged and was_broken_off(error):
+                if not staged and may_be_kept(error, writer):
                     await unbroken(sink.keep())
                 raise
             incoming.verify(chain)

@@ -28,13 +28,14 @@ FINISH: Final = 0.3
 
 
 class Writer:
-    """A writer in this process. ``stopped`` is resolved with the reason when it must stop; after a plain
-    :class:`Overtaken` nothing that it has can be kept, since its epoch is past."""
+    """A writer in this process. ``stopped`` is resolved with the reason when it must stop; ``keeps`` says whether what
+    it has may still be kept, or its epoch is past."""
 
     def __init__(self, writing: Writing) -> None:
         self.writing = writing
         self.gone = asyncio.Event()
         self.stopped: asyncio.Future[GatewayError] = asyncio.get_running_loop().create_future()
+        self.keeps = False
         self.received = 0
         self.heard = time.monotonic()
 
@@ -51,16 +52,19 @@ class Writer:
     def ask(self) -> None:
         """Have it let go: at once where its client is silent, else in a moment, as it may be about to end by itself."""
         moment = FINISH if self.silent < LIVELY else 0.0
-        asyncio.get_running_loop().call_later(moment, self.stop, _yield())
+        asyncio.get_running_loop().call_later(moment, self.yield_, _overtaken())
 
-    def stop(self, reason: GatewayError) -> None:
-        """Have it stop; the first reason counts."""
+    def yield_(self, reason: GatewayError) -> None:
+        """Have it keep what it has, and stop."""
         if not self.stopped.done():
+            self.keeps = True
             self.stopped.set_result(reason)
 
-
-class Yield(Overtaken):
-    """Asked to let go: what has come may still be kept."""
+    def stop(self) -> None:
+        """Have it stop: somebody else has the upload."""
+        self.keeps = False
+        if not self.stopped.done():
+            self.stopped.set_result(_overtaken())
 
 
 class Takeovers:
@@ -156,7 +160,7 @@ class Takeovers:
             return await self._current(session)
         here = self._here.pop(session.id, None)
         if here is not None:
-            here.stop(_overtaken())
+            here.stop()
         return taken
 
     async def _watch(self, writer: Writer) -> None:
@@ -165,17 +169,13 @@ class Takeovers:
         while not writer.stopped.done():
             await asyncio.sleep(LOOK)
             if self._drain.begun:
-                writer.stop(Draining("This gateway is shutting down; go on.", retry_after=1))
+                writer.yield_(Draining("This gateway is shutting down; go on.", retry_after=1))
             with suppress(GatewayError):  # what can't be asked now is asked again
                 touched = await self._sessions.touched(session.id)
                 if touched is None or touched[0] != session.epoch:
-                    writer.stop(_overtaken())
+                    writer.stop()
                 elif touched[1]:
                     writer.ask()
-
-
-def _yield() -> Yield:
-    return Yield("Another request goes on with this upload.")
 
 
 def _overtaken() -> Overtaken:
