@@ -172,16 +172,13 @@ def test_a_half_open_connection_is_taken_over_within_a_second(gateway: GatewayPr
         url = begin(gateway, f"half-{index}.bin")
         hanging = half_open(url, 0, DATA[:50_000])
         started = time.monotonic()
-        answer = append(url, 0, DATA)
-        if answer.status_code == 409:
-            at = int(answer.headers["upload-offset"])
-            assert at == 50_000
-            answer = append(url, at, DATA[at:])
+        at = offset(url)
+        answer = append(url, at, DATA[at:])
         times.append(time.monotonic() - started)
         assert answer.status_code == 204, answer.text
         hanging.close()
         assert stored(gateway, f"half-{index}.bin") == DATA
-    assert max(times) < 2.0
+    assert max(times) < 1.5  # of which the machine's load is part
 
 
 def test_a_question_does_not_wait_for_a_hanging_writer(gateway: GatewayProcess) -> None:

@@ -21,7 +21,7 @@ from gateway.transfer.resumable.writing import Writing
 
 #: How long a newcomer waits for the writer before it, and how often it and every writer look, in seconds.
 PATIENCE: Final = 0.8
-LOOK: Final = 0.2
+LOOK: Final = 0.15
 #: A client that was heard so short a time ago is lively, and has so long to end its request; in seconds.
 LIVELY: Final = 0.1
 FINISH: Final = 0.3
@@ -36,7 +36,8 @@ class Writer:
         self.gone = asyncio.Event()
         self.stopped: asyncio.Future[GatewayError] = asyncio.get_running_loop().create_future()
         self.keeps = False
-        self.received = 0
+        #: Where what has come ends, in the upload.
+        self.received = writing.session.offset
         self.heard = time.monotonic()
 
     def on_bytes(self, size: int) -> None:
@@ -88,17 +89,26 @@ class Takeovers:
         return self._here.get(upload)
 
     @asynccontextmanager
-    async def writing(self, session: UploadSession) -> AsyncIterator[Writer]:
+    async def writing(
+        self, session: UploadSession, offset: int | None = None
+    ) -> AsyncIterator[Writer]:
         """Be the upload's only writer for the length of the block.
+
+        ``offset`` is where the newcomer goes on, if it has bytes. One that goes on where the upload durably ends brings
+        again what the writer before it has in its hands: that is dropped then, because keeping it would
+        move the offset from under a client that has just asked for it.
 
         Raises:
             Overtaken: another newcomer was faster.
             UploadGone: there is nothing to write to any more.
             SessionsUnavailable: nobody can tell.
         """
-        session = await self._free(session)
+        session = await self._free(session, again=offset == session.offset)
         session = await self._sessions.take_upload(session.id, self._owner, session.epoch)
         writer = Writer(Writing(self._sessions, session, self._expires))
+        before = self._here.get(session.id)
+        if before is not None:
+            before.stop()
         self._here[session.id] = writer
         watch = Owner()
         watch.start(self._watch(writer), name=f"watch over {session.id}")
@@ -120,21 +130,27 @@ class Takeovers:
                 states = frozenset((session.state,))
                 await writing.change(Change(holder="", only_in=states))
 
-    async def _free(self, session: UploadSession) -> UploadSession:
-        """Have whoever writes it let go, within a second."""
+    async def _free(self, session: UploadSession, *, again: bool) -> UploadSession:
+        """Have whoever writes it let go, within a second; ``again``: without keeping what it has."""
         here = self._here.get(session.id)
         if here is not None:
-            here.ask()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
-                    await here.gone.wait()
+            await self._free_here(here, again=again)
         elif session.holder not in ("", self._owner) and not is_dead(session.holder):
-            await self._ask(session)
+            await self._free_elsewhere(session, again=again)
         return await self._current(session)
 
-    async def _ask(self, session: UploadSession) -> None:
-        await self._sessions.ask_to_yield(session.id, session.epoch)
-        for _ in range(round(PATIENCE / LOOK)):
+    async def _free_here(self, here: Writer, *, again: bool) -> None:
+        if not again:
+            here.ask()
+        patience = FINISH if again and here.silent < LIVELY else 0.0 if again else PATIENCE
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await here.gone.wait()
+
+    async def _free_elsewhere(self, session: UploadSession, *, again: bool) -> None:
+        if not again:
+            await self._sessions.ask_to_yield(session.id, session.epoch)
+        for _ in range(round((FINISH if again else PATIENCE) / LOOK)):
             await asyncio.sleep(LOOK)
             current = await self._current(session)
             if not current.holder or current.epoch != session.epoch:
