@@ -22,6 +22,10 @@ class WireError(Exception):
     """No answer that HTTP knows: refused, reset, timed out, or not HTTP. The text says which."""
 
 
+class Unreachable(WireError):
+    """Nobody accepts connections."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A final answer. ``interim``: the 1xx statuses before it; ``seconds``: from the start of waiting to its head;
@@ -57,7 +61,7 @@ class Connection:
     """One connection to the server of ``url``. Not for several threads.
 
     Raises:
-        WireError: it can't be reached.
+        Unreachable: nobody accepts it.
     """
 
     url: str
@@ -75,7 +79,7 @@ class Connection:
             if where.scheme == "https":
                 self._socket = _trust(self.insecure).wrap_socket(self._socket, server_hostname=host)
         except OSError as error:
-            raise WireError(f"no connection to {host}:{port}: {error}") from None
+            raise Unreachable(f"no connection to {host}:{port}: {error}") from None
 
     def __enter__(self) -> Self:
         return self

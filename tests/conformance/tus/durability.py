@@ -1,7 +1,8 @@
 """T43, T44, T59, T60, T62, T63: what was acknowledged stays, whatever happens to the server or its store.
 
 These need hooks: ``--fault-url`` (a fault proxy in front of the server's S3), or ``--kill-command`` and
-``--restart-command``. The last word is always the SHA-256 of what is stored, where ``--download-url`` says how to get it.
+``--restart-command``. The last word is always
+the SHA-256 of what is stored, where ``--download-url`` says how to get it.
 """
 
 import random

@@ -109,6 +109,14 @@ class Target:
         with self._lock:
             self.seen.append(seen)
 
+    def is_up(self) -> bool:
+        """Whether it accepts connections."""
+        try:
+            Connection(self.creation_url("any"), insecure=self.options.insecure).hang_up()
+        except WireError:
+            return False
+        return True
+
     def command(self, text: str) -> None:
         """Run one of the hooks to its end.
 
@@ -353,7 +361,8 @@ class Trial(Findings):
                 offset = self.offset(upload)
                 answer = self.patch(upload, offset, data[offset:], timeout=60)
                 if answer.status == 204 and answer.number("upload-offset") == len(data):
-                    return self.compare(upload, data)
+                    self.compare(upload, data)
+                    return
             if time.monotonic() >= deadline:
                 break
             time.sleep(0.5)
