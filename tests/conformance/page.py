@@ -72,6 +72,7 @@ def file_store(folder: Path, lifetime: int) -> Iterator[Options]:
             url=f"{peer.url}/files",
             download_url="{url}",
             kill_command=peer.kill_command,
+            stop_command=peer.stop_command,
             restart_command=peer.restart_command,
         )
 
@@ -93,6 +94,7 @@ def s3_store(folder: Path, lifetime: int) -> Iterator[Options]:
                     url=f"{peer.url}/files",
                     download_url=f"{s3.url}/{BUCKET}/{{id}}",
                     kill_command=peer.kill_command,
+                    stop_command=peer.stop_command,
                     restart_command=peer.restart_command,
                     fault_url=control,
                 )
@@ -117,9 +119,9 @@ def versions(name: str) -> tuple[str, str]:
 
 
 def _measured(name: str, only: Sequence[str], lifetime: int) -> tuple[Target, list[Result]]:
-    with tempfile.TemporaryDirectory(prefix="tus-conformance-") as folder:
-        with SERVERS[name](Path(folder), lifetime) as chosen:
-            return measure(chosen, only)
+    folder = tempfile.TemporaryDirectory(prefix="tus-conformance-")
+    with folder as path, SERVERS[name](Path(path), lifetime) as chosen:
+        return measure(chosen, only)
 
 
 def renew(name: str, only: Sequence[str]) -> None:

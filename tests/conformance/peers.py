@@ -54,6 +54,7 @@ class Peer:
 
     url: str
     kill_command: str
+    stop_command: str
     restart_command: str
     log: Path
 
@@ -99,11 +100,11 @@ def revivable(
     started = f"{shlex.join(command)} >> {shlex.quote(str(log))} 2>&1 < /dev/null &"
     script.write_text(f"{exports}\n{started}\necho $! > {shlex.quote(str(pid))}\n")
     restart = f"sh {shlex.quote(str(script))}"
-    kill = f"kill -9 $(cat {shlex.quote(str(pid))})"
+    kill, stop = (f"kill {name} $(cat {shlex.quote(str(pid))})" for name in ("-KILL", "-TERM"))
     subprocess.run(["sh", str(script)], check=True, cwd=folder)
     try:
         wait_for_port(port)
-        yield Peer(f"http://127.0.0.1:{port}", kill, restart, log)
+        yield Peer(f"http://127.0.0.1:{port}", kill, stop, restart, log)
     finally:
         with suppress(ProcessLookupError):
             os.kill(int(pid.read_text()), signal.SIGTERM)

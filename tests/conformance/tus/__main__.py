@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     add("--markdown", type=Path, help="write a table there")
     add("--name", default="server", help="its name and version, for the reports")
     add("--kill-command", help="shell command that kills the server (-9)")
+    add("--stop-command", help="shell command that asks the server to end (SIGTERM)")
     add("--restart-command", help="shell command that starts it again and returns")
     add("--fault-url", help="control URL of a fault proxy between it and its S3")
     add("--large", type=int, default=26, help="MiB that it sends to its store in several parts")
@@ -78,6 +79,7 @@ def options(given: argparse.Namespace) -> Options:
         other_headers=tuple(given.other_header),
         download_url=given.download_url,
         kill_command=given.kill_command,
+        stop_command=given.stop_command,
         restart_command=given.restart_command,
         fault_url=given.fault_url,
         large=given.large * MiB,

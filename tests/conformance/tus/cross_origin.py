@@ -1,8 +1,9 @@
-"""T82: what browsers need."""
+"""T82: what browsers need, and operators."""
 
+import time
 from typing import Final
 
-from tests.conformance.tus.trial import SUITE, Trial
+from tests.conformance.tus.trial import SETTLE, SUITE, Trial
 
 METHODS: Final = ("POST", "HEAD", "PATCH", "DELETE", "GET", "OPTIONS")
 SIMPLE: Final = {"GET", "HEAD", "POST"}
@@ -22,8 +23,15 @@ def _applies(trial: Trial, name: str) -> bool:
     return name not in OPTIONAL or trial.offers(OPTIONAL[name])
 
 
-@SUITE.check(82, "CORS: preflights allow, answers expose; nosniff", needs=("creation",))
+@SUITE.check(
+    82,
+    "CORS: preflights allow, answers expose; nosniff; SIGTERM keeps what came",
+    needs=("creation",),
+    alone=True,
+)
 def browsers(trial: Trial) -> None:
+    if trial.options.stop_command and trial.options.restart_command:
+        _ends(trial)
     origin = ("Origin", trial.options.origin)
     upload = trial.create(10, [origin])
     allowed = upload.answer.get("access-control-allow-origin")
@@ -45,6 +53,22 @@ def browsers(trial: Trial) -> None:
         trial.strict(not hidden, f"{what} does not expose {', '.join(hidden)}")
     sniff = answers["HEAD"].get("x-content-type-options")
     trial.strict(sniff == "nosniff", f"X-Content-Type-Options is {sniff}")
+
+
+def _ends(trial: Trial) -> None:
+    """A PATCH runs when the server is asked to end."""
+    data = trial.data(20)
+    upload = trial.create(20)
+    with trial.begin(upload, 0, 20, data[:7]) as link:
+        trial.target.command(trial.options.stop_command or "")
+        closed = link.closed_within(trial.options.patience)
+        trial.strict(closed, "asked to end, it does not stop a PATCH that hangs")
+    time.sleep(SETTLE)
+    trial.target.restart(trial.options.kill_command)
+    offset = trial.offset(upload)
+    trial.must(offset <= 7, f"after a restart HEAD says {offset} of the 7 bytes sent")
+    trial.should(offset == 7, f"after a restart HEAD says {offset} of the 7 bytes sent")
+    trial.finish(upload, data)
 
 
 def _preflight(trial: Trial, url: str, method: str) -> None:

@@ -304,9 +304,7 @@ def _offset_within(trial: Trial, upload: Upload, seconds: float) -> int:
 
 def _kill(trial: Trial) -> None:
     """Kill it and start it anew."""
-    trial.target.command(trial.options.kill_command or "")
-    trial.target.command(trial.options.restart_command or "")
-    trial.target.wait_until_up()
+    trial.target.restart(trial.options.kill_command)
 
 
 def _needs_faults(trial: Trial) -> None:

@@ -47,8 +47,7 @@ def _died(target: Target) -> bool:
     """Whether the server is gone; it is started again then."""
     if target.options.restart_command is None or target.is_up():
         return False
-    target.command(target.options.restart_command)
-    target.wait_until_up()
+    target.restart(None)
     return True
 
 

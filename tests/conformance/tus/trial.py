@@ -38,6 +38,7 @@ class Options:
     download_url: str | None = None
     kill_command: str | None = None
     restart_command: str | None = None
+    stop_command: str | None = None
     fault_url: str | None = None
     large: int = 26 * MiB
     patience: float = 20.0
@@ -117,13 +118,25 @@ class Target:
             return False
         return True
 
-    def command(self, text: str) -> None:
+    def command(self, text: str, *, may_fail: bool = False) -> None:
         """Run one of the hooks to its end.
 
         Raises:
             subprocess.SubprocessError: it failed, or took over a minute.
         """
-        subprocess.run(text, shell=True, check=True, timeout=60, stdin=subprocess.DEVNULL)
+        subprocess.run(text, shell=True, check=not may_fail, timeout=60, stdin=subprocess.DEVNULL)
+
+    def restart(self, stop: str | None) -> None:
+        """Stop it by that command, and start it anew. That it is gone already is no error.
+
+        Raises:
+            subprocess.SubprocessError: it can't be started.
+            WireError: it is started, but does not answer.
+        """
+        if stop:
+            self.command(stop, may_fail=True)
+        self.command(self.options.restart_command or "")
+        self.wait_until_up()
 
     def wait_until_up(self, seconds: float = 60) -> None:
         """Until it answers OPTIONS.
