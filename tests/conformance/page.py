@@ -7,9 +7,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from tests.conformance import sluice
 from tests.conformance.checks import Result, in_order
 from tests.conformance.peers import (
     BUCKET,
@@ -100,22 +102,33 @@ def s3_store(folder: Path, lifetime: int) -> Iterator[Options]:
                 )
 
 
+@contextmanager
+def sluice_here(folder: Path, lifetime: int) -> Iterator[Options]:
+    """Sluice, embedded. How long uploads live is its own default's matter."""
+    with sluice.embedded(folder) as options:
+        yield options
+
+
 SERVERS: Final[dict[str, Server]] = {
     "tus-file": file_store,
     "tus-s3": s3_store,
+    "sluice": sluice_here,
 }
 
 
 def versions(name: str) -> tuple[str, str]:
     """A column's title, and what was measured."""
+    if name == "sluice":
+        return "Sluice", f"Sluice {version('sluice')} with its local store and SQLite"
     node = f"Node {node_version()}"
-    return {
-        "tus-file": ("@tus/server, files", f"{TUS_SERVER} with {FILE_STORE}, {node}"),
-        "tus-s3": (
-            "@tus/server, S3",
-            f"{TUS_SERVER} with {S3_STORE}, {node}, moto's S3 behind the fault proxy",
-        ),
-    }[name]
+    if name == "tus-file":
+        return (
+            "@tus/server, files",
+            f"{TUS_SERVER} with {FILE_STORE}, {node} (kept alive by a handler of uncaught exceptions: without one, "
+            "'ReadableStream is already closed' ends it now and then after a GET)",
+        )
+    what = f"{TUS_SERVER} with {S3_STORE}, {node}, moto's S3 behind the fault proxy"
+    return "@tus/server, S3", what
 
 
 def _measured(name: str, only: Sequence[str], lifetime: int) -> tuple[Target, list[Result]]:

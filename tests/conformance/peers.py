@@ -40,6 +40,8 @@ const datastore = STORE
     })
   : new FileStore({ directory: FOLDER, expirationPeriodInMilliseconds });
 const tus = new Server({ path: "/files", datastore, maxSize: 5 * 2 ** 40 });
+// Node 20 ends it now and then with "ReadableStream is already closed", when a GET has been answered.
+process.on("uncaughtException", (error) => console.error("would have ended the process:", error));
 createServer((request, response) => tus.handle(request, response)).listen(Number(PORT), "127.0.0.1");
 """
 

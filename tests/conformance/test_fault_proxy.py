@@ -29,7 +29,8 @@ async def proxied() -> AsyncIterator[tuple[FaultProxy, str, str, list[bytes]]]:
     proxy = FaultProxy(f"http://127.0.0.1:{_port(upstream)}")
     servers = await start(proxy, 0, 0)
     try:
-        yield proxy, *(f"http://127.0.0.1:{_port(server)}" for server in servers), bodies
+        url, control = (f"http://127.0.0.1:{_port(server)}" for server in servers)
+        yield proxy, url, control, bodies
     finally:
         for server in (upstream, *servers):
             server.close()
