@@ -5,11 +5,11 @@
 The server under test is given ``http://127.0.0.1:9100`` as its S3 (path-style URLs), the suite
 ``--fault-url http://127.0.0.1:9101/``. There,
 
-- ``POST`` of a JSON object orders a fault: ``operation`` (an S3 name, ``*`` for all), then either ``status``
-  and ``code`` (the store is not asked), ``fault`` (``RESET``: the connection is reset in the middle of the request;
-  ``LOST``: the request is carried out, the connection reset instead of an answer; ``SILENCE``: no answer) or ``delay``
-  (seconds before the request is passed on); ``match`` (a text that the request's target must hold), ``nth`` (the first
-  call that it applies to, 1 by default) and ``times`` (how many, 1 by default, null: until the end).
+- ``POST`` of a JSON object orders a fault: ``operation`` (an S3 name, ``*`` for all), then ``status`` and ``code`` (the
+  store is not asked), or ``fault`` (``RESET``: the connection is reset in the middle of the request; ``LOST``: the
+  request is carried out, the connection reset instead of an answer; ``SILENCE``: no answer), or neither; ``delay``
+  (seconds before the request is passed on, or refused), ``match`` (a text that the request's target must hold),
+  ``nth`` (the first call that it applies to, 1 by default), ``times`` (how many, 1 by default, null: until the end).
 - ``DELETE`` ends all faults and answers the operations that were asked since the last time, in order.
 
 Every answer closes its connection. Host and signatures pass through unchanged.
@@ -108,6 +108,7 @@ class FaultProxy:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if order.status is not None:
             await _swallow(reader, request)
+            await asyncio.sleep(order.delay)
             return await _refuse(writer, request.method, order)
         if order.fault == "RESET":
             await reader.read(max(1, min(_PIECE, request.length // 2)))

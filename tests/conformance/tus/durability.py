@@ -16,6 +16,8 @@ from tests.conformance.wire import Answer, WireError
 
 NEEDS = ("creation",)
 TRANSIENT = {409, 423, 429}
+#: Seconds that a fault outlasts the answer to the client: the server may still be trying.
+STUBBORN = 3.0
 #: How long a client goes on trying.
 RETRIES = 20.0
 
@@ -186,10 +188,12 @@ def completing_fails(trial: Trial) -> None:
     trial.finish(upload, data, patience=RETRIES)
 
 
-#: One order for the store per trial: what fails, and how.
+HOLE = {"operation": "UploadPart", "status": 503, "code": "SlowDown"}
+#: Orders for the store, one per upload. What is refused late lets the parts after it succeed first: a hole.
 FAULTS = (
-    {"operation": "UploadPart", "match": "partNumber=1&", "status": 503, "code": "SlowDown"},
-    {"operation": "UploadPart", "match": "partNumber=2&", "status": 503, "code": "SlowDown"},
+    {**HOLE, "match": "partNumber=1&"},
+    {**HOLE, "match": "partNumber=1&", "delay": 1.0},
+    {**HOLE, "match": "partNumber=2&", "delay": 0.1},
     {"operation": "UploadPart", "match": "partNumber=2&", "fault": "RESET"},
     {"operation": "UploadPart", "match": "partNumber=3&", "status": 500, "code": "InternalError"},
     {"operation": "UploadPart", "nth": 2, "fault": "LOST", "times": 1},
@@ -206,7 +210,7 @@ def store_fails(trial: Trial) -> None:
     size = trial.options.large
     data = trial.data(size)
     for order in FAULTS:
-        what = " ".join(str(value) for value in order.values())
+        what = " ".join(f"{key}={value}" for key, value in order.items())
         upload = trial.create(size)
         trial.fault(**{"times": None, **order})
         try:
@@ -217,6 +221,7 @@ def store_fails(trial: Trial) -> None:
         except WireError as error:
             trial.saw(f"{what}: {error}")
         finally:
+            time.sleep(STUBBORN)
             trial.heal()
         before = len(trial.failed)
         _resume(trial, upload, data)

@@ -26,8 +26,9 @@ def beyond(trial: Trial) -> None:
         offset = trial.offset(upload)
         trial.must(5 <= offset <= 10, f"{how}: HEAD says {offset} of 10")
         if offset < 10:
-            trial.patched(upload, offset, data[offset:])
-        trial.compare(upload, data)
+            trial.finish(upload, data, patience=2)
+        else:
+            trial.compare(upload, data)
 
 
 @SUITE.check(53, "Too long, with Expect: 100-continue: 413 without 100", needs=NEEDS)
