@@ -134,7 +134,8 @@ def versions(name: str) -> tuple[str, str]:
 def _measured(name: str, only: Sequence[str], lifetime: int) -> tuple[Target, list[Result]]:
     folder = tempfile.TemporaryDirectory(prefix="tus-conformance-")
     with folder as path, SERVERS[name](Path(path), lifetime) as chosen:
-        return measure(chosen, only)
+        target = Target(chosen)
+        return target, measure(target, SUITE, only)
 
 
 def renew(name: str, only: Sequence[str]) -> None:

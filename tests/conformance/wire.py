@@ -28,8 +28,8 @@ class Unreachable(WireError):
 
 @dataclass(frozen=True)
 class Answer:
-    """A final answer. ``interim``: the 1xx statuses before it; ``seconds``: from the start of waiting to its head;
-    ``stray``: bytes after the end of the answer that came at once."""
+    """A final answer. ``interim``: the 1xx statuses before it, ``early``: their headers; ``seconds``: from the start of
+    waiting to its head; ``stray``: bytes after the end of the answer that came at once."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -37,6 +37,7 @@ class Answer:
     interim: tuple[int, ...] = ()
     seconds: float = 0.0
     stray: bytes = b""
+    early: tuple["Answer", ...] = ()
 
     def get(self, name: str) -> str | None:
         """A header's value; lines of one name are joined by a comma."""
@@ -141,25 +142,31 @@ class Connection:
         """
         started = time.monotonic()
         deadline = started + (timeout or self.timeout)
-        interim: list[int] = []
+        early: list[Answer] = []
         while True:
             status, headers = self._head(deadline)
             if not 100 <= status < 200:
                 break
-            interim.append(status)
+            early.append(Answer(status, headers))
         seconds = time.monotonic() - started
         found = Answer(status, headers)
         body = b"" if method == "HEAD" or status in _BODILESS else self._body(found, deadline)
         stray = self._buffer or (self._peek() if method == "HEAD" or status in _BODILESS else b"")
-        return Answer(status, headers, body, tuple(interim), seconds, stray)
+        interim = tuple(one.status for one in early)
+        return Answer(status, headers, body, interim, seconds, stray, tuple(early))
 
     def interim(self, *, timeout: float) -> int | None:
         """The next 1xx status if one comes within ``timeout`` seconds; a final answer stays unread."""
+        found = self.early(timeout=timeout)
+        return None if found is None else found.status
+
+    def early(self, *, timeout: float) -> Answer | None:
+        """The next interim answer if one comes within ``timeout`` seconds; a final answer stays unread."""
         try:
-            status, _ = self._head(time.monotonic() + timeout, keep_final=True)
+            status, headers = self._head(time.monotonic() + timeout, keep_final=True)
         except WireError:
             return None
-        return status if 100 <= status < 200 else None
+        return Answer(status, headers) if 100 <= status < 200 else None
 
     def _peek(self) -> bytes:
         self._socket.settimeout(0.05)

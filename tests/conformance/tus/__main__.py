@@ -3,12 +3,12 @@
 import argparse
 import datetime
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.conformance.checks import Level, Result
+from tests.conformance.checks import Level, Result, Suite
 from tests.conformance.report import Progress, as_json, as_markdown, as_text
-from tests.conformance.tus import SUITE, Options, Target
+from tests.conformance.tus import SUITE, Options, Target, Trial
 from tests.conformance.tus.runner import JOBS, run, select
 from tests.conformance.tus.trial import MiB
 from tests.conformance.wire import WireError
@@ -37,11 +37,11 @@ def header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def parser() -> argparse.ArgumentParser:
-    """What the command takes."""
+def parser(name: str, description: str) -> argparse.ArgumentParser:
+    """What the command of a suite takes."""
     found = argparse.ArgumentParser(
-        prog="python -m tests.conformance.tus",
-        description="Is this a good tus 1.0 server? Items T1 to T82, black-box.",
+        prog=f"python -m tests.conformance.{name}",
+        description=description,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -98,31 +98,32 @@ def numbers(text: str) -> list[str]:
 
 
 def measure(
-    chosen: Options, only: Sequence[str] = (), *, jobs: int = JOBS
-) -> tuple[Target, list[Result]]:
-    """Run the suite with a progress bar.
+    target: Target, suite: Suite[Trial], only: Sequence[str] = (), *, jobs: int = JOBS
+) -> list[Result]:
+    """Run a suite with a progress bar.
 
     Raises:
         WireError: nothing answers there.
         ValueError: there is no item of such a number.
     """
-    checks = select(SUITE.ordered(), only)
-    target = Target(chosen)
+    checks = select(suite.ordered(), only)
     target.discover()
     progress = Progress(len(checks))
     results = run(target, checks, progress.advance, jobs=jobs)
     progress.end()
-    return target, results
+    return results
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command."""
-    given = parser().parse_args(arguments)
+def command(
+    given: argparse.Namespace, suite: Suite[Trial], target_of: Callable[[Options], Target]
+) -> int:
+    """Run a suite as its command line says; the exit status."""
     left_out = numbers(given.skip)
-    every = [check.number for check in SUITE.ordered()]
+    every = [check.number for check in suite.ordered()]
+    target = target_of(options(given))
     try:
         only = [name for name in numbers(given.only) or every if name not in left_out]
-        target, results = measure(options(given), only, jobs=given.jobs)
+        results = measure(target, suite, only, jobs=given.jobs)
     except (WireError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -139,6 +140,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.markdown.write_text(as_markdown({given.name: results}), encoding="utf-8")
     failed = [one for one in results if one.level and (given.strict or one.level is Level.MUST)]
     return 1 if failed else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command."""
+    found = parser("tus", "Is this a good tus 1.0 server? Items T1 to T82, black-box.")
+    return command(found.parse_args(arguments), SUITE, Target)
 
 
 if __name__ == "__main__":

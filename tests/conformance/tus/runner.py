@@ -64,7 +64,7 @@ def _survived(target: Target, check: Check[Trial]) -> Result:
 
 def one(target: Target, check: Check[Trial]) -> Result:
     """Run one check, and remove what it made."""
-    trial = Trial(target=target, number=check.number)
+    trial = target.trial(check.number)
     started = time.monotonic()
     reason = _attempt(trial, check)
     seconds = time.monotonic() - started

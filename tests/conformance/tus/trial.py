@@ -105,6 +105,10 @@ class Target:
             self._names += 1
             return f"{self._prefix}-{self._names}.bin"
 
+    def trial(self, number: str) -> "Trial":
+        """For the check of that number."""
+        return Trial(target=self, number=number)
+
     def note(self, seen: Seen) -> None:
         """Keep an answer."""
         with self._lock:
