@@ -33,8 +33,8 @@ class FaultyStore:
 
 
 def bearer(bucket: str, subject: str) -> tuple[str, str]:
-    """A token of the test key for all that the suite creates in a bucket."""
-    claims = {"sub": subject, "bucket": bucket, "prefix": "tus-"}
+    """A token of the test key for a bucket."""
+    claims = {"sub": subject, "bucket": bucket, "prefix": ""}
     token = jwt.sign(claims | {"exp": int(time.time()) + _TOKENS_LAST}, SECRET, key_id=KEY_ID)
     return ("Authorization", f"Bearer {token}")
 

@@ -270,7 +270,7 @@ class Trial(Findings):
         content = [] if body is None else [("Content-Type", BODY)]
         before = len(self.made)
         answer = self.post([size, *content, *headers], body, **more)
-        self.need(answer.status == 201, f"the creation was answered {answer}")
+        self.need(answer.status == 201, f"the creation was answered {answer}{reason(answer)}")
         self.need(len(self.made) > before, "201 without a Location")
         return self.made[-1]
 
@@ -417,6 +417,12 @@ class Trial(Findings):
             answer = link.answer(method)
         self.need(answer.status == 200, f"the fault proxy answered {answer}")
         return answer
+
+
+def reason(answer: Answer) -> str:
+    """The first line of what it says, in brackets."""
+    line = answer.body.decode("utf-8", "replace").strip().partition("\n")[0]
+    return f" ({line[:100]})" if line else ""
 
 
 def b64(text: str | bytes) -> str:
