@@ -104,8 +104,8 @@ def s3_store(folder: Path, lifetime: int) -> Iterator[Options]:
 
 @contextmanager
 def sluice_here(folder: Path, lifetime: int) -> Iterator[Options]:
-    """Sluice, embedded. How long uploads live is its own default's matter."""
-    with sluice.embedded(folder) as options:
+    """Sluice, embedded."""
+    with sluice.embedded(folder, lifetime) as options:
         yield options
 
 

@@ -21,6 +21,10 @@ from tests.servers.ports import free_port
 
 #: How long its tokens last, in seconds: longer than any run.
 _TOKENS_LAST = 6 * 3600
+#: Of uploads, in seconds, where nobody waits for their end.
+LIFETIME = 3600
+#: The section of its settings that says so.
+_LIFETIME_IN = "[sessions]"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,16 @@ def bearer(bucket: str, subject: str) -> tuple[str, str]:
     claims = {"sub": subject, "bucket": bucket, "prefix": ""}
     token = jwt.sign(claims | {"exp": int(time.time()) + _TOKENS_LAST}, SECRET, key_id=KEY_ID)
     return ("Authorization", f"Bearer {token}")
+
+
+def lasting(config: str, lifetime: int) -> str:
+    """A configuration whose uploads live that long."""
+    return config.replace(_LIFETIME_IN, f'{_LIFETIME_IN}\nttl = "{lifetime}s"')
+
+
+def objects(chosen: Options) -> Options:
+    """As the IETF protocol creates: at the objects' own URLs."""
+    return replace(chosen, url=chosen.url.replace("/-/uploads/", "/"))
 
 
 def options(peer: Peer, bucket: str) -> Options:
@@ -86,18 +100,18 @@ def _wait_until_ready(peer: Peer) -> None:
 
 
 @contextmanager
-def embedded(folder: Path) -> Iterator[Options]:
-    """The local store, sessions in SQLite."""
-    with gateway(folder / "sluice", CONFIG) as peer:
+def embedded(folder: Path, lifetime: int = LIFETIME) -> Iterator[Options]:
+    """The local store, sessions in SQLite. ``lifetime``: seconds that an unfinished upload is kept."""
+    with gateway(folder / "sluice", lasting(CONFIG, lifetime)) as peer:
         yield options(peer, "cases")
 
 
 @contextmanager
-def fleet(folder: Path, store: FaultyStore) -> Iterator[Options]:
+def fleet(folder: Path, store: FaultyStore, lifetime: int = LIFETIME) -> Iterator[Options]:
     """In front of an S3, sessions in Redis."""
     bucket = create_bucket(store.endpoint, f"tus-{time.time_ns()}")
     with running_redis(folder) as redis:
         config = far_config(store.endpoint, bucket, url=store.url)
         config = config.replace('"sqlite:///{folder}/sessions.db"', f'"{redis.url()}"')
-        with gateway(folder / "sluice", config) as peer:
+        with gateway(folder / "sluice", lasting(config, lifetime)) as peer:
             yield replace(options(peer, "far"), fault_url=store.control)

@@ -21,8 +21,11 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-#: Not to be seen from outside, or not in the time of a test.
-UNSEEN = frozenset({"T70", "T73", "T74"})
+#: Not to be seen from outside in the time of a test.
+UNSEEN = frozenset({"T70"})
+#: Asked where uploads live for SHORT seconds.
+EXPIRING = frozenset({"T73", "T74"})
+SHORT = 3
 #: They need faults of a store.
 FAULTS = frozenset({"T43", "T60", "T62"})
 #: Seconds of waiting or many megabytes: in `make accept`.
@@ -36,6 +39,7 @@ def items() -> list[object]:
             check, id=check.number, marks=[pytest.mark.slow] if check.number in LONG else []
         )
         for check in SUITE.ordered()
+        if check.number not in EXPIRING
     ]
 
 
@@ -77,3 +81,10 @@ def test_item_of_tus_with_the_local_store_and_sqlite(embedded: Target, check: Ch
 @pytest.mark.parametrize("check", items())
 def test_item_of_tus_with_ceph_and_redis(fleet: Target, check: Check[Trial]) -> None:
     ask(fleet, check, UNSEEN)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", sorted(EXPIRING))
+def test_item_of_tus_about_expiry(tmp_path: Path, number: str) -> None:
+    with sluice.embedded(tmp_path, SHORT) as options:
+        ask(known(options), SUITE.checks[number], frozenset())
