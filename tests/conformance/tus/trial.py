@@ -357,7 +357,11 @@ class Trial(Findings):
 
     def compare(self, upload: Upload, data: bytes) -> None:
         """Record it when what is stored isn't ``data``."""
-        answer = self.download(upload)
+        try:
+            answer = self.download(upload)
+        except WireError as error:
+            self.must(False, f"the finished object can't be read: {error}")
+            return
         if answer is None:
             return
         if not self.must(answer.status == 200, f"the finished object is answered {answer}"):
