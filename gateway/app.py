@@ -17,10 +17,16 @@ from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.spool import Spool
 from gateway.protocol.commands import Dialect, RequestHead, ResponseHead
 from gateway.protocol.cors import Cors
+from gateway.protocol.dialects.chunked import ChunkedDialect
 from gateway.protocol.dialects.plain import PlainDialect
+from gateway.protocol.dialects.range_put import RangePutDialect
+from gateway.protocol.dialects.rufh import RufhDialect
 from gateway.protocol.dialects.s3 import S3Dialect
 from gateway.protocol.dialects.slot import SlotDialect
+from gateway.protocol.dialects.tus import TusDialect
 from gateway.protocol.routing import SlotMount, dialect_of
+from gateway.protocol.upload_commands import UploadDialect
+from gateway.protocol.upload_paths import is_upload_path
 from gateway.runtime import Runtime, open_runtime
 from gateway.server.run import Apps
 from gateway.sessions.heartbeat import Heartbeat
@@ -46,7 +52,15 @@ from gateway.web.streams import Receive, Scope, Send
 BEAT: Final = 5.0
 SHORTEST_LIFE: Final = 3 * BEAT
 
-DIALECTS: Final[tuple[Dialect, ...]] = (PlainDialect(), SlotDialect(), S3Dialect())
+DIALECTS: Final[tuple[Dialect | UploadDialect, ...]] = (
+    PlainDialect(),
+    SlotDialect(),
+    S3Dialect(),
+    TusDialect(),
+    RufhDialect(),
+    ChunkedDialect(),
+    RangePutDialect(),
+)
 
 
 class Gateway:
@@ -71,12 +85,13 @@ class Gateway:
         self.metrics_app = _pages(Starlette(routes=[ops.metrics_route()])) if own_listener else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Paths under ``/-/`` are ours; the rest are objects."""
+        """Paths under ``/-/`` are the operators', but those of uploads; the rest are objects."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
         raw_path: bytes = scope.get("raw_path") or b""
-        if raw_path == b"/-" or raw_path.startswith(b"/-/"):
+        ours = raw_path == b"/-" or raw_path.startswith(b"/-/")
+        if ours and not is_upload_path(raw_path):
             await self._ops(scope, receive, send)
             return
         assert self._endpoint is not None

@@ -228,7 +228,8 @@ class Authenticator:
         if policy is not None:
             return Grant(principal=ANONYMOUS, scheme="anonymous", policy=policy, signed=False)
         detail = "This request needs a credential: sign it, or use a presigned URL or a token."
-        raise Unauthenticated(detail) if target.dialect == "plain" else Forbidden(detail)
+        # S3 has no 401, and XMPP clients know none.
+        raise Forbidden(detail) if target.dialect in ("s3", "slot") else Unauthenticated(detail)
 
 
 def _slot_token(

@@ -33,6 +33,7 @@ from gateway.protocol.commands import (
 from gateway.protocol.object_heads import Headers, replaced
 from gateway.protocol.serving import serving_headers
 from gateway.protocol.signatures.schemes import Scheme
+from gateway.protocol.upload_commands import UploadDialect
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Download, Downloads
 from gateway.transfer.uploads import UploadRules, Uploads
@@ -62,7 +63,12 @@ class Work:
     """One request's channels, and what it was permitted to do. ``headers`` go on every answer."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, dialect: Dialect
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        exchange: Exchange,
+        dialect: Dialect | UploadDialect,
     ) -> None:
         self.scope = scope
         self.receive = receive

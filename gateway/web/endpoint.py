@@ -24,6 +24,7 @@ from gateway.errors import (
     GatewayError,
     InternalError,
     NotFound,
+    NotImplementedHere,
     ObjectNotFound,
 )
 from gateway.protocol.commands import (
@@ -35,7 +36,8 @@ from gateway.protocol.commands import (
 )
 from gateway.protocol.cors import Cors, is_preflight
 from gateway.protocol.object_heads import Headers
-from gateway.protocol.routing import SlotMount, dialect_of, route
+from gateway.protocol.routing import SlotMount, dialect_of, effective_head, route
+from gateway.protocol.upload_commands import UploadDialect
 from gateway.web.carry import Carrier, Work
 from gateway.web.exchange import Exchange
 from gateway.web.forwarded import TrustedProxies
@@ -51,7 +53,7 @@ _FALLBACK: Final = "plain"
 class Doorway:
     """What the endpoint needs of the rest."""
 
-    dialects: Mapping[str, Dialect]
+    dialects: Mapping[str, Dialect | UploadDialect]
     authenticator: Authenticator
     policies: Policies
     carrier: Carrier
@@ -66,7 +68,7 @@ class Doorway:
 
 
 class Endpoint:
-    """An ASGI application for everything that is not under ``/-/``."""
+    """An ASGI application for everything but the operators' pages."""
 
     def __init__(self, doorway: Doorway) -> None:
         self._door = doorway
@@ -116,7 +118,12 @@ class Endpoint:
             return
         work.headers = door.cors.response_headers(head)
         grant = await self._authenticate(exchange, target)
+        exchange.head = head = effective_head(head, target)
         command = work.dialect.parse(head, target)
+        if not isinstance(command, Command):
+            raise NotImplementedHere(
+                "Resumable uploads are not offered here: send the whole object."
+            )
         policy = door.policies.for_request(grant.policy)
         work.permit(grant, policy, _authorise(grant, policy, head, command))
         try:
