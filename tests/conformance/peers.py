@@ -95,7 +95,11 @@ def node_version() -> str:
 def revivable(
     command: list[str], port: int, folder: Path, environment: Mapping[str, str]
 ) -> Iterator[Peer]:
-    """A server on ``port`` that can be killed and started again by shell commands, and is ended with the block."""
+    """A server on ``port`` that can be killed and started again by shell commands, and is ended with the block.
+
+    Raises:
+        PeerMissing: it does not come up.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     pid, log, script = folder / "pid", folder / "log", folder / "start.sh"
     exports = "\n".join(f"export {k}={shlex.quote(v)}" for k, v in environment.items())
@@ -105,7 +109,10 @@ def revivable(
     kill, stop = (f"kill {name} $(cat {shlex.quote(str(pid))})" for name in ("-KILL", "-TERM"))
     subprocess.run(["sh", str(script)], check=True, cwd=folder)
     try:
-        wait_for_port(port)
+        try:
+            wait_for_port(port)
+        except TimeoutError as error:
+            raise PeerMissing(f"{error}:\n{log.read_text()[-1000:]}") from None
         yield Peer(f"http://127.0.0.1:{port}", kill, stop, restart, log)
     finally:
         with suppress(ProcessLookupError):
