@@ -23,6 +23,7 @@ from gateway.errors import (
 )
 from gateway.model import ANONYMOUS, Principal
 from gateway.protocol.commands import RequestHead, Target
+from gateway.protocol.query import refuse_overrides
 from gateway.protocol.signatures import jwt, sigv4, slot_token
 from gateway.protocol.signatures.authorization import read_header
 from gateway.protocol.signatures.canonical import CanonicalQuery
@@ -41,7 +42,7 @@ _SINGLE: Final = (
 )
 _READS: Final = frozenset({"GET", "HEAD"})
 #: A slot's token is itself the permission to write one file; its constraints say which.
-_SLOT_POLICY: Final = "full-access"
+SLOT_POLICY: Final = "full-access"
 #: A secret for keys that aren't there, so that their signature costs what a known key's does. One for
 #: all: its signing key is derived once a day, so invented keys cost one HMAC and displace nobody's.
 _DECOY: Final = "no key has this secret"
@@ -116,7 +117,7 @@ class Authenticator:
             case Scheme.BEARER:
                 return await self._bearer(head, now)
             case _:
-                return self._anonymous(target)
+                return self._anonymous(head, target)
 
     def _signed(
         self, head: RequestHead, query: CanonicalQuery, scheme: Scheme, now: float
@@ -211,7 +212,7 @@ class Authenticator:
         return Grant(
             principal=Principal(_on_behalf(f"slot:{name}", claims.sub)),
             scheme=Scheme.BEARER,
-            policy=_SLOT_POLICY,
+            policy=SLOT_POLICY,
             constraints=Constraints(
                 methods=frozenset({"PUT"}),
                 bucket=slot.bucket,
@@ -223,7 +224,10 @@ class Authenticator:
             ),
         )
 
-    def _anonymous(self, target: Target) -> Grant:
+    def _anonymous(self, head: RequestHead, target: Target) -> Grant:
+        if head.method in _READS:
+            # Before any policy is asked: the answer does not depend on what the bucket lets strangers do.
+            refuse_overrides(head.raw_query)
         policy = None if target.key is None else self._rules.anonymous.get(target.key.bucket)
         if policy is not None:
             return Grant(principal=ANONYMOUS, scheme="anonymous", policy=policy, signed=False)
@@ -251,7 +255,7 @@ def _slot_token(
     return Grant(
         principal=Principal(f"slot:{name}"),
         scheme=Scheme.SLOT,
-        policy=_SLOT_POLICY,
+        policy=SLOT_POLICY,
         constraints=Constraints(
             methods=frozenset({head.method}),
             bucket=slot.bucket,

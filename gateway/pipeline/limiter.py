@@ -59,6 +59,13 @@ class Limiter:
             raise
         return self._in_flight
 
+    def spare(self) -> bool:
+        """Take a place that nobody misses, if there is one: nobody waits, and half of the places are free."""
+        if self._queue or self._in_flight * 2 >= self._limit.value:
+            return False
+        self._take()
+        return True
+
     def release(self) -> None:
         """Give a place back."""
         if self._in_flight <= 0:

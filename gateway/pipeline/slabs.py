@@ -134,6 +134,10 @@ class Account:
         share the budget."""
         return Slab(self, await self._pool.take(self.claim, size))
 
+    def spare(self, size: int) -> list[Slab]:
+        """Slabs for ``size`` bytes out of memory that nobody misses, at once; none if there is not that much."""
+        return [Slab(self, memory) for memory in self._pool.spare(self.claim, size)]
+
     def give_back(self, memory: mmap.mmap) -> None:
         """For :class:`Slab` only."""
         self._pool.put(self.claim, memory)
@@ -239,6 +243,19 @@ class SlabPool:
         """A buffer of the right class, charged."""
         size = self.class_of(size)
         await self.charge(claim, size)
+        return self._allocate(size)
+
+    def spare(self, claim: Claim, size: int) -> list[mmap.mmap]:
+        """Buffers for ``size`` bytes, charged as :meth:`Budget.spare` does, or none."""
+        piece = self.class_of(size)
+        count = -(-size // piece)
+        if not self.budget.spare(claim, count * piece):
+            return []
+        self._instrument.memory_held(self.budget.used, self.budget.waiting)
+        return [self._allocate(piece) for _ in range(count)]
+
+    def _allocate(self, size: int) -> mmap.mmap:
+        """A free buffer of that size, or a new one; charged already."""
         free = self._free.get(size)
         if free:
             self._reused += 1

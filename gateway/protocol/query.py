@@ -58,6 +58,22 @@ def single(query: Iterable[tuple[str, str]]) -> dict[str, str]:
     return values
 
 
+def refuse_overrides(raw: bytes) -> None:
+    """Refuse ``response-*`` parameters, for a read that no AWS signature covers.
+
+    Whoever writes a link could otherwise choose the type and the file name that a stranger's object is
+    shown with (security case 29). Dropping them instead would serve another answer than was asked for.
+
+    Raises:
+        BadRequest: there is one, in any case.
+        InvalidUri: as :func:`parse_query`.
+    """
+    if b"response-" not in raw.lower() and b"%" not in raw:
+        return
+    if any(name.lower().startswith("response-") for name, _ in parse_query(raw)):
+        raise BadRequest("Response headers can only be set by a request with an AWS signature.")
+
+
 def has_signature(head: RequestHead, query: Query) -> bool:
     """Whether the request carries an AWS signature (version 2 or 4, in the header or the query).
 

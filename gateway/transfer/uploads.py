@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.adapt.concurrency import Limit
+from gateway.adapt.concurrency import FIRST, Limit
 from gateway.adapt.part_size import PartPlan, plan
 from gateway.errors import (
     GatewayError,
@@ -186,7 +186,7 @@ class Uploads:
         condition: WriteCondition,
     ) -> PartSink:
         machinery = self._machinery
-        store = placement.store
+        store, most = placement.store, machinery.settings.concurrency
         return PartSink(
             store=store,
             key=placement.key,
@@ -197,7 +197,7 @@ class Uploads:
             journal=machinery.journal,
             attributes=placement.attributes(command.attributes),
             condition=condition,
-            limit=Limit(maximum=machinery.settings.concurrency),
+            limit=Limit(min(FIRST, most), maximum=most),
             spool=machinery.spool,
             instrument=machinery.instrument,
         )

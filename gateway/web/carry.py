@@ -144,7 +144,7 @@ class Carrier:
         await work.reply(work.render(command, stored))
 
     async def _get(self, command: GetObject, work: Work) -> None:
-        download = await self._downloads.open(command)
+        download = await self._downloads.open(command, work.grant.principal.id)
         reply = download.reply
         try:
             reply = replace(reply, serving=_serving(command, reply.info, work))

@@ -143,6 +143,9 @@ class TransferMetrics(Family):
         self.resumed = self.counters(
             "downloads_resumed", "Downloads continued after a break", "store"
         )
+        self.widened = self.counters(
+            "downloads_widened", "Downloads read ahead over several connections", "store"
+        )
 
 
 class Metrics(Instrument):
@@ -217,6 +220,9 @@ class Metrics(Instrument):
 
     def download_resumed(self, store: str) -> None:
         self.transfers.resumed[store].inc()
+
+    def download_widened(self, store: str) -> None:
+        self.transfers.widened[store].inc()
 
     def orphan_found(self, store: str, *, ours: bool) -> None:
         self.stores.orphans[store, str(ours).lower()].inc()
