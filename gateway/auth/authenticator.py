@@ -95,11 +95,8 @@ class Authenticator:
             NotImplementedHere: a streaming payload, rightly signed.
             SessionsUnavailable: whether a token was used before cannot be known.
         """
-        for name in _SINGLE:
-            if len(head.index.get(name, ())) > 1:
-                raise BadRequest(
-                    f"The header {name.decode()} was sent more than once; send it once."
-                )
+        if len(head.index) != len(head.headers):
+            _refuse_repeated(head)
         query = CanonicalQuery(head.raw_query)
         scheme = find(
             head,
@@ -234,6 +231,12 @@ class Authenticator:
         detail = "This request needs a credential: sign it, or use a presigned URL or a token."
         # S3 has no 401, and XMPP clients know none.
         raise Forbidden(detail) if target.dialect in ("s3", "slot") else Unauthenticated(detail)
+
+
+def _refuse_repeated(head: RequestHead) -> None:
+    for name in _SINGLE:
+        if len(head.index.get(name, ())) > 1:
+            raise BadRequest(f"The header {name.decode()} was sent more than once; send it once.")
 
 
 def _slot_token(

@@ -71,7 +71,8 @@ def _read(
     timestamp = _required(query, "X-Amz-Date")
     credential = read_credential(_required(query, "X-Amz-Credential"), timestamp, region)
     _check_life(timestamp, _required(query, "X-Amz-Expires"), now, max_skew)
-    stand_ins = _stand_ins(query)
+    # The parameters that speak for headers.
+    stand_ins = query.starting_with(b"x-amz-")
     return make_claim(
         head,
         credential=credential,
@@ -103,21 +104,6 @@ def _check_life(timestamp: str, expires: str, now: float, max_skew: float) -> No
         raise RequestExpired("The presigned URL is not valid yet; set the signer's clock.")
     if now > begins + int(expires):
         raise RequestExpired("The presigned URL has expired; make a new one.")
-
-
-def _stand_ins(query: CanonicalQuery) -> dict[bytes, bytes]:
-    """The parameters that speak for ``x-amz-*`` headers, by lower-case name."""
-    found: dict[bytes, bytes] = {}
-    for name in query.names():
-        lowered = name.lower()
-        if not lowered.startswith(b"x-amz-"):
-            continue
-        if lowered in found:
-            raise BadRequest(
-                f"The query parameter {lowered.decode()} was sent in two spellings; send it once."
-            )
-        found[lowered] = query.raw(name)
-    return found
 
 
 def _payload(head: RequestHead, stand_ins: dict[bytes, bytes]) -> str:
