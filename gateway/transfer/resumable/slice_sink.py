@@ -298,7 +298,8 @@ class SliceSink:
         name = await unbroken(tails.put(session, views))
         segment = Extent(offset=draft.offset, size=draft.size, name=name)
         try:
-            await self._writing.change(Change(add=[segment]))
+            # It is the request's last word, so it also says that nobody holds the upload any more.
+            await self._writing.change(Change(add=[segment], holder=""))
         except (Overtaken, UploadGone):
             await tails.drop(session, [name])
             raise
