@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import httpx
 import jwt
 import pytest
+from botocore.config import Config
 from tusclient import client as tus
 from tusclient.exceptions import TusUploadFailed
 
 from tests.redis_server import RedisServer
+from tests.servers.fixtures import create_bucket
 from tests.servers.gateway import (
     CONFIG,
     KEY_ID,
@@ -27,6 +30,7 @@ from tests.servers.gateway import (
     running_gateway,
     start_gateway,
 )
+from tests.servers.lease import S3Endpoint
 
 WORKERS = CONFIG.replace('drain = "5s"', 'drain = "5s"\nworkers = 2') + (
     '\n[transfer]\npart_size = "256KiB"\n'
@@ -301,3 +305,90 @@ def test_every_request_may_meet_another_gateway_of_the_fleet(tmp_path: Path) -> 
         redis.stop()
     files = [path for path in (tmp_path / "objects").rglob("*") if path.is_file()]
     assert [path.name for path in files if "fleet.bin" not in path.name] == [".format"]
+
+
+RGW = """
+[server]
+port = {port}
+data_dir = "{folder}/data"
+
+[storage.ceph]
+kind = "s3"
+endpoint_url = "ENDPOINT"
+access_key_id = "ACCESS"
+secret_access_key = "HIDDEN"
+
+[buckets.public]
+storage = "ceph"
+bucket = "BUCKET"
+anonymous = "public-read"
+
+[keys.{key}]
+secret = "{secret}"
+
+[sessions]
+url = "REDIS"
+
+[memory]
+spool = "{folder}/spool"
+budget = "64MiB"
+
+[transfer]
+part_size = "5MiB"
+"""
+
+
+@pytest.mark.s3
+@pytest.mark.redis
+def test_a_fleet_before_a_real_s3_leaves_the_object_and_nothing_else(
+    tmp_path: Path, rgw: S3Endpoint
+) -> None:
+    """Parts whose numbers have gaps, segments as objects, overtaken writers, chunks in any order."""
+    bucket = create_bucket(rgw, "resumable")
+    redis = RedisServer(tmp_path, durable=True)
+    redis.start()
+    config = (
+        RGW.replace("ENDPOINT", rgw.url)
+        .replace("ACCESS", rgw.access_key)
+        .replace("HIDDEN", rgw.secret_key)
+        .replace("BUCKET", bucket)
+        .replace("REDIS", redis.url())
+    )
+    data = DATA * 9  # 17 MiB: three parts and a bit
+    try:
+        with (
+            running_gateway(tmp_path / "one", config) as one,
+            running_gateway(tmp_path / "two", config) as two,
+        ):
+            gateways = [one, two]
+            path = urlsplit(begin(one, "serial.bin", len(data))).path
+            for index, at in enumerate(range(0, len(data), 2_000_003)):
+                url = gateways[index % 2].url + path
+                assert append(url, at, data[at : at + 2_000_003]).status_code == 204
+            assert stored(one, "serial.bin") == data
+
+            chunks = list(range(0, len(data), 3 * 2**20))
+            for index, at in enumerate(reversed(chunks)):
+                body = data[at : at + 3 * 2**20]
+                headers = {
+                    **bearer(),
+                    "X-Upload-Session-ID": "mine",
+                    "Content-Range": f"bytes {at}-{at + len(body) - 1}/{len(data)}",
+                }
+                url = f"{gateways[index % 2].url}/-/chunked/public/chunks.bin"
+                answer = httpx.put(url, content=body, headers=headers, timeout=60)
+                assert answer.status_code in (201, 202), answer.text
+            assert stored(two, "chunks.bin") == data
+    finally:
+        redis.stop()
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=rgw.url,
+        aws_access_key_id=rgw.access_key,
+        aws_secret_access_key=rgw.secret_key,
+        region_name=rgw.region,
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    keys = {found["Key"] for found in s3.list_objects_v2(Bucket=bucket).get("Contents", ())}
+    assert keys == {"serial.bin", "chunks.bin"}
+    assert not s3.list_multipart_uploads(Bucket=bucket).get("Uploads")
