@@ -1,0 +1,88 @@
+"""Taking a flow's steps in asyncio; flows that go together do so at the same time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gateway.client.async_link import AsyncLink
+from gateway.client.uploading.notes import Page
+from gateway.client.uploading.source import SourceFile
+from gateway.client.uploading.steps import (
+    Digest,
+    Exchange,
+    Flow,
+    Pause,
+    Save,
+    Span,
+    Step,
+    Together,
+    Unchanged,
+)
+from gateway.client.uploading.tally import Tally
+from gateway.units import KiB
+
+T = TypeVar("T")
+
+_SENT_AT_ONCE = 256 * KiB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncDriver:
+    """What a flow's steps are taken with. The file is read and hashed in threads."""
+
+    link: AsyncLink
+    source: SourceFile
+    page: Page
+    tally: Tally
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Go through a flow; what it answers. See :meth:`.driver.Driver.run`."""
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    event = await self._take(step)
+                except Exception as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(event)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _take(self, step: Step) -> Any:
+        match step:
+            case Digest(span, algorithm):
+                return await asyncio.to_thread(self.source.digest, span, algorithm)
+            case Unchanged():
+                await asyncio.to_thread(self.source.check)
+            case Exchange(request):
+                body = None if request.body is None else self._blocks(request.body)
+                return await self.link.exchange(request, body, self.tally.moved)
+            case Pause(seconds):
+                await self.sleep(seconds)
+            case Save(record):
+                await asyncio.to_thread(self.page.save, record)
+            case Together(flows):
+                await self._together(flows)
+        return None
+
+    async def _together(self, flows: tuple[Flow[None], ...]) -> None:
+        tasks = [asyncio.ensure_future(self.run(flow)) for flow in flows]
+        try:
+            # The first failure is raised as it is, not in a group: who waits for it knows what it is.
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _blocks(self, span: Span) -> AsyncIterator[bytes]:
+        at = span.start
+        while at < span.stop:
+            piece = Span(at, min(at + _SENT_AT_ONCE, span.stop))
+            block = await asyncio.to_thread(self.source.read, piece)
+            yield block
+            at += len(block)
