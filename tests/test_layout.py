@@ -44,6 +44,7 @@ DECLARED: Final = {
     "gateway/telemetry.py",
     "gateway/auth/grant.py",
     "gateway/protocol/commands.py",
+    "gateway/protocol/upload_commands.py",
     "gateway/server/link.py",
     "gateway/sessions/base.py",
     "gateway/storage/base.py",
@@ -165,7 +166,10 @@ def test_every_error_has_a_rendering_in_every_dialect(
     assert b"What &" in head.body
     assert b"id" in head.body
     without = dialect.render_error(RequestHead("HEAD", b"/b/k"), example(error), "id")
-    assert (without.status, without.body) == (head.status, b"")
+    assert without.body == b""
+    # Clients of resumable uploads take any unusual 4xx on HEAD for the end.
+    patient = {503} if error.retryable and dialect.name in ("tus", "rufh") else set()
+    assert without.status in {head.status} | patient
 
 
 def settings_of(here: Any, path: str) -> Iterator[tuple[str, str, Any]]:
