@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gateway.client.async_link import AsyncLink
+from gateway.client.failures import TransferFailed
 from gateway.client.uploading.notes import Page
 from gateway.client.uploading.source import SourceFile
 from gateway.client.uploading.steps import (
+    Detour,
     Digest,
     Exchange,
     Flow,
@@ -44,7 +46,7 @@ class AsyncDriver:
             while True:
                 try:
                     event = await self._take(step)
-                except Exception as error:
+                except (TransferFailed, Detour) as error:
                     step = flow.throw(error)
                 else:
                     step = flow.send(event)
@@ -70,14 +72,13 @@ class AsyncDriver:
         return None
 
     async def _together(self, flows: tuple[Flow[None], ...]) -> None:
-        tasks = [asyncio.ensure_future(self.run(flow)) for flow in flows]
         try:
-            # The first failure is raised as it is, not in a group: who waits for it knows what it is.
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            async with asyncio.TaskGroup() as group:
+                for flow in flows:
+                    group.create_task(self.run(flow))
+        except ExceptionGroup as failures:
+            # Who waits for a failure knows it as it is, not in a group; others fail for the same reason.
+            raise failures.exceptions[0] from None
 
     async def _blocks(self, span: Span) -> AsyncIterator[bytes]:
         at = span.start

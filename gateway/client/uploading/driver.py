@@ -10,6 +10,7 @@ from gateway.client.link import Link
 from gateway.client.uploading.notes import Page
 from gateway.client.uploading.source import SourceFile
 from gateway.client.uploading.steps import (
+    Detour,
     Digest,
     Exchange,
     Flow,
@@ -45,7 +46,7 @@ class Driver:
             while True:
                 try:
                     event = self._take(step)
-                except TransferFailed as error:
+                except (TransferFailed, Detour) as error:
                     step = flow.throw(error)
                 else:
                     step = flow.send(event)

@@ -20,6 +20,7 @@ from gateway.client.uploading.serial import Gone
 from gateway.client.uploading.steps import (
     Answer,
     Broken,
+    Detour,
     Flow,
     Request,
     Save,
@@ -31,11 +32,14 @@ from gateway.client.uploading.steps import (
 )
 from gateway.client.uploading.tally import Tally
 from gateway.protocol.signatures.sigv4 import EMPTY_SHA256
+from gateway.units import MiB
 
 CHUNKED: Final = b"/-/chunked"
+#: From this size on a chunk can be a part of its own in S3.
+_LEAST_SHARE: Final = 5 * MiB
 
 
-class NotOffered(Exception):
+class NotOffered(Detour):
     """The server has no chunked sessions."""
 
 
@@ -124,8 +128,13 @@ class Parallel:
     def _lane(self) -> Flow[None]:
         """Send chunk after chunk, until there is none that nobody sends."""
         patience = self._patience.fresh()
-        while (span := self._gaps.take(self._pace.size)) is not None:
+        while (span := self._gaps.take(self._most())) is not None:
             yield from self._chunk(span, patience)
+
+    def _most(self) -> int:
+        """The next chunk's size: towards the end smaller, so that all lanes end at about the same time."""
+        share = self._gaps.size // self._job.parallel
+        return min(self._pace.size, max(_LEAST_SHARE, share - share % self._pace.unit))
 
     def _chunk(self, span: Span, patience: Patience) -> Flow[None]:
         """One chunk, until the server has it."""

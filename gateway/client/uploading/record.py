@@ -63,6 +63,4 @@ _TYPES: Final[dict[Any, tuple[type, ...]]] = {
 
 
 def _typed(value: Record | Identity) -> bool:
-    return all(
-        isinstance(getattr(value, each.name), _TYPES[each.type]) for each in fields(value)
-    )
+    return all(isinstance(getattr(value, each.name), _TYPES[each.type]) for each in fields(value))

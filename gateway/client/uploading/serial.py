@@ -19,6 +19,7 @@ from gateway.client.uploading.record import Record
 from gateway.client.uploading.steps import (
     Answer,
     Broken,
+    Detour,
     Flow,
     Request,
     Save,
@@ -35,7 +36,7 @@ _BODY: Final = {"content-type": "application/offset+octet-stream"}
 _WORTH_NOTING: Final = 600
 
 
-class Gone(Exception):
+class Gone(Detour):
     """The server knows the upload no more: it has to begin anew."""
 
 
@@ -182,7 +183,9 @@ class Serial:
         if isinstance(outcome, Answer) and outcome.good:
             error = Interrupted("the server did not say how far the upload is")
         elif status == 409:
-            error = Interrupted("the upload is elsewhere than it was: does another one continue it?")
+            error = Interrupted(
+                "the upload is elsewhere than it was: does another one continue it?"
+            )
         elif status == 460:
             error = Interrupted("the bytes that arrived were not those that were sent")
         yield from self._patience.wait(error)

@@ -27,9 +27,7 @@ def send_whole(job: Job, patience: Patience, tally: Tally) -> Flow[Uploaded]:
         "content-type": job.content_type,
         DIGEST_HEADER: sha256,
     }
-    request = Request(
-        method="PUT", path=job.path(), headers=headers, body=whole, payload=sha256
-    )
+    request = Request(method="PUT", path=job.path(), headers=headers, body=whole, payload=sha256)
     while True:
         tally.reached(0)
         outcome = yield from ask(request)

@@ -10,6 +10,10 @@ from gateway.client.uploading.record import Record
 T = TypeVar("T")
 
 
+class Detour(Exception):
+    """What one flow throws to the one that began it: there is another way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Bytes ``start`` to ``stop`` (exclusive) of the file."""

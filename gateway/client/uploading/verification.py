@@ -56,9 +56,7 @@ def look(job: Job, patience: Patience) -> Flow[Sight]:
     )
 
 
-def verify(
-    job: Job, sha256: str, sight: Sight, patience: Patience, *, checked: bool
-) -> Flow[str]:
+def verify(job: Job, sha256: str, sight: Sight, patience: Patience, *, checked: bool) -> Flow[str]:
     """How the object is known to be the file: see :class:`.job.Uploaded`. ``checked``: each chunk was verified.
 
     Raises:
