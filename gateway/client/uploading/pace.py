@@ -32,8 +32,11 @@ class Pace:
         """A request did not come through."""
         self._set(self.size // 2)
 
-    def advise(self, *, most: int | None = None, least: int | None = None) -> None:
+    def advise(
+        self, *, most: int | None = None, least: int | None = None, unit: int | None = None
+    ) -> None:
         """What the server takes in one request, if it says so; the most counts over the least."""
+        self.unit = unit or self.unit
         if least is not None:
             self.floor = max(self.floor, least)
         if most is not None:

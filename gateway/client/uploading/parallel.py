@@ -100,7 +100,7 @@ class Parallel:
             raise answer.refusal
         size = _document(answer).get("chunk_size")
         if isinstance(size, int) and size > 0:
-            self._pace.unit = size
+            self._pace.advise(unit=size)
         path = self._job.path(CHUNKED).decode("ascii")
         self.record = replace(self.record, location=path, expires=expiry(answer.headers))
         yield Save(self.record)

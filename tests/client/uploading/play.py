@@ -4,7 +4,7 @@ import hashlib
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 from gateway.client import Backoff, FileTrouble, Interrupted, TransferFailed
@@ -68,8 +68,8 @@ def well(server: "Server", request: Request, body: bytes) -> None:
 
 @dataclass
 class Server:
-    """What a gateway does, as far as clients see it. ``faults`` are taken off for each request; ``late`` for each
-    that brings bytes."""
+    """What a gateway does, as far as clients see it. ``faults`` are taken off by requests without bytes,
+    ``late`` by those that bring some."""
 
     checksums: bool = True
     faults: list[Fault] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Server:
 
     def __call__(self, request: Request, body: bytes) -> Answer | Broken:
         self.log.append(request)
-        queue = self.late if request.body is not None and self.late else self.faults
+        queue = self.faults if request.body is None else self.late
         if queue and (found := queue.pop(0)(self, request, body)) is not None:
             return found
         return self.serve(request, body)
@@ -118,13 +118,13 @@ class Server:
     def _tus(self, request: Request, body: bytes) -> Answer:
         if request.method == "OPTIONS":
             extensions = "creation,checksum" if self.checksums else "creation"
-            return answer(
+            told = answer(
                 204,
                 tus_version="0.2,1.0.0",
                 tus_extension=extensions,
                 tus_checksum_algorithm="sha1,sha256",
-                **self.options,
             )
+            return replace(told, headers={**told.headers, **self.options})
         assert request.headers["tus-resumable"] == "1.0.0"
         if request.method == "POST":
             self.upload, self.made = bytearray(), self.made + 1
@@ -239,10 +239,10 @@ class World:
                 if self.changed:
                     raise FileTrouble("changed")
             case Exchange(request):
-                span = request.body
-                body = b"" if span is None else self.body[span.start : span.stop]
-                if span is not None:
-                    self.tally.moved(span, span.size // 2)
+                sent = request.body
+                body = b"" if sent is None else self.body[sent.start : sent.stop]
+                if sent is not None:
+                    self.tally.moved(sent, sent.size // 2)
                 return self.server(request, body)
             case Pause(seconds):
                 self.pauses.append(seconds)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.client import Corrupt, FileTrouble, Interrupted, Refused, TransferFailed
+from gateway.client.uploading.record import Record
 from tests.client.uploading.play import (
     BODY,
     CHUNKED,
@@ -49,17 +50,14 @@ def test_a_large_file_goes_over_tus_and_is_forgotten_at_the_end() -> None:
 
 @pytest.mark.parametrize("options", [{"tus_version": "0.2"}, {"tus_extension": "checksum"}])
 def test_a_server_that_can_not_continue_uploads_gets_a_put(options: dict[str, str]) -> None:
-    def other(server: Server, *_: object) -> object:
-        return status(204, **options)(server, server.log[0], b"")
-
-    world = World(Server(faults=[other]))  # type: ignore[list-item]
+    world = World(Server(faults=[status(204, **options)]))
     world.run(world.upload())
     assert world.server.methods() == "OPTIONS PUT"
     assert world.server.object == BODY
 
 
 def test_what_is_too_large_for_uploads_is_refused_as_a_put() -> None:
-    world = World(Server(options={"tus_max_size": "10"}))
+    world = World(Server(options={"tus-max-size": "10"}))
     world.run(world.upload())
     assert world.server.methods() == "OPTIONS PUT"
 
@@ -78,10 +76,10 @@ def test_an_upload_goes_on_where_it_was_without_reading_the_file_again() -> None
     "old",
     [record(file=replace(FILE, modified=2)), record(content_type="c/d")],
 )
-def test_another_file_or_type_begins_anew_and_the_old_upload_is_cancelled(old: object) -> None:
+def test_another_file_or_type_begins_anew_and_the_old_upload_is_cancelled(old: Record) -> None:
     world = World()
     begun(world.server, 1_000_000)
-    world.run(world.upload(old))  # type: ignore[arg-type]
+    world.run(world.upload(old))
     assert world.server.methods() == "DELETE OPTIONS POST PATCH HEAD"
     assert world.server.object == BODY
 
