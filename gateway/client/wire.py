@@ -67,6 +67,15 @@ def unchanged(request: httpx.Request) -> httpx.Request:
 def interrupted(account: Account, error: Exception) -> Interrupted:
     """httpx leaves some messages empty; the class then says what happened. The system's number says nothing."""
     reason = _ERRNO.sub("", str(error)) or type(error).__name__
-    if reason == _REFUSED:
-        reason = f"{reason}; is the gateway running there?"
+    if _is_refused(error):
+        reason = f"{_REFUSED}; is the gateway running there?"
     return Interrupted(f"{account.endpoint}: {reason}")
+
+
+def _is_refused(error: BaseException | None) -> bool:
+    """Whether nobody listens there: asyncio and anyio say it in their own words, above the system's error."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from gateway.client.failures import Corrupt, Interrupted
-from gateway.client.uploading.discovery import expiry
 from gateway.client.uploading.gaps import Gaps, read_missing
 from gateway.client.uploading.job import DIGEST_HEADER, Job
 from gateway.client.uploading.pace import Pace
@@ -31,6 +30,7 @@ from gateway.client.uploading.steps import (
     hashed,
 )
 from gateway.client.uploading.tally import Tally
+from gateway.protocol.dates import parse_date
 from gateway.protocol.signatures.sigv4 import EMPTY_SHA256
 from gateway.units import MiB
 
@@ -98,11 +98,12 @@ class Parallel:
             raise NotOffered
         if not answer.good:
             raise answer.refusal
-        size = _document(answer).get("chunk_size")
+        document = _document(answer)
+        size = document.get("chunk_size")
         if isinstance(size, int) and size > 0:
             self._pace.advise(unit=size)
         path = self._job.path(CHUNKED).decode("ascii")
-        self.record = replace(self.record, location=path, expires=expiry(answer.headers))
+        self.record = replace(self.record, location=path, expires=_end(document))
         yield Save(self.record)
 
     def _ask(self) -> Flow[bool]:
@@ -180,6 +181,13 @@ class Parallel:
             body=body,
             payload=payload,
         )
+
+
+def _end(document: dict[str, Any]) -> float | None:
+    """When the session ends, in Unix seconds; None where the server does not say."""
+    told = document.get("expires")
+    date = parse_date(told) if isinstance(told, str) else None
+    return None if date is None else date.timestamp()
 
 
 def _document(answer: Answer) -> dict[str, Any]:

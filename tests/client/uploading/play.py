@@ -77,7 +77,7 @@ class Server:
     options: dict[str, str] = field(default_factory=dict)
     upload: bytearray | None = None
     length: int = 0
-    have: list[bool] = field(default_factory=list)
+    have: bytearray = field(default_factory=bytearray)
     publishes: bool = True
     made: int = 0
     object: bytes | None = None
@@ -158,7 +158,7 @@ class Server:
         if request.method == "POST":
             self.made += 1
             self.length = int(request.headers["x-total-size"])
-            self.upload, self.have = bytearray(self.length), [False] * self.length
+            self.upload, self.have = bytearray(self.length), bytearray(self.length)
             self.kept = dict(request.headers)
             return answer(201, b"{}", location="/-/uploads/x")
         if self.upload is None:
@@ -170,24 +170,18 @@ class Server:
             first, _, last = request.headers["content-range"][6:].partition("/")[0].partition("-")
             assert request.payload == hashlib.sha256(body).hexdigest()
             place = slice(int(first), int(last) + 1)
-            again = all(self.have[place])
-            self.upload[place], self.have[place] = body, [True] * len(body)
-            if all(self.have) and (self.publishes or again):
+            again = 0 not in self.have[place]
+            self.upload[place], self.have[place] = body, b"\1" * len(body)
+            if 0 not in self.have and (self.publishes or again):
                 self.object = bytes(self.upload)
         return answer(200, json.dumps(self._document()).encode())
 
     def _document(self) -> dict[str, Any]:
         missing: list[str] = []
         at = 0
-        while at < self.length:
-            try:
-                first = self.have.index(False, at)
-            except ValueError:
-                break
-            try:
-                at = self.have.index(True, first)
-            except ValueError:
-                at = self.length
+        while (first := self.have.find(0, at)) >= 0:
+            at = self.have.find(1, first)
+            at = self.length if at < 0 else at
             missing.append(f"{first}-{at - 1}")
         return {"length": self.length, "complete": self.object is not None, "missing": missing}
 

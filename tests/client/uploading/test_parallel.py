@@ -60,7 +60,7 @@ def test_only_what_is_missing_is_sent_in_the_next_process() -> None:
     half = len(BODY) // 2
     server.length = len(BODY)
     server.upload = bytearray(BODY[:half] + bytes(half))
-    server.have = [True] * half + [False] * half
+    server.have = bytearray(b"\1" * half + bytes(half))
     server.kept = {DIGEST_HEADER: SHA256}
     done = world.run(world.upload(record(kind="chunked", location=CHUNKED)))
     assert done.continued_from == half
@@ -121,7 +121,22 @@ def test_the_servers_chunk_size_is_the_unit() -> None:
 
     world = World(Server(options=SMALL, faults=[well, advice]), parallel=2)
     world.run(world.upload())
-    assert chunks(world)[0] == f"0-{300 * KiB - 1}/{len(BODY)}"
+    assert chunks(world)[0] == f"0-{200 * KiB - 1}/{len(BODY)}"
+
+
+@pytest.mark.parametrize(
+    ("told", "expires"),
+    [("Fri, 01 Jan 2100 00:00:00 GMT", 4102444800.0), ("soon", None), (5, None)],
+)
+def test_the_sessions_end_is_written_down(told: object, expires: float | None) -> None:
+    def ends(server: Server, request: Request, body: bytes) -> Answer:
+        server.serve(request, body)
+        return answer(201, json.dumps({"expires": told}).encode())
+
+    world = run(faults=[well, ends])
+    begun = world.saved[1]
+    assert begun is not None
+    assert (begun.location, begun.expires) == (CHUNKED, expires)
 
 
 def test_a_server_that_has_all_and_no_object_is_sent_a_byte_again() -> None:
