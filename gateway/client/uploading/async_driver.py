@@ -18,7 +18,6 @@ from gateway.client.uploading.steps import (
     Save,
     Span,
     Step,
-    Together,
     Unchanged,
 )
 from gateway.client.uploading.tally import Tally
@@ -67,8 +66,8 @@ class AsyncDriver:
                 await self.sleep(seconds)
             case Save(record):
                 await asyncio.to_thread(self.page.save, record)
-            case Together(flows):
-                await self._together(flows)
+            case _:
+                await self._together(step.flows)
         return None
 
     async def _together(self, flows: tuple[Flow[None], ...]) -> None:

@@ -17,7 +17,6 @@ from gateway.client.uploading.steps import (
     Pause,
     Save,
     Step,
-    Together,
     Unchanged,
 )
 from gateway.client.uploading.tally import Tally
@@ -67,7 +66,7 @@ class Driver:
                 self.sleep(seconds)
             case Save(record):
                 self.page.save(record)
-            case Together(flows):
-                for flow in flows:
+            case _:
+                for flow in step.flows:
                     self.run(flow)
         return None

@@ -9,7 +9,7 @@ from base64 import b64encode
 from dataclasses import replace
 from typing import Any, Final
 
-from gateway.client.failures import Corrupt, Interrupted
+from gateway.client.failures import Corrupt, Interrupted, Refused, TransferFailed
 from gateway.client.uploading.gaps import Gaps, read_missing
 from gateway.client.uploading.job import DIGEST_HEADER, Job
 from gateway.client.uploading.pace import Pace
@@ -35,6 +35,8 @@ from gateway.protocol.signatures.sigv4 import EMPTY_SHA256
 from gateway.units import MiB
 
 CHUNKED: Final = b"/-/chunked"
+#: Errors by which a server says that a chunk is not the one that was signed.
+_GARBLED: Final = frozenset({"payload-hash-mismatch", "digest-mismatch"})
 #: From this size on a chunk can be a part of its own in S3.
 _LEAST_SHARE: Final = 5 * MiB
 
@@ -60,8 +62,9 @@ class Parallel:
         self._tally: Final = tally
         self._gaps = Gaps(())
 
-    def send(self) -> Flow[bool]:
-        """Bring the server all bytes, and have it make the object.
+    def send(self) -> Flow[None]:
+        """Bring the server all bytes, and have it make the object: this ends only when the server says that it is
+        there.
 
         Raises:
             NotOffered: not in this way.
@@ -80,11 +83,6 @@ class Parallel:
                 # All is there, and whoever was to make the object of it failed: a repeated chunk does it.
                 self._gaps = Gaps([Span(self._job.size - 1, self._job.size)])
                 yield from self._patience.wait(Interrupted("the server has all and no object"))
-        return True
-
-    def complete(self) -> Flow[None]:
-        """There is nothing left to do: :meth:`send` ends only when the server says that the object is there."""
-        yield from ()
 
     def _create(self) -> Flow[None]:
         headers = {
@@ -159,11 +157,13 @@ class Parallel:
             yield from self._recover(outcome, patience)
 
     def _recover(self, outcome: Answer | Broken, patience: Patience) -> Flow[None]:
-        error = setback(outcome)
+        error: TransferFailed = setback(outcome)
         if isinstance(outcome, Broken) or outcome.status == 408:
             self._pace.broke()
         elif outcome.status in (404, 409, 410):
             raise Gone  # 409: other bytes are at its place
+        elif isinstance(error, Refused) and error.code in _GARBLED:
+            error = Interrupted("the bytes that arrived were not those that were sent")
         yield from patience.wait(error)
 
     def _request(

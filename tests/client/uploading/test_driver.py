@@ -17,10 +17,12 @@ from gateway.client import (
     Interrupted,
     Notes,
     Refused,
+    TransferFailed,
     Uploaded,
     pending_upload,
 )
 from gateway.client.uploading.record import Record
+from gateway.client.uploading.source import SourceFile
 from gateway.model import ObjectKey
 from gateway.units import MiB
 from tests.servers.gateway import KEY_ID, SECRET, GatewayProcess, running_gateway
@@ -120,7 +122,7 @@ def test_a_call_that_was_stopped_is_continued_by_the_next(
     begun = pending_upload(account, key, big, notes)
     assert isinstance(begun, Record)
     assert begun.kind == ("tus" if parallel == 1 else "chunked")
-    done = put(account, big, key, notes, parallel)
+    done = put(account, big, key, notes, 1)
     assert done.continued_from >= 5 * MiB
     assert stored(account, key, tmp_path) == BODY * 8
 
@@ -163,6 +165,24 @@ def test_a_file_that_changes_while_it_is_sent_is_told(
         pytest.raises(FileTrouble, match="changed|shrank"),
     ):
         client.put(big, ObjectKey("demo", "moving"), parallel=parallel, progress=touch)
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_bytes_that_are_not_those_of_their_digest_are_never_stored(
+    account: Account,
+    file: Path,
+    notes: Notes,
+    parallel: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SourceFile, "digest", lambda self, span, algorithm: bytes(32))
+    key = ObjectKey("demo", f"wrong{parallel}")
+    backoff = Backoff(attempts=2, base=0.01)
+    with Client(account, resumable_from=MiB, notes=notes, backoff=backoff) as client:
+        with pytest.raises(TransferFailed, match="not those that were sent"):
+            client.put(file, key, parallel=parallel)
+        with pytest.raises(Refused, match="404"):
+            client.get(key, file.with_name("copy"))
 
 
 @pytest.mark.parametrize("parallel", [1, 2])

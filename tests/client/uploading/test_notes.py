@@ -98,6 +98,7 @@ def test_what_has_expired_or_is_no_note_is_forgotten(tmp_path: Path) -> None:
     with page(tmp_path, "/h") as three:
         three.save(record())
     (tmp_path / "x.json").write_bytes(b"\xff")
+    (tmp_path / "y.json").write_text("{}")
     assert page(tmp_path).record() is None
     assert page(tmp_path, "/h", now=2**40).record() is None
     Notes(tmp_path, lambda: NOW).forget_expired()

@@ -128,6 +128,12 @@ def test_an_upload_of_another_length_is_not_this_files() -> None:
         assert world.server.methods() == "OPTIONS HEAD POST PATCH HEAD"
 
 
+def test_an_upload_that_nobody_knows_begins_anew() -> None:
+    world = World()
+    world.run(world.upload(record()))
+    assert world.server.methods() == "OPTIONS HEAD POST PATCH HEAD"
+
+
 def test_an_upload_that_may_not_be_asked_for_is_told() -> None:
     world = World(Server(faults=[well, status(403)]))
     begun(world.server, 5)
