@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
-from gateway.auth.grant import Constraints, Grant
+from gateway.auth.grant import UNCONSTRAINED, Constraints, Grant
 from gateway.auth.policy import UNTYPED, AccessRequest, Area, Decision, Policy
 from gateway.errors import Forbidden, LengthRequired, TooLarge, UnsupportedMediaType
 from gateway.model import Action, ObjectKey
@@ -79,13 +79,15 @@ def authorise(grant: Grant, policy: Policy, method: str, request: AccessRequest)
         LengthRequired: the credential fixes the size, and the request does not tell its own.
     """
     constraints = grant.constraints
-    _check_scope(constraints, method, request.key)
+    check_scope(constraints, method, request.key)
     decision = policy.decide(request)
     if not decision.allowed:
         raise _refused(policy, decision, request)
     if request.action != "write":
         return decision
     _check_body(constraints, request)
+    if constraints is UNCONSTRAINED:
+        return decision
     limits = [
         limit
         for limit in (decision.max_size, constraints.max_size, constraints.exact_size)
@@ -103,7 +105,12 @@ def may_list(grant: Grant, policy: Policy, key: ObjectKey) -> bool:
     return policy.decide(access_to(grant, "list", key)).allowed
 
 
-def _check_scope(constraints: Constraints, method: str, key: ObjectKey) -> None:
+def check_scope(constraints: Constraints, method: str, key: ObjectKey) -> None:
+    """Hold a request to what its credential is for.
+
+    Raises:
+        Forbidden: it is for another method, bucket or key.
+    """
     if constraints.methods is not None and method not in constraints.methods:
         raise Forbidden(f"This credential is not for {method} requests.")
     if constraints.bucket is not None and key.bucket != constraints.bucket:

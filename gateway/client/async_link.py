@@ -8,7 +8,7 @@ import httpx
 
 from gateway.client.account import Account
 from gateway.client.uploading.steps import Answer, Broken, Request, Span
-from gateway.client.wire import TIMEOUT, Reading, compose, interrupted, unchanged
+from gateway.client.wire import TIMEOUT, Reading, bounded, compose, interrupted, unchanged
 
 
 class AsyncLink:
@@ -43,7 +43,11 @@ class AsyncLink:
         content = None if body is None or request.body is None else _told(body, request.body, moved)
         try:
             async with self._http.stream(
-                request.method, url, headers=headers, content=content
+                request.method,
+                url,
+                headers=headers,
+                content=content,
+                timeout=bounded(self._http.timeout, request),
             ) as response:
                 async for block in response.aiter_raw():
                     if not reading.feed(block):

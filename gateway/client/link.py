@@ -10,7 +10,7 @@ import httpx
 from gateway.client.account import Account
 from gateway.client.failures import MAX_BODY, Refused, read_refusal
 from gateway.client.uploading.steps import Answer, Broken, Request, Span
-from gateway.client.wire import TIMEOUT, Reading, compose, interrupted, unchanged
+from gateway.client.wire import TIMEOUT, Reading, bounded, compose, interrupted, unchanged
 from gateway.model import ObjectKey
 
 
@@ -69,7 +69,11 @@ class Link:
         content = None if body is None or request.body is None else _told(body, request.body, moved)
         try:
             with self._http.stream(
-                request.method, url, headers=headers, content=content
+                request.method,
+                url,
+                headers=headers,
+                content=content,
+                timeout=bounded(self._http.timeout, request),
             ) as response:
                 for block in response.iter_raw():
                     if not reading.feed(block):

@@ -12,11 +12,11 @@ import httpx
 
 from gateway.client.account import Account
 from gateway.client.failures import Interrupted
-from gateway.client.uploading.steps import Answer, Request
+from gateway.client.uploading.steps import COMPLETION, Answer, Request
 from gateway.units import MiB
 
-#: An answer to an upload comes when the object is complete, which may take the store a while.
-TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0, read=300.0)
+#: Seconds without a byte, at most; answers to uploads may be waited for longer, or not so long.
+TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0, read=COMPLETION)
 #: What an answer may have that is kept in memory.
 MAX_ANSWER: Final = MiB
 _ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
@@ -28,6 +28,12 @@ def compose(account: Account, request: Request, now: float) -> tuple[str, dict[s
     if request.payload is None:
         return account.url(request.path), dict(request.headers)
     return account.signed_path(request.method, request.path, request.headers, request.payload, now)
+
+
+def bounded(timeout: httpx.Timeout, request: Request) -> httpx.Timeout:
+    """A link's timeouts, and what the request says of its answer."""
+    read = request.wait if timeout.read is None else min(timeout.read, request.wait)
+    return httpx.Timeout(connect=timeout.connect, read=read, write=timeout.write, pool=timeout.pool)
 
 
 class Reading:

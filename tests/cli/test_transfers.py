@@ -69,8 +69,8 @@ def test_a_refused_key_is_named_with_where_it_came_from(
         result = run(*arguments, **environ)
         assert result.exit_code == 1
         assert result.stderr == (
-            "sluice: 403 InvalidAccessKeyId: No such key. "
-            "(signed with the key ANOTHERKEY012345, from SLUICE_ACCESS_KEY_ID)\n"
+            f"sluice: 403 InvalidAccessKeyId: No such key. (from {environ['SLUICE_ENDPOINT']}; "
+            "signed with the key ANOTHERKEY012345, from SLUICE_ACCESS_KEY_ID)\n"
         )
 
 
@@ -79,10 +79,11 @@ def test_a_refused_key_is_named_with_where_it_came_from(
     [
         (KeyboardInterrupt(), "stopped"),
         (Interrupted("broke"), "broke"),
-        (Refused(503, "busy", "Later.", None), "503 busy: Later."),
+        (Refused(503, "busy", "Later.", None), "503 busy: Later. (from {endpoint})"),
         (
             Refused(403, "unknown-key", "No.", None),
-            f"403 unknown-key: No. (signed with the key {ACCOUNT_ID}, from SLUICE_ACCESS_KEY_ID)",
+            "403 unknown-key: No. (from {endpoint}; signed with the key {key},"
+            " from SLUICE_ACCESS_KEY_ID)",
         ),
     ],
 )
@@ -100,6 +101,7 @@ def test_an_upload_that_stopped_says_how_to_go_on(
     def stop(self: Client, *arguments: object, **more: object) -> None:
         raise raised
 
+    said = said.format(endpoint=origin.endpoint, key=ACCOUNT_ID)
     (folder / "f").write_bytes(b"x")
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     monkeypatch.setattr(Client, "put", stop)
@@ -118,7 +120,9 @@ def test_another_refusal_is_told_as_it_is(
     run: Run, origin: Origin, environ: dict[str, str]
 ) -> None:
     origin.faults = [refused(400, "InvalidRequest")]
-    assert run("get", "b/k", **environ).stderr == "sluice: 400 InvalidRequest: Later.\n"
+    assert run("get", "b/k", **environ).stderr == (
+        f"sluice: 400 InvalidRequest: Later. (from {environ['SLUICE_ENDPOINT']})\n"
+    )
 
 
 def test_a_download_that_broke_says_how_to_go_on(

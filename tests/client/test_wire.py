@@ -6,7 +6,7 @@ import httpx
 
 from gateway.client import Account
 from gateway.client.uploading.steps import Request
-from gateway.client.wire import MAX_ANSWER, Reading, compose, interrupted
+from gateway.client.wire import MAX_ANSWER, Reading, bounded, compose, interrupted
 
 ACCOUNT = Account(endpoint="http://h:1", access_key_id="A", secret="s")
 
@@ -19,6 +19,12 @@ def test_a_capability_is_sent_without_a_signature_and_all_else_with_one() -> Non
     assert url == "http://h:1/b/%2E"
     assert headers["x-amz-content-sha256"] == "00"
     assert "SignedHeaders=host;x;x-amz-content-sha256;x-amz-date" in headers["authorization"]
+
+
+def test_an_answer_is_waited_for_as_long_as_the_request_says() -> None:
+    request = Request(method="GET", path=b"/", wait=5.0)
+    assert bounded(httpx.Timeout(7.0, read=None), request) == httpx.Timeout(7.0, read=5.0)
+    assert bounded(httpx.Timeout(7.0, read=3.0), request) == httpx.Timeout(7.0, read=3.0)
 
 
 def test_an_answer_is_kept_up_to_a_limit() -> None:

@@ -88,6 +88,9 @@ class MemoryPartStore:
 
     async def ping(self, bucket: str) -> None: ...
 
+    async def list_buckets(self) -> list[str] | None:
+        return None
+
     @asynccontextmanager
     async def _call(self, operation: str) -> AsyncIterator[None]:
         self.calls[operation] += 1
@@ -135,6 +138,10 @@ class MemoryPartStore:
 
     async def delete(self, key: ObjectKey, *, if_match: str | None = None) -> None:
         self.objects.pop(key, None)
+
+    async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        for key in keys:
+            await self.delete(key)
 
     async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
         async with self._call("create_multipart"):

@@ -11,23 +11,32 @@ from gateway.sessions.heartbeat import Heartbeat
 from gateway.sessions.memory import MemorySessions
 from gateway.transfer import background
 from gateway.transfer.background import Background
+from gateway.transfer.resumable.expiry import Ended, Endings
 from gateway.transfer.sweeper import Sweeper, SweepReport
 
 
 class Reports:
     def __init__(self) -> None:
         self.sweeps: list[SweepReport] = []
+        self.waits: list[str] = []
         self.failures: list[tuple[str, str]] = []
         self.crashes: list[tuple[str, str]] = []
+        self.endings = 0
 
     def swept(self, report: SweepReport) -> None:
         self.sweeps.append(report)
+
+    def waiting(self, task: str, seconds: float) -> None:
+        self.waits.append(task)
 
     def failed(self, task: str, error: GatewayError) -> None:
         self.failures.append((task, error.code))
 
     def crashed(self, task: str, error: Exception) -> None:
         self.crashes.append((task, type(error).__name__))
+
+    def ended(self, report: Ended) -> None:
+        self.endings += 1
 
 
 def planned(*outcomes: Exception | None) -> Callable[[], Awaitable[None]]:
@@ -42,11 +51,22 @@ def planned(*outcomes: Exception | None) -> Callable[[], Awaitable[None]]:
     return call
 
 
+class Endless(Endings):
+    """Ends nothing, but says how often it was asked."""
+
+    def __init__(self, reports: Reports) -> None:
+        self.reports = reports
+
+    async def sweep(self) -> Ended:
+        return Ended()
+
+
 class Rig:
     def __init__(self, probe: Callable[[], Awaitable[None]], interval: float = 0.001) -> None:
         self.sessions = MemorySessions()
         self.reports = Reports()
         self.sweeper = Sweeper({}, self.sessions)
+        self.endings = Endless(self.reports)
         self.background = Background(
             Heartbeat(self.sessions, "me", 0.001, 60.0),
             self.sweeper,
@@ -54,6 +74,7 @@ class Rig:
             interval,
             probe,
             self.reports,
+            self.endings,
         )
 
     async def until(self, done: Callable[[], Any]) -> None:
@@ -72,6 +93,28 @@ async def test_a_store_is_probed_until_it_answers(monkeypatch: pytest.MonkeyPatc
         rig.background.check()
 
     assert rig.reports.failures == [("probe", "storage-unavailable")] * 2
+
+
+async def test_a_store_that_does_not_answer_is_told_of_once_a_try(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(background, "PATIENCE", 0.005)
+    answered = asyncio.Event()
+    rig = Rig(lambda: answered.wait())  # type: ignore[arg-type, return-value]
+    async with rig.background.running():
+        await rig.until(lambda: rig.reports.waits)
+        await asyncio.sleep(0.02)
+        answered.set()
+    assert rig.reports.waits == ["probe"]
+
+
+async def test_a_store_that_answers_in_time_is_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "PATIENCE", 0.01)
+    rig = Rig(planned(StorageUnavailable("away")))
+    async with rig.background.running():
+        await rig.until(lambda: rig.reports.failures)
+        await asyncio.sleep(0.03)
+    assert rig.reports.waits == []
 
 
 async def test_sweeps_go_on_after_the_sessions_were_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,3 +186,9 @@ async def test_without_a_first_heartbeat_nothing_begins(monkeypatch: pytest.Monk
     with pytest.raises(SessionsUnavailable):
         async with rig.background.running():
             raise AssertionError("it began")
+
+
+async def test_expired_uploads_are_ended_before_each_sweep() -> None:
+    rig = Rig(planned(None))
+    async with rig.background.running():
+        await rig.until(lambda: rig.reports.endings >= 2)

@@ -62,7 +62,7 @@ async def stored(client: Client, key: str = "a.jpg") -> bytes:
 
 
 async def test_tus_creates_with_a_signature_and_goes_on_with_the_url_alone(client: Client) -> None:
-    url = await made(client)
+    url, answer = await made(client), Answer()
     for at in range(0, len(DATA), 100_000):
         head = await client.send("HEAD", url, headers=TUS)
         assert (head.status, head.get("upload-offset")) == (200, str(at))

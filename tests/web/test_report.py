@@ -5,6 +5,7 @@ import pytest
 from gateway.errors import StorageUnavailable
 from gateway.model import MultipartRef, ObjectKey
 from gateway.settings.sections import LogSection
+from gateway.transfer.resumable.expiry import Ended
 from gateway.transfer.sweeper import SweepReport
 from gateway.web.log import configure, get_log
 from gateway.web.report import LogReporter
@@ -14,7 +15,7 @@ from tests.web.lab import lines
 @pytest.fixture
 def reporter() -> LogReporter:
     configure(LogSection())
-    return LogReporter(get_log())
+    return LogReporter(get_log(), "storage.main (h:1)")
 
 
 def test_a_sweep_is_told_when_there_was_something(
@@ -27,6 +28,16 @@ def test_a_sweep_is_told_when_there_was_something(
     assert (line["event"], line["aborted"], line["kept"]) == ("swept", 1, 0)
 
 
+def test_ended_uploads_are_told_when_there_were_any(
+    reporter: LogReporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reporter.ended(Ended(forgotten=["b"]))
+    reporter.ended(Ended(expired=["a"], forgotten=["b"]))
+    (line,) = lines(capsys.readouterr().out)
+
+    assert (line["event"], line["expired"], line["forgotten"]) == ("uploads ended", 1, 1)
+
+
 def test_failures_and_bugs_are_told(
     reporter: LogReporter, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -36,3 +47,13 @@ def test_failures_and_bugs_are_told(
 
     assert (failed["task"], failed["error"]) == ("probe", "storage-unavailable")
     assert (bug["task"], bug["exception"][0]["exc_type"]) == ("sweep", "ZeroDivisionError")
+
+
+def test_waiting_names_who_is_waited_for(
+    reporter: LogReporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reporter.waiting("probe", 2.0)
+    (line,) = lines(capsys.readouterr().out)
+
+    assert (line["event"], line["task"], line["seconds"]) == ("waiting", "probe", 2.0)
+    assert line["detail"] == "no answer yet from storage.main (h:1)"

@@ -17,6 +17,7 @@ from gateway.client.uploading.patience import Patience, setback
 from gateway.client.uploading.record import Record
 from gateway.client.uploading.serial import Gone
 from gateway.client.uploading.steps import (
+    COMPLETION,
     Answer,
     Broken,
     Detour,
@@ -180,6 +181,7 @@ class Parallel:
             headers={"x-upload-session-id": self.record.session, **headers},
             body=body,
             payload=payload,
+            wait=60.0 if self._gaps.size else COMPLETION,
         )
 
 

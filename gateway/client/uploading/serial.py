@@ -17,6 +17,7 @@ from gateway.client.uploading.pace import Pace
 from gateway.client.uploading.patience import Patience, setback
 from gateway.client.uploading.record import Record
 from gateway.client.uploading.steps import (
+    COMPLETION,
     Answer,
     Broken,
     Detour,
@@ -168,7 +169,9 @@ class Serial:
     def _patch(self, offset: int, headers: dict[str, str], body: Span | None) -> Request:
         path = self.record.location.encode("ascii")
         headers = {**TUS, **_BODY, **headers, "upload-offset": str(offset)}
-        return Request(method="PATCH", path=path, headers=headers, body=body)
+        last = body is None or body.stop == self._job.size
+        wait = COMPLETION if last else 60.0
+        return Request(method="PATCH", path=path, headers=headers, body=body, wait=wait)
 
     def _recover(self, outcome: Answer | Broken) -> Flow[None]:
         """Do what helps after a request that did not bring what it should."""

@@ -9,7 +9,7 @@ with the object (``x-amz-meta-sha256``), so a later download can be verified wha
 
 from gateway.client.uploading.job import DIGEST_HEADER, Job, Uploaded
 from gateway.client.uploading.patience import Patience, setback
-from gateway.client.uploading.steps import Answer, Flow, Request, Span, ask, hashed
+from gateway.client.uploading.steps import COMPLETION, Answer, Flow, Request, Span, ask, hashed
 from gateway.client.uploading.tally import Tally
 
 
@@ -27,7 +27,9 @@ def send_whole(job: Job, patience: Patience, tally: Tally) -> Flow[Uploaded]:
         "content-type": job.content_type,
         DIGEST_HEADER: sha256,
     }
-    request = Request(method="PUT", path=job.path(), headers=headers, body=whole, payload=sha256)
+    request = Request(
+        method="PUT", path=job.path(), headers=headers, body=whole, payload=sha256, wait=COMPLETION
+    )
     while True:
         tally.reached(0)
         outcome = yield from ask(request)

@@ -2,12 +2,16 @@
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from gateway.client.failures import Interrupted, Refused, read_refusal
 from gateway.client.uploading.record import Record
 
 T = TypeVar("T")
+
+
+#: Seconds for an answer that comes when the object is complete, which may take the store a while.
+COMPLETION: Final = 300.0
 
 
 class Detour(Exception):
@@ -31,7 +35,8 @@ class Span:
 class Request:
     """An HTTP request. ``path`` is raw, from the endpoint's root; ``payload`` is what the signature says of the body
     (a SHA-256 in hex), None for a request that is not signed. ``hashed``: the answer's body is wanted as a
-    digest, and may be of any size; otherwise it is read up to a limit."""
+    digest, and may be of any size; otherwise it is read up to a limit. ``wait``: seconds for the answer to begin when
+    the body is out, after which the connection counts as broken."""
 
     method: str
     path: bytes
@@ -39,6 +44,7 @@ class Request:
     body: Span | None = None
     payload: str | None = None
     hashed: bool = False
+    wait: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

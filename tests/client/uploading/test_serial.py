@@ -39,6 +39,11 @@ def test_each_request_carries_the_digest_of_its_bytes() -> None:
     assert patch.payload is None, "the upload's URL suffices"
 
 
+def test_only_the_last_bytes_may_take_the_store_a_while() -> None:
+    world = run(options={"upload-limit": f"max-append-size={MiB}"})
+    assert [r.wait for r in world.server.log if r.method == "PATCH"] == [60.0, 300.0]
+
+
 def test_what_a_broken_request_left_is_asked_for() -> None:
     def half(server: Server, request: Request, body: bytes) -> Any:
         assert server.upload is not None
