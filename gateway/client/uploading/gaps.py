@@ -1,11 +1,14 @@
 """What is still to be sent, when it goes in any order."""
 
 import re
+from bisect import bisect
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Final
 
 from gateway.client.uploading.steps import Span
 
+_START: Final = attrgetter("start")
 _RANGE: Final = re.compile(r"([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
 
 
@@ -29,6 +32,13 @@ class Gaps:
             return first
         self._spans.insert(0, Span(first.start + most, first.stop))
         return Span(first.start, first.start + most)
+
+    def give_back(self, span: Span) -> None:
+        """What was taken is nobody's again."""
+        at = bisect(self._spans, span.start, key=_START)
+        if at < len(self._spans) and self._spans[at].start == span.stop:
+            span = Span(span.start, self._spans.pop(at).stop)
+        self._spans.insert(at, span)
 
 
 def read_missing(document: object, size: int) -> list[Span] | None:

@@ -129,33 +129,34 @@ class Parallel:
         """Send chunk after chunk, until there is none that nobody sends."""
         patience = self._patience.fresh()
         while (span := self._gaps.take(self._most())) is not None:
-            yield from self._chunk(span, patience)
+            outcome = yield from self._chunk(span)
+            if isinstance(outcome, Answer) and outcome.good:
+                self._pace.sent(span.size, outcome.seconds)
+                patience.progressed()
+                self._tally.arrived(span, span.size)
+                continue
+            # Back to all: the next to take it may take less of it.
+            self._gaps.give_back(span)
+            self._tally.lost(span)
+            yield from self._recover(outcome, patience)
 
     def _most(self) -> int:
         """The next chunk's size: towards the end smaller, so that all lanes end at about the same time."""
         share = self._gaps.size // self._job.parallel
         return min(self._pace.size, max(_LEAST_SHARE, share - share % self._pace.unit))
 
-    def _chunk(self, span: Span, patience: Patience) -> Flow[None]:
-        """One chunk, until the server has it."""
-        while True:
-            yield Unchanged()
-            digest = yield from hashed(span, "sha256")
-            headers = {
-                "content-range": f"bytes {span.start}-{span.stop - 1}/{self._job.size}",
-                "content-length": str(span.size),
-                # Beside the signature, so that nothing of it is kept before all of it is verified.
-                "content-digest": f"sha-256=:{b64encode(digest).decode()}:",
-            }
-            request = self._request("PUT", headers, body=span, payload=digest.hex())
-            outcome = yield from ask(request)
-            if isinstance(outcome, Answer) and outcome.good:
-                self._pace.sent(span.size, outcome.seconds)
-                patience.progressed()
-                self._tally.arrived(span, span.size)
-                return
-            self._tally.lost(span)
-            yield from self._recover(outcome, patience)
+    def _chunk(self, span: Span) -> Flow[Answer | Broken]:
+        """One chunk, tried once."""
+        yield Unchanged()
+        digest = yield from hashed(span, "sha256")
+        headers = {
+            "content-range": f"bytes {span.start}-{span.stop - 1}/{self._job.size}",
+            "content-length": str(span.size),
+            # Beside the signature, so that nothing of it is kept before all of it is verified.
+            "content-digest": f"sha-256=:{b64encode(digest).decode()}:",
+        }
+        request = self._request("PUT", headers, body=span, payload=digest.hex())
+        return (yield from ask(request))
 
     def _recover(self, outcome: Answer | Broken, patience: Patience) -> Flow[None]:
         error: TransferFailed = setback(outcome)

@@ -48,7 +48,7 @@ def test_every_byte_is_sent_once() -> None:
     assert world.server.methods().count("POST") == 1
 
 
-def test_a_chunk_that_breaks_is_sent_again_by_whoever_had_it() -> None:
+def test_a_chunk_that_breaks_is_sent_again() -> None:
     world = run(broken, unheard, status(503), status(408))
     assert sorted(set(chunks(world))) != sorted(chunks(world))
     assert world.pauses
