@@ -23,11 +23,14 @@ class Gaps:
         """Bytes in all of them."""
         return sum(span.size for span in self._spans)
 
-    def take(self, most: int) -> Span | None:
-        """The next at most ``most`` bytes, which are now the caller's; None where all is taken."""
+    def take(self, most: int, grid: int | None = None) -> Span | None:
+        """The next at most ``most`` bytes, which are now the caller's; None where all is taken. They cross no
+        multiple of ``grid``."""
         if not self._spans:
             return None
         first = self._spans.pop(0)
+        if grid is not None:
+            most = min(most, grid - first.start % grid)
         if first.size <= most:
             return first
         self._spans.insert(0, Span(first.start + most, first.stop))

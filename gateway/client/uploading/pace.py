@@ -33,15 +33,15 @@ class Pace:
         self._set(self.size // 2)
 
     def advise(
-        self, *, most: int | None = None, least: int | None = None, unit: int | None = None
+        self, *, most: int | None = None, least: int | None = None, best: int | None = None
     ) -> None:
-        """What the server takes in one request, if it says so; the most counts over the least."""
-        self.unit = unit or self.unit
+        """What the server takes in one request, if it says so, the most over the least; and what it likes best, to
+        begin with."""
         if least is not None:
             self.floor = max(self.floor, least)
         if most is not None:
             self.cap = max(1, min(self.cap, most))
-        self._set(self.size)
+        self._set(best if best is not None and not self.rate else self.size)
 
     def too_large(self) -> bool:
         """Something on the way refused a request for its size: send less from now on. False where that was the

@@ -74,6 +74,7 @@ class Parallel:
         """
         if not self.record.location:
             yield from self._create()
+        self._pace.advise(best=self.record.chunk_size)
         complete = yield from self._ask()
         self.continued_from = self._tally.kept
         while not complete:
@@ -99,10 +100,12 @@ class Parallel:
             raise answer.refusal
         document = _document(answer)
         size = document.get("chunk_size")
-        if isinstance(size, int) and size > 0:
-            self._pace.advise(unit=size)
-        path = self._job.path(CHUNKED).decode("ascii")
-        self.record = replace(self.record, location=path, expires=_end(document))
+        self.record = replace(
+            self.record,
+            location=self._job.path(CHUNKED).decode("ascii"),
+            expires=_end(document),
+            chunk_size=size if isinstance(size, int) and size > 0 else None,
+        )
         yield Save(self.record)
 
     def _ask(self) -> Flow[bool]:
@@ -128,7 +131,7 @@ class Parallel:
     def _lane(self) -> Flow[None]:
         """Send chunk after chunk, until there is none that nobody sends."""
         patience = self._patience.fresh()
-        while (span := self._gaps.take(self._most())) is not None:
+        while (span := self._gaps.take(self._most(), self.record.chunk_size)) is not None:
             outcome = yield from self._chunk(span)
             if isinstance(outcome, Answer) and outcome.good:
                 self._pace.sent(span.size, outcome.seconds)
@@ -143,7 +146,7 @@ class Parallel:
     def _most(self) -> int:
         """The next chunk's size: towards the end smaller, so that all lanes end at about the same time."""
         share = self._gaps.size // self._job.parallel
-        return min(self._pace.size, max(_LEAST_SHARE, share - share % self._pace.unit))
+        return min(self._pace.size, max(_LEAST_SHARE, share))
 
     def _chunk(self, span: Span) -> Flow[Answer | Broken]:
         """One chunk, tried once."""

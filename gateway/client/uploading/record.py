@@ -24,7 +24,8 @@ class Identity:
 class Record:
     """An upload that has begun. ``location`` is the raw path of its URL, empty as long as no answer has told it;
     it may be a secret. ``session`` is the name that this client gave it, so that asking again for it does not
-    make another. ``sha256`` in hex, of the whole file. ``expires`` in Unix seconds, None: not known."""
+    make another. ``sha256`` in hex, of the whole file. ``expires`` in Unix seconds, None: not known. ``chunk_size`` is
+    what the server stores in one piece: a chunk that crosses its multiples has to be put together there."""
 
     kind: Kind
     file: Identity
@@ -33,6 +34,7 @@ class Record:
     session: str
     location: str = ""
     expires: float | None = None
+    chunk_size: int | None = None
 
     def dump(self) -> str:
         """As JSON."""
@@ -56,6 +58,7 @@ def load(text: str) -> Record | None:
 _TYPES: Final[dict[Any, tuple[type, ...]]] = {
     str: (str,),
     int: (int,),
+    int | None: (int, type(None)),
     float | None: (float, int, type(None)),
     Kind: (str,),
     Identity: (Identity,),

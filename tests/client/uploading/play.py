@@ -80,6 +80,7 @@ class Server:
     have: bytearray = field(default_factory=bytearray)
     publishes: bool = True
     made: int = 0
+    grid: int | None = None
     object: bytes | None = None
     shown: dict[str, str] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
@@ -160,7 +161,7 @@ class Server:
             self.length = int(request.headers["x-total-size"])
             self.upload, self.have = bytearray(self.length), bytearray(self.length)
             self.kept = dict(request.headers)
-            return answer(201, b"{}", location="/-/uploads/x")
+            return answer(201, json.dumps({"chunk_size": self.grid}).encode())
         if self.upload is None:
             return answer(404)
         if request.method == "DELETE":
@@ -183,7 +184,8 @@ class Server:
             at = self.have.find(1, first)
             at = self.length if at < 0 else at
             missing.append(f"{first}-{at - 1}")
-        return {"length": self.length, "complete": self.object is not None, "missing": missing}
+        whole = self.object is not None
+        return {"length": self.length, "complete": whole, "missing": missing}
 
 
 @dataclass

@@ -61,6 +61,15 @@ def test_the_servers_advice_bounds_it_and_the_most_counts_over_the_least() -> No
     assert pace.size == 3 * MiB
 
 
+def test_it_begins_with_what_the_server_likes_best_and_then_measures() -> None:
+    pace = Pace()
+    pace.advise(best=40 * MiB)
+    assert pace.size == 40 * MiB
+    settled(MiB, pace)
+    pace.advise(best=40 * MiB)
+    assert pace.size <= 4 * MiB
+
+
 def test_what_was_too_large_is_not_tried_again() -> None:
     pace = Pace()
     assert pace.too_large()

@@ -114,14 +114,13 @@ def test_an_answer_without_a_document_is_no_session(body: bytes) -> None:
     assert world.server.made > 1
 
 
-def test_the_servers_chunk_size_is_the_unit() -> None:
-    def advice(server: Server, request: Request, body: bytes) -> Answer:
-        server.serve(request, body)
-        return answer(201, json.dumps({"chunk_size": 100 * KiB}).encode())
-
-    world = World(Server(options=SMALL, faults=[well, advice]), parallel=2)
+def test_no_chunk_crosses_what_the_server_stores_in_one_piece() -> None:
+    world = World(Server(options=SMALL, grid=200_000), parallel=2)
     world.run(world.upload())
-    assert chunks(world)[0] == f"0-{200 * KiB - 1}/{len(BODY)}"
+    assert chunks(world)[:2] == [f"0-199999/{len(BODY)}", f"200000-399999/{len(BODY)}"]
+    for chunk in chunks(world):
+        first, last = map(int, chunk.partition("/")[0].split("-"))
+        assert first // 200_000 == last // 200_000
 
 
 @pytest.mark.parametrize(
