@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Final
 from urllib.parse import urlsplit
@@ -168,6 +169,7 @@ class Gateway:
             pool=pool,
             spool=spool,
             places=places,
+            passages=_passages(settings.transfer.max_cut_through, runtime.stores),
             retriers=runtime.retriers,
             journal=SessionJournal(runtime.sessions, runtime.owner, time.time),
             settings=settings.transfer,
@@ -208,6 +210,10 @@ class Gateway:
                 log=self._log,
             )
         )
+
+
+def _passages(places: int, stores: Iterable[str]) -> dict[str, Limiter]:
+    return {name: Limiter.of(places) for name in stores} if places else {}
 
 
 def _stores(settings: Settings) -> str:
