@@ -31,6 +31,7 @@ from gateway.transfer.downloads import Downloads
 from gateway.transfer.exclusive import ConditionalWrites
 from gateway.transfer.journal import SessionJournal
 from gateway.transfer.uploads import Machinery, Uploads
+from gateway.web import pages
 from gateway.web.carry import Carrier
 from gateway.web.endpoint import Doorway, Endpoint
 from gateway.web.forwarded import TrustedProxies
@@ -67,8 +68,12 @@ class Gateway:
         self._endpoint: Endpoint | None = None
         ops = Ops(drain, self._metrics, self._check)
         own_listener = bool(settings.server.metrics_listen)
-        self._ops = _pages(Starlette(routes=ops.routes(metrics=not own_listener)))
-        self.metrics_app = _pages(Starlette(routes=[ops.metrics_route()])) if own_listener else None
+        self._ops = _plainly(
+            Starlette(routes=[*ops.routes(metrics=not own_listener), *pages.routes()])
+        )
+        self.metrics_app = (
+            _plainly(Starlette(routes=[ops.metrics_route()])) if own_listener else None
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Paths under ``/-/`` are ours; the rest are objects."""
@@ -182,7 +187,7 @@ def _told(error: GatewayError | SettingsError | OSError) -> str:
     return f"{error.code}: {error.detail}" if isinstance(error, GatewayError) else str(error)
 
 
-def _pages(app: Starlette) -> Starlette:
+def _plainly(app: Starlette) -> Starlette:
     """Without Starlette's redirects: they build a URL out of the Host header."""
     app.router.redirect_slashes = False
     return app

@@ -113,9 +113,9 @@ export class SluiceError extends Error {
  * @param {string|URL} [endpoint] the gateway; left out, the one that this module came from
  * @returns {string}
  */
-export function target(bucket, key, endpoint = new URL(import.meta.url).origin) {
-  const path = key.split("/").map(encodeURIComponent).join("/");
-  return new URL(`/-/uploads/${encodeURIComponent(bucket)}/${path}`, endpoint).href;
+export function target(bucket, key, endpoint = new URL("../..", import.meta.url)) {
+  const path = [bucket, ...key.split("/")].map(encodeURIComponent).join("/");
+  return `${String(endpoint).replace(/\/+$/, "")}/-/uploads/${path}`;
 }
 
 /**
@@ -172,7 +172,7 @@ export function readLimits(header) {
       .filter((found) => found !== null)
       .map((found) => [found[1], Number(found[2])]),
   );
-  const whole = [told.get("max-size"), whole_number(header("Tus-Max-Size"))].filter((size) => size != null);
+  const whole = [told.get("max-size"), wholeNumber(header("Tus-Max-Size"))].filter((size) => size != null);
   return {
     max: whole.length ? Math.min(.../** @type {number[]} */ (whole)) : null,
     maxAppend: told.get("max-append-size") ?? null,
@@ -203,9 +203,8 @@ export class ChunkSizer {
 
   /** So many bytes were acknowledged after so many ms. @param {number} bytes @param {number} ms */
   succeeded(bytes, ms) {
+    if (bytes < this.size / 2) return; // a short last chunk says little about the rate
     const wanted = (bytes / Math.max(ms, 1)) * 1000 * this.seconds;
-    // A short last chunk says little about the rate; and no single measurement moves it far.
-    if (bytes < this.size / 2) return;
     this.#set(Math.min(Math.max(wanted, this.size / 2), this.size * 4));
   }
 
@@ -278,7 +277,7 @@ export function judge(step, status, text, retryAfter = null) {
   if (known && (status === 404 || status === 410)) {
     return make("gone", "The server knows this upload no more.", "Begin it anew.", true);
   }
-  if (known && status === 409) {
+  if (known && status === 409 && !text.includes("object-exists")) {
     return make("conflict", "The server is at another offset.", "It will be asked.", true);
   }
   if (known && status === 413) {
@@ -326,7 +325,7 @@ function detailOf(text) {
 }
 
 /** @param {string|null} text @returns {number|null} */
-function whole_number(text) {
+function wholeNumber(text) {
   return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
@@ -556,7 +555,7 @@ const told = new Map();
  */
 function limitsOf(url) {
   const { origin, pathname } = new URL(url);
-  const place = origin + pathname.split("/").slice(0, 4).join("/");
+  const place = origin + pathname.replace(/(\/-\/uploads\/[^/]+)\/.*/s, "$1"); // the bucket's
   const known = told.get(place);
   if (known && Date.now() - known.at < LIMITS_FRESH) return known.limits;
   const limits = send("OPTIONS", place, { stall: LIMITS_PATIENCE, patience: LIMITS_PATIENCE })
@@ -586,6 +585,7 @@ export class Upload extends EventTarget {
   #running = Promise.resolve();
   /** @type {Remembered} */
   #record;
+  #beginAt;
   #records;
   #sizer;
   #meter = new RateMeter();
@@ -608,20 +608,24 @@ export class Upload extends EventTarget {
   constructor(file, options) {
     super();
     this.file = file;
-    this.options = options;
+    this.options = { ...options };
     const url = new URL(options.url, globalThis.location?.href);
-    this.#begin_at = url.href;
+    this.#beginAt = url.href;
     /** What this file at this target is remembered by; null: by nothing. */
     this.fingerprint = fingerprintOf(file, url, options);
     const forgetful = options.records === null || this.fingerprint === null;
     this.#records = forgetful ? new MemoryRecords() : (options.records ?? remembered);
     this.#sizer = new ChunkSizer(options.chunk);
     this.#record = this.#blank();
-    /** @type {Promise<Upload>} */
-    this.finished = new Promise((resolve, reject) => ([this.#resolve, this.#reject] = [resolve, reject]));
-    this.finished.catch(() => undefined); // who listens to events need not listen here too
+    this.finished = this.#promise();
   }
-  #begin_at;
+
+  /** @returns {Promise<Upload>} */
+  #promise() {
+    const promise = new Promise((resolve, reject) => ([this.#resolve, this.#reject] = [resolve, reject]));
+    promise.catch(() => undefined); // who listens to events need not listen here too
+    return promise;
+  }
 
   /** @returns {State} */
   get state() {
@@ -659,6 +663,7 @@ export class Upload extends EventTarget {
   /** Begin, or go on. The promise is kept when the object is stored, and broken when it failed or was aborted. */
   start() {
     if (this.#control === null && !["done", "aborted"].includes(this.#state)) {
+      if (this.#state === "failed") this.finished = this.#promise();
       const control = (this.#control = new AbortController());
       this.#error = null;
       this.#enter("starting");
@@ -678,10 +683,6 @@ export class Upload extends EventTarget {
    * @param {Partial<Pick<Options, "headers">>} [more] */
   resume(more = {}) {
     Object.assign(this.options, more);
-    if (this.#state === "failed") {
-      this.finished = new Promise((resolve, reject) => ([this.#resolve, this.#reject] = [resolve, reject]));
-      this.finished.catch(() => undefined);
-    }
     return this.start();
   }
 
@@ -705,7 +706,7 @@ export class Upload extends EventTarget {
 
   /** @returns {Remembered} */
   #blank() {
-    const { origin, pathname } = new URL(this.#begin_at);
+    const { origin, pathname } = new URL(this.#beginAt);
     return {
       fingerprint: this.fingerprint ?? "",
       target: origin + pathname,
@@ -725,7 +726,7 @@ export class Upload extends EventTarget {
       await exclusively(
         this.fingerprint,
         signal,
-        () => this.#wait_for("elsewhere", null, null),
+        () => this.#waitFor("elsewhere", null, null),
         () => this.#persist(signal),
       );
       signal.throwIfAborted();
@@ -767,7 +768,7 @@ export class Upload extends EventTarget {
         if (!error.retryable) throw error;
         if (error.code === "gone") {
           if (++restarts > MAX_RESTARTS) throw surrender(error);
-          await this.#begin_anew();
+          await this.#beginAnew();
           continue;
         }
         if (error.code === "chunk-too-large" && this.#sizer.failed()) continue;
@@ -777,7 +778,7 @@ export class Upload extends EventTarget {
         if (!progressed) this.#sizer.failed();
         await this.#readable();
         const delay = backoff(failures, { base, cap }) + (error.retryAfter ?? 0);
-        this.#wait_for("retry", Date.now() + delay, error);
+        this.#waitFor("retry", Date.now() + delay, error);
         await rest(delay, signal, error.retryAfter === null ? ["online", "visible"] : []);
       }
     }
@@ -786,7 +787,7 @@ export class Upload extends EventTarget {
   /** Ask, and send until the end or a failure. @param {AbortSignal} signal */
   async #attempt(signal) {
     if (globalThis.navigator?.onLine === false) {
-      this.#wait_for("offline", null, null);
+      this.#waitFor("offline", null, null);
       await rest(OFFLINE_PATIENCE, signal, ["online"]);
     }
     this.#enter(this.#record.url === null || !this.#asked ? "starting" : "sending");
@@ -798,7 +799,7 @@ export class Upload extends EventTarget {
 
   /** Begin the upload at the server. @param {AbortSignal} signal */
   async #create(signal) {
-    const limits = await limitsOf(this.#begin_at);
+    const limits = await limitsOf(this.#beginAt);
     signal.throwIfAborted();
     if (limits.max !== null && this.file.size > limits.max) {
       const message = `The file has ${this.file.size} bytes, the server takes ${limits.max} at most.`;
@@ -808,7 +809,7 @@ export class Upload extends EventTarget {
     await this.#keep(); // so that a creation whose answer is lost is not repeated as another upload
     const { headers = {}, metadata } = this.options;
     const { name = "", type } = /** @type {File} */ (this.file);
-    const answer = await this.#request("POST", this.#begin_at, "create", signal, {
+    const answer = await this.#request("POST", this.#beginAt, "create", signal, {
       headers: {
         ...TUS,
         "Upload-Length": String(this.file.size),
@@ -819,16 +820,16 @@ export class Upload extends EventTarget {
     });
     const location = answer.header("Location");
     if (answer.status !== 201 || !location) throw misunderstood("The server gave the upload no URL.");
-    this.#record.url = new URL(location, this.#begin_at).href;
-    this.#acknowledge(whole_number(answer.header("Upload-Offset")) ?? 0, answer);
+    this.#record.url = new URL(location, this.#beginAt).href;
+    this.#acknowledge(wholeNumber(answer.header("Upload-Offset")) ?? 0, answer);
     this.#published = this.file.size === 0;
     await this.#keep();
   }
 
   /** Ask how much the server has. @param {AbortSignal} signal */
   async #ask(signal) {
-    const answer = await this.#request("HEAD", this.#url_of(), "ask", signal, { headers: TUS });
-    const [offset, length] = [answer.header("Upload-Offset"), answer.header("Upload-Length")].map(whole_number);
+    const answer = await this.#request("HEAD", this.#urlOf(), "ask", signal, { headers: TUS });
+    const [offset, length] = [answer.header("Upload-Offset"), answer.header("Upload-Length")].map(wholeNumber);
     if (offset === null || offset > this.file.size) throw misunderstood("The server did not tell what it has.");
     if (length !== null && length !== this.file.size) {
       throw new SluiceError("gone", "This is an upload of another file.", { retryable: true });
@@ -846,12 +847,12 @@ export class Upload extends EventTarget {
   async #append(signal) {
     const [offset, size, begun] = [this.#acknowledged, this.file.size, Date.now()];
     const body = this.file.slice(offset, offset + this.#sizer.size, ""); // of no type: the header names one
-    const answer = await this.#request("PATCH", this.#url_of(), "append", signal, {
+    const answer = await this.#request("PATCH", this.#urlOf(), "append", signal, {
       headers: { ...TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": String(offset) },
       body,
       onSent: (bytes) => this.#move(offset + Math.min(bytes, body.size)),
     });
-    const reached = whole_number(answer.header("Upload-Offset"));
+    const reached = wholeNumber(answer.header("Upload-Offset"));
     if (reached === null || reached > size || (reached <= offset && offset < size)) {
       throw misunderstood("The server did not tell what it has.");
     }
@@ -881,19 +882,13 @@ export class Upload extends EventTarget {
         ...sending,
       });
       if (answer.status >= 200 && answer.status < 300) return answer;
-      const retryAfter = readRetryAfter(answer.header("Retry-After"));
-      const error = judge(step, answer.status, answer.text, retryAfter);
-      // A conflict about something else than the offset: asking would change nothing.
-      if (error.code === "conflict" && whole_number(answer.header("Upload-Offset")) === this.#acknowledged) {
-        throw judge("create", 409, answer.text);
-      }
-      throw error;
+      throw judge(step, answer.status, answer.text, readRetryAfter(answer.header("Retry-After")));
     } finally {
       this.#hurry = this.#cut = null;
     }
   }
 
-  #url_of() {
+  #urlOf() {
     return /** @type {string} */ (this.#record.url);
   }
 
@@ -913,7 +908,7 @@ export class Upload extends EventTarget {
     this.#tell("progress", this.progress);
   }
 
-  async #begin_anew() {
+  async #beginAnew() {
     await this.#records.remove(this.#record.fingerprint);
     this.#record = this.#blank();
     this.#acknowledged = this.#sent = 0;
@@ -959,7 +954,7 @@ export class Upload extends EventTarget {
   }
 
   /** @param {Waiting["reason"]} reason @param {number|null} until @param {SluiceError|null} error */
-  #wait_for(reason, until, error) {
+  #waitFor(reason, until, error) {
     this.#enter("waiting", { reason, until, error });
   }
 
@@ -986,7 +981,7 @@ function understood(error) {
 
 /** @param {string} message */
 function misunderstood(message) {
-  const remedy = "Something between here and the gateway changes its answers: check the proxy.";
+  const remedy = "Something between here and the gateway changes its answers: check the proxy, and cors.origins.";
   return new SluiceError("protocol", message, { remedy, retryable: true });
 }
 
