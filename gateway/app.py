@@ -68,11 +68,11 @@ class Gateway:
         self._endpoint: Endpoint | None = None
         ops = Ops(drain, self._metrics, self._check)
         own_listener = bool(settings.server.metrics_listen)
-        self._ops = _plainly(
+        self._ops = _without_redirects(
             Starlette(routes=[*ops.routes(metrics=not own_listener), *pages.routes()])
         )
         self.metrics_app = (
-            _plainly(Starlette(routes=[ops.metrics_route()])) if own_listener else None
+            _without_redirects(Starlette(routes=[ops.metrics_route()])) if own_listener else None
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -187,7 +187,7 @@ def _told(error: GatewayError | SettingsError | OSError) -> str:
     return f"{error.code}: {error.detail}" if isinstance(error, GatewayError) else str(error)
 
 
-def _plainly(app: Starlette) -> Starlette:
+def _without_redirects(app: Starlette) -> Starlette:
     """Without Starlette's redirects: they build a URL out of the Host header."""
     app.router.redirect_slashes = False
     return app
