@@ -16,12 +16,17 @@ Fault = Literal["client", "gateway", "storage", "source"]
 
 
 class GatewayError(Exception):
-    """The root. ``members`` become extension members of problem+json and elements of S3's XML."""
+    """The root. ``members`` become extension members of problem+json and elements of S3's XML.
+
+    ``final`` is set where a resumable upload had all its bytes and then failed for good (a condition, a
+    digest of the whole): going on with it cannot help, and the IETF protocol has to say so.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal-error"
     fault: ClassVar[Fault] = "gateway"
     retryable: ClassVar[bool] = False
+    final: bool = False
 
     def __init__(
         self, detail: str, *, retry_after: float | None = None, **members: str | int | None
@@ -299,6 +304,12 @@ class PreconditionFailed(GatewayError):
     """A condition of the request (If-Match and the like) does not hold."""
 
     status, code, fault = 412, "precondition-failed", "client"
+
+
+class UnsupportedProtocolVersion(PreconditionFailed):
+    """A version of tus that is not spoken here, or none at all."""
+
+    code = "unsupported-protocol-version"
 
 
 class TooLarge(GatewayError):

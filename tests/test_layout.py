@@ -44,6 +44,7 @@ DECLARED: Final = {
     "gateway/telemetry.py",
     "gateway/auth/grant.py",
     "gateway/protocol/commands.py",
+    "gateway/protocol/upload_commands.py",
     "gateway/server/link.py",
     "gateway/sessions/base.py",
     "gateway/storage/base.py",
@@ -54,6 +55,11 @@ DECLARED: Final = {
 TOGETHER: Final = {
     f"gateway/storage/s3/wire_{name}.py": "tests/storage/s3/test_wire_plane.py"
     for name in ("answer", "body", "headers", "link", "outgoing", "refusal", "source")
+} | {
+    "gateway/sessions/memory_uploads.py": "tests/sessions/test_uploads.py",
+    "gateway/sessions/redis_link.py": "tests/sessions/test_redis.py",
+    "gateway/sessions/redis_scripts.py": "tests/sessions/test_redis_uploads.py",
+    "gateway/sessions/sqlite_file.py": "tests/sessions/test_sqlite.py",
 }
 
 
@@ -160,7 +166,10 @@ def test_every_error_has_a_rendering_in_every_dialect(
     assert b"What &" in head.body
     assert b"id" in head.body
     without = dialect.render_error(RequestHead("HEAD", b"/b/k"), example(error), "id")
-    assert (without.status, without.body) == (head.status, b"")
+    assert without.body == b""
+    # Clients of resumable uploads take any unusual 4xx on HEAD for the end.
+    patient = {503} if error.retryable and dialect.name in ("tus", "rufh") else set()
+    assert without.status in {head.status} | patient
 
 
 def settings_of(here: Any, path: str) -> Iterator[tuple[str, str, Any]]:

@@ -118,6 +118,17 @@ class Authenticator:
             case _:
                 return self._anonymous(target)
 
+    def presented(self, head: RequestHead) -> bool:
+        """Whether the request carries a credential at all, holding or not.
+
+        Raises:
+            AmbiguousCredentials: more than one.
+            BadRequest: two Authorization headers, or a query that can't be read.
+        """
+        query = CanonicalQuery(head.raw_query)
+        ignore = self._rules.auth.ignore_foreign_bearer
+        return find(head, query, on_slot=False, ignore_foreign_bearer=ignore) is not None
+
     def _signed(
         self, head: RequestHead, query: CanonicalQuery, scheme: Scheme, now: float
     ) -> Grant:
@@ -228,7 +239,8 @@ class Authenticator:
         if policy is not None:
             return Grant(principal=ANONYMOUS, scheme="anonymous", policy=policy, signed=False)
         detail = "This request needs a credential: sign it, or use a presigned URL or a token."
-        raise Unauthenticated(detail) if target.dialect == "plain" else Forbidden(detail)
+        # S3 has no 401, and XMPP clients know none.
+        raise Forbidden(detail) if target.dialect in ("s3", "slot") else Unauthenticated(detail)
 
 
 def _slot_token(

@@ -19,7 +19,7 @@ _FAST: Final = 1.0
 class Intake:
     """The receiving half of a sink; for memory pressure the :class:`~gateway.pipeline.budget.Holder`.
 
-    ``owed`` tells whether parts are with the store.
+    ``owed`` tells whether parts are with the store; ``builder`` cuts otherwise than ``plan`` from its first part.
     """
 
     def __init__(
@@ -30,12 +30,13 @@ class Intake:
         *,
         owed: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
+        builder: PartBuilder | None = None,
     ) -> None:
         self._memory = memory
         self._spool = spool
         self._owed = owed
         self._clock = clock
-        self._builder = PartBuilder(plan)
+        self._builder = builder or PartBuilder(plan)
         self._window: memoryview | None = None
         self._client = BufferSize()
         self._expected: int | None = plan.length
@@ -120,11 +121,12 @@ class Intake:
         assert not self._builder.is_open, "ended() comes first"
         return self._builder.cut()
 
-    async def gather(self, draft: Draft) -> None:
-        """Have all of a part that was cut at hand. From here on it depends on the store only."""
+    async def gather(self, draft: Draft, ahead: int = 0) -> None:
+        """Have all of a part that was cut at hand, and room for ``ahead`` bytes that are to be put before it.
+        From here on it depends on the store only."""
         await self._spills.join()
-        if draft.spooled:
-            await draft.take_room(self._memory)
+        if draft.spooled + ahead:
+            await draft.take_room(self._memory, ahead)
         self._memory.end_part()
 
     def _close_window(self) -> None:

@@ -6,10 +6,19 @@ before a codec sees it, and put back by :attr:`UploadMade.location`.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
+from gateway.errors import GatewayError
 from gateway.model import Attributes, ByteRange, Digest, ObjectKey
-from gateway.protocol.commands import ObjectStored, Preconditions
+from gateway.protocol.commands import (
+    Command,
+    ObjectStored,
+    Preconditions,
+    Reply,
+    RequestHead,
+    ResponseHead,
+    Target,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +30,8 @@ class CreateUpload:
     representation: True or False where the protocol says so (IETF), None where reaching ``length``
     does (tus). ``name`` is an idempotency key or the client's own session id. ``chunk_size`` is the
     size of every chunk but the last, where the client fixes one. ``metadata`` is kept as received.
-    ``digests`` are claims about the whole; ``body_digest`` about this request's body alone.
+    ``digests`` are claims about the whole; ``body_digest`` about this request's body alone; ``trailing`` as in
+    :class:`AppendUpload`. A ``partial`` upload's key may have no name: it becomes no object of its own.
     """
 
     key: ObjectKey
@@ -37,6 +47,7 @@ class CreateUpload:
     chunk_size: int | None = None
     metadata: str | None = None
     partial: bool = False
+    trailing: bool = False
     #: Whether interim responses (104) may be sent, and the interop version to send in them.
     interim: int | None = None
 
@@ -55,7 +66,8 @@ class JoinUploads:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppendUpload:
     """Add the body at ``offset``. ``length`` is the whole's where this request tells it; ``body`` this body's.
-    ``complete`` as in :class:`CreateUpload`. ``trailing`` names the algorithm whose digest comes as a trailer.
+    ``complete`` as in :class:`CreateUpload`. ``trailing``: an ``Upload-Checksum`` comes as a trailer, of which only
+    :func:`~gateway.protocol.digests.parse_upload_checksum` will tell the algorithm (SHA-1, SHA-256 or CRC-32).
     A body whose digest does not match leaves the offset where it was."""
 
     upload: str
@@ -99,6 +111,7 @@ class PutChunk:
 
     ``total`` is the whole's length (None: ``*``), ``chunk_size`` the size of all chunks but the last
     where the headers fix it. ``session`` None: the upload is told by principal, key and total.
+    ``attributes``, ``conditions`` and ``digests`` (claims about the whole) count for the chunk that begins the upload.
     """
 
     key: ObjectKey
@@ -111,6 +124,7 @@ class PutChunk:
     chunk_size: int | None = None
     attributes: Attributes = Attributes()
     conditions: Preconditions = Preconditions()
+    digests: tuple[Digest, ...] = ()
     body_digest: Digest | None = None
 
 
@@ -205,3 +219,34 @@ class UploadCancelled:
 
 
 UploadReply: TypeAlias = UploadMade | UploadAppended | UploadShown | UploadCancelled
+
+
+class UploadDialect(Protocol):
+    """A :class:`~gateway.protocol.commands.Dialect` that also speaks of uploads."""
+
+    name: ClassVar[str]
+    #: Methods that exist in it: for OPTIONS, preflights and 405.
+    methods: ClassVar[tuple[str, ...]]
+
+    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+        """Read a command off a head whose method is the effective one
+        (:func:`~gateway.protocol.routing.effective_head`).
+
+        Raises:
+            GatewayError: a client's mistake; nothing was done.
+        """
+        ...
+
+    def render(
+        self,
+        head: RequestHead,
+        command: Command | UploadCommand,
+        reply: Reply | UploadReply,
+        request_id: str,
+    ) -> ResponseHead:
+        """Write a reply as the protocol does."""
+        ...
+
+    def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
+        """Write an error in the protocol's own format. For HEAD the body is empty."""
+        ...

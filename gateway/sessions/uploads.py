@@ -12,8 +12,10 @@ that come in parallel take nothing: they add extents under the epoch they found.
 Reading takes no lock and asks no store of objects. Times are Unix seconds, given by the caller.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Final, Literal, Protocol
 
 from gateway.model import Attributes, ByteRange, Digest, ObjectKey, Principal, WriteCondition
@@ -138,9 +140,10 @@ class UploadSession:
 class Change:
     """A change of an upload, done whole or not at all. None leaves a field as it is.
 
-    ``add`` and ``drop`` are extents (told apart by offset, number, name and etag); what is dropped
-    must stay covered by what is left, unless it lies beyond the unbroken run: an offset never decreases.
-    ``only_in`` are the states in which it may be made.
+    ``add`` and ``drop`` are extents (told apart by offset, number, name and etag: one that is there already
+    is not added again, and is left as it was); what is dropped must stay covered by what is left, unless
+    it lies beyond the unbroken run: an offset never decreases. ``drop`` comes before ``add``, so that both
+    together may replace one. ``only_in`` are the states in which it may be made.
     """
 
     add: Sequence[Extent] = ()
@@ -214,13 +217,18 @@ class UploadSessions(Protocol):
         ...
 
 
+_BY_OFFSET: Final = attrgetter("offset")
+#: What extents are told apart by, and the order they are kept in.
+_PLACE: Final = attrgetter("offset", "number", "name", "etag")
+
+
 def unbroken_run(extents: Sequence[Extent]) -> int:
     """The end of the unbroken run from byte 0 that ``extents`` (in any order, perhaps overlapping) cover."""
     end = 0
-    for extent in sorted(extents, key=lambda each: each.offset):
+    for extent in sorted(extents, key=_BY_OFFSET):
         if extent.offset > end:
             break
-        end = max(end, extent.stop)
+        end = max(end, extent.offset + extent.size)
     return end
 
 
@@ -228,7 +236,7 @@ def holes(extents: Sequence[Extent], end: int) -> tuple[ByteRange, ...]:
     """What ``extents`` do not cover of bytes 0 to ``end``."""
     missing: list[ByteRange] = []
     reached = 0
-    for extent in sorted(extents, key=lambda each: each.offset):
+    for extent in sorted(extents, key=_BY_OFFSET):
         if extent.offset >= end:
             break
         if extent.offset > reached:
@@ -239,19 +247,59 @@ def holes(extents: Sequence[Extent], end: int) -> tuple[ByteRange, ...]:
     return tuple(missing)
 
 
+def arranged(
+    extents: Sequence[Extent], *, add: Iterable[Extent] = (), drop: Iterable[Extent] = ()
+) -> tuple[Extent, ...]:
+    """``extents`` (in the order that this function makes) without ``drop`` and then with ``add``, in order.
+
+    It costs a copy and one search per change, not a pass: an upload may have 10,000.
+
+    Raises:
+        ValueError: one to drop is not there, or one to add is there with another size.
+    """
+    left = list(extents)
+    for extent in drop:
+        at, there = _found(left, extent)
+        if there is None:
+            raise ValueError("this change would drop an extent that is not there")
+        del left[at]
+    for extent in sorted(add, key=_PLACE):
+        at, there = _found(left, extent)
+        if there is None:
+            left.insert(at, extent)
+        elif there.size != extent.size:
+            raise ValueError("this change would add an extent that is there with another size")
+    return tuple(left)
+
+
+def in_place_of(extents: Sequence[Extent], extent: Extent) -> Extent | None:
+    """The one of ``extents`` (in order) that can't be told apart from ``extent``."""
+    return _found(extents, extent)[1]
+
+
+def _found(extents: Sequence[Extent], extent: Extent) -> tuple[int, Extent | None]:
+    """Where it stands or would stand, and what stands there that can't be told apart from it."""
+    place = _PLACE(extent)
+    if not extents or _PLACE(extents[-1]) < place:
+        return len(extents), None  # the most frequent: it comes last
+    at = bisect_left(extents, place, key=_PLACE)
+    return at, extents[at] if _PLACE(extents[at]) == place else None
+
+
 def changed(session: UploadSession, change: Change) -> UploadSession:
     """``session`` as it is after ``change``: the one meaning of a change, for all kinds of sessions.
 
     Raises:
-        ValueError: it would lower the offset, or drops an extent that is not there: a mistake of the caller's.
+        ValueError: it would lower the offset, drops an extent that is not there, or adds one that is there with
+            another size: a mistake of the caller's.
     """
-    left = list(session.extents)
-    for extent in change.drop:
-        left.remove(extent)
-    left.extend(extent for extent in change.add if extent not in left)
-    left.sort(key=lambda each: (each.offset, each.number))
-    extents = tuple(left)
-    if session.state in ("open", "completing") and unbroken_run(extents) < session.offset:
+    extents = arranged(session.extents, add=change.add, drop=change.drop)
+    # What only adds can't take anything back.
+    if (
+        change.drop
+        and session.state in ("open", "completing")
+        and unbroken_run(extents) < session.offset
+    ):
         raise ValueError("this change would take back bytes that were acknowledged")
     fields = {
         name: value

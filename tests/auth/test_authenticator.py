@@ -268,6 +268,9 @@ async def test_case_01_nothing_is_anonymous_by_default(method: str) -> None:
     with pytest.raises(Unauthenticated) as plain:
         await _ask(_gate(), _bare(method), PLAIN)
     assert plain.value.status == 401
+    for dialect in ("tus", "rufh", "chunked", "range"):
+        with pytest.raises(Unauthenticated):
+            await _ask(_gate(), _bare(method), Target(dialect, PLAIN.key))
     for target in (S3, Target("s3", None)):
         with pytest.raises(Forbidden) as s3:
             await _ask(_gate(), _bare(method), target)

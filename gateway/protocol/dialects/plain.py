@@ -5,7 +5,7 @@
 parameters mean nothing here.
 """
 
-from typing import ClassVar, Final, assert_never
+from typing import ClassVar, assert_never
 
 from gateway.errors import (
     GatewayError,
@@ -32,7 +32,9 @@ from gateway.protocol.commands import (
 )
 from gateway.protocol.conditions import read_conditions
 from gateway.protocol.digests import format_digest_field, read_digests, read_wanted
+from gateway.protocol.error_heads import CHALLENGE
 from gateway.protocol.object_heads import (
+    META,
     Headers,
     not_modified_headers,
     opened_headers,
@@ -45,10 +47,6 @@ from gateway.protocol.object_heads import (
     wire,
 )
 from gateway.protocol.problems import render_problem
-
-_META: Final = b"sluice-meta-"
-#: Bearer is the scheme that a person can add by hand; the others need a signer anyway.
-_CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="sluice"'),)
 
 
 class PlainDialect:
@@ -92,7 +90,7 @@ class PlainDialect:
                     return ResponseHead(201, (*headers, (b"content-length", b"0")))
                 return ResponseHead(204, headers)
             case ObjectOpened():
-                headers = own + opened_headers(reply, _META)
+                headers = own + opened_headers(reply, META)
                 headers += repr_digest(format_digest_field(reply.info.digests))
                 return ResponseHead(200 if reply.range is None else 206, headers)
             case NotModified():
@@ -106,13 +104,13 @@ class PlainDialect:
 
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
         """See :class:`~gateway.protocol.commands.Dialect`."""
-        extra = _CHALLENGE if isinstance(error, Unauthenticated) else ()
+        extra = CHALLENGE if isinstance(error, Unauthenticated) else ()
         return render_problem(head, error, request_id, extra=extra)
 
 
 def _parse_write(head: RequestHead, key: ObjectKey) -> PutObject:
     refuse_partial(head)
-    attributes = read_attributes(head, _META)
+    attributes = read_attributes(head, META)
     if head.method == "POST" and (attributes.content_type or "").lower().startswith("multipart/"):
         raise UnsupportedMediaType(
             "A form is not stored as an object: send the file itself as the body."
