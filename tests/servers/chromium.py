@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -133,10 +133,8 @@ class Browser:
             self._process.wait(10)
         self._reader.join(10)
         self._source.close()
-        try:
+        with suppress(OSError):
             self._sink.close()
-        except OSError:
-            pass
 
     def _read(self) -> None:
         """Deliver answers and events, until the browser closes its end."""
