@@ -398,6 +398,20 @@ def test_two_tabs_with_one_file_take_turns(lab: Lab, browser: Browser) -> None:
     other.page.close()
 
 
+def test_a_file_that_changes_meanwhile_is_told_and_not_tried_for_ever(lab: Lab) -> None:
+    path = lab.file("changed.bin")
+    lab.module(path)
+    lab.page.network(upload=SLOW)
+    lab.start()
+    lab.under_way()
+    lab.page.run("upload.pause()")
+    path.write_bytes(os.urandom(11 * MIB))
+    lab.page.network()
+    told = lab.page.run("upload.resume().catch((error) => [error.code, error.remedy])")
+
+    assert told == ["file-changed", "Choose the file again."]
+
+
 def test_an_empty_file_is_an_object_too(lab: Lab) -> None:
     path = lab.file("empty.bin", 0)
     lab.module(path)

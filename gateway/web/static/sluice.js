@@ -522,13 +522,25 @@ function send(method, url, { headers = {}, body, signal, onSent, onOpen, stall, 
     }
     xhr.onload = () => {
       finish();
-      resolve({ status: xhr.status, text: xhr.responseText, header: (name) => xhr.getResponseHeader(name) });
+      resolve({ status: xhr.status, text: xhr.responseText, header: headersOf(xhr) });
     };
     xhr.onerror = cut;
     arm(body === undefined ? patience : stall);
     onOpen?.(arm, cut);
     xhr.send(body ?? null);
   });
+}
+
+/**
+ * The headers that came. Asking for one by name makes browsers complain where it did not, or may not be seen.
+ *
+ * @param {XMLHttpRequest} xhr
+ * @returns {(name: string) => string|null}
+ */
+function headersOf(xhr) {
+  const lines = xhr.getAllResponseHeaders().split("\r\n");
+  const found = new Map(lines.map((line) => [line.split(":", 1)[0].toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]));
+  return (name) => found.get(name.toLowerCase()) ?? null;
 }
 
 /** @param {string} message @param {string} [code] */
