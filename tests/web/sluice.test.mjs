@@ -1,11 +1,21 @@
 // What of sluice.js needs no browser: its decisions, and its answers to servers that fail in ways that real ones
 // can't be made to. Run by tests/web/test_sluice_js.py; by hand: node --test tests/web/sluice.test.mjs
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, test } from "node:test";
 import { pathToFileURL } from "node:url";
+
+// Every browser has them; Debian 12's node has not.
+globalThis.crypto ??= webcrypto;
+globalThis.CustomEvent ??= class extends Event {
+  constructor(type, { detail }) {
+    super(type);
+    this.detail = detail;
+  }
+};
 
 // Under this name it is a module for every node.
 const folder = mkdtempSync(join(tmpdir(), "sluice-"));

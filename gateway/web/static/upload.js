@@ -71,7 +71,7 @@ function arrive() {
     kept = { token: link.get("token") ?? "", bucket: link.get("bucket") ?? "", prefix: link.get("prefix") ?? "" };
     history.replaceState(null, "", location.pathname); // no token in the history, nor in a copied address
   }
-  for (const [name, input] of Object.entries(form)) input.value = kept[/** @type {keyof kept} */ (name)];
+  for (const [name, input] of Object.entries(form)) input.value = kept[/** @type {keyof typeof kept} */ (name)];
   settle();
 }
 
