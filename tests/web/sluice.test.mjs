@@ -351,6 +351,26 @@ test("a connection that stands still is given up", async () => {
   assert.deepEqual(stored(), whole);
 });
 
+test("after a change of networks a silent connection is given up sooner", async (t) => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  const connection = Object.assign(new EventTarget(), { type: "wifi" });
+  Object.defineProperty(globalThis, "navigator", { value: { connection }, configurable: true });
+  t.after(() => (before ? Object.defineProperty(globalThis, "navigator", before) : delete globalThis.navigator));
+  server.faults.PATCH = ["silent"];
+  const upload = make({ stall: 600, patience: 60_000 });
+  const begun = Date.now();
+  const done = upload.start();
+  while (server.of("PATCH").length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  connection.dispatchEvent(new Event("change")); // merely a new estimate
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.equal(server.of("PATCH").length, 1);
+  connection.type = "cellular";
+  connection.dispatchEvent(new Event("change"));
+  await done;
+  assert.ok(Date.now() - begun < 550, String(Date.now() - begun));
+  assert.deepEqual(stored(), whole);
+});
+
 test("a refusal ends it, with the server's words", async () => {
   server.faults.POST = [{ status: 403, text: "The bearer token has expired; ask for a new one.\n" }];
   const upload = make();

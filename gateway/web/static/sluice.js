@@ -23,12 +23,14 @@
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const TUS = { "Tus-Resumable": "1.0.0" };
+/** How long, in ms, a connection may stand still. */
+const STALL = 30_000;
 /** How often one upload may begin anew because the server knows it no more. */
 const MAX_RESTARTS = 5;
 /** Longest wait, in ms, for an "online" event before trying all the same: browsers are sometimes wrong about it. */
 const OFFLINE_PATIENCE = 30_000;
-/** How long, in ms, a request may stand still after the device changed networks. */
-const CHANGED_PATIENCE = 5_000;
+/** After the device changed networks, a request may stand still for this share of the usual time. */
+const CHANGED_PATIENCE = 1 / 6;
 /** How long, in ms, what a server said about its limits is trusted, and how long we wait to be told. */
 const LIMITS_FRESH = 10 * 60_000;
 const LIMITS_PATIENCE = 5_000;
@@ -884,7 +886,7 @@ export class Upload extends EventTarget {
    * @param {Partial<Sending>} sending
    */
   async #request(method, url, step, signal, sending) {
-    const { stall = 30_000, patience = 120_000 } = this.options;
+    const { stall = STALL, patience = 4 * STALL } = this.options;
     try {
       const answer = await send(method, url, {
         signal,
@@ -951,10 +953,11 @@ export class Upload extends EventTarget {
   /** Follow the device's network while running. Answers how to stop that. */
   #listen() {
     const connection = /** @type {any} */ (globalThis.navigator)?.connection;
+    const { stall = STALL } = this.options;
     let kind = connection?.type;
     const offline = () => this.#cut?.();
     const changed = () => {
-      if (connection.type !== kind) this.#hurry?.(CHANGED_PATIENCE); // the old way may lead nowhere now
+      if (connection.type !== kind) this.#hurry?.(CHANGED_PATIENCE * stall); // the old way may lead nowhere now
       kind = connection.type;
     };
     globalThis.addEventListener?.("offline", offline);
