@@ -25,6 +25,7 @@ from gateway.errors import (
     ObjectExists,
     PreconditionFailed,
     StorageCorrupt,
+    StorageError,
 )
 from gateway.model import Digest, ObjectInfo, PartReceipt, Stored, Views, WriteCondition
 from gateway.pipeline.flight import part_digests
@@ -78,7 +79,16 @@ class Completing:
         """
         if writing.session.length is None:
             await writing.change(Change(length=size))
-        self._authority.confirm(writing.session, size)
+        try:
+            self._authority.confirm(writing.session, size)
+            await self._finish(writing, sink, size, running)
+        except GatewayError as error:
+            error.final = not error.retryable and not isinstance(error, StorageError)
+            raise
+
+    async def _finish(
+        self, writing: Writing, sink: SliceSink, size: int, running: Running | None
+    ) -> None:
         if _is_small(writing, size):
             draft = await sink.whole()
             try:

@@ -11,7 +11,7 @@ from gateway.protocol.commands import Preconditions
 from gateway.sessions.uploads import UploadSession, UploadSessions
 from gateway.storage.base import ObjectStore
 from gateway.transfer.exclusive import ConditionalWrites, WriteRule
-from gateway.transfer.placement import HIDDEN, Placements
+from gateway.transfer.placement import HIDDEN, Placement, Placements
 from gateway.transfer.resumable.site import Works
 from gateway.transfer.resumable.writing import cut_of
 from gateway.units import format_size
@@ -77,20 +77,18 @@ class Creating:
             found = await self._sessions.upload_named(allowed.principal.id, wish.name)
             if found is not None:
                 return _same(found, wish), True
-        identity = secrets.token_urlsafe(16)
-        name = f"{PARTIALS}{identity}"
-        if wish.partial:
-            placement = self._placements.hidden(wish.key.bucket, name)
-        else:
-            placement = self._placements.resolve(wish.key)
+        session = await self._new(wish, allowed, secrets.token_urlsafe(16))
+        made = await self._sessions.create_upload(session)
+        if made.id == session.id:
+            return made, False
+        return _same(made, wish), True
+
+    async def _new(self, wish: Wish, allowed: Allowed, identity: str) -> UploadSession:
+        placement = self._place(wish, identity)
         most = self._limit(allowed, wish.length)
         slices = self.slices(placement.store, wish.length, wish.chunk_size)
-        rule = WriteRule(wish.conditions, overwrite=allowed.overwrite)
-        condition = WriteCondition()
-        if rule and not wish.partial:
-            condition = rule.judge(await self._conditional.current(placement))
         now = self._works.clock()
-        session = UploadSession(
+        return UploadSession(
             id=identity,
             dialect=wish.dialect,
             principal=allowed.principal,
@@ -102,20 +100,27 @@ class Creating:
             created=now,
             name=wish.name,
             attributes=placement.attributes(wish.attributes),
-            condition=condition,
+            condition=await self._judge(placement, wish, allowed),
             overwrite=allowed.overwrite,
             max_size=most,
             claims=wish.digests,
             metadata=wish.metadata,
             partial=wish.partial,
-            sources=wish.sources,
             length=wish.length,
             expires=now + self._ttl,
         )
-        made = await self._sessions.create_upload(session)
-        if made.id == identity:
-            return made, False
-        return _same(made, wish), True
+
+    def _place(self, wish: Wish, identity: str) -> Placement:
+        if wish.partial:
+            return self._placements.hidden(wish.key.bucket, f"{PARTIALS}{identity}")
+        return self._placements.resolve(wish.key)
+
+    async def _judge(self, placement: Placement, wish: Wish, allowed: Allowed) -> WriteCondition:
+        """What has to hold when the upload is finished; refused now where it does not hold now."""
+        rule = WriteRule(wish.conditions, overwrite=allowed.overwrite)
+        if wish.partial or not rule:
+            return WriteCondition()
+        return rule.judge(await self._conditional.current(placement))
 
     def slices(self, store: ObjectStore, length: int | None, chunk: int | None = None) -> Slices:
         """How an upload of this length is cut in this store.

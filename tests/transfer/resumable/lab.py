@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -119,7 +120,7 @@ class Fleet:
     sessions: MemorySessions
     local: bool
     settings: TransferSection = SMALL
-    now: float = 1_000_000.0
+    now: float = field(default_factory=time.time)
     authority: Yes = field(default_factory=Yes)
     gateways: list["Gateway"] = field(default_factory=list)
     spools: list[Spool] = field(default_factory=list)
@@ -138,25 +139,25 @@ class Gateway:
 
     def __init__(self, fleet: Fleet, spool: Spool, owner: str, **machinery: Any) -> None:
         self.fleet = fleet
+        sessions = machinery.pop("sessions", fleet.sessions)
         self.bench = Bench(fleet.store, spool, settings=fleet.settings, **machinery)
-        self.bench.sessions = fleet.sessions
         self.bench.conditional = ConditionalWrites(
-            fleet.sessions, self.bench.retriers, owner, lambda: fleet.now
+            sessions, self.bench.retriers, owner, lambda: fleet.now
         )
         self.drain = Drain()
         self.cache = TailCache(self.bench.pool, 8 * MiB)
         works = Works(
             machinery=self.bench.machinery,
             stores={"main": fleet.store},
-            journal=fleet.sessions,
-            tails=self.tails(owner),
+            journal=sessions,
+            tails=self.tails(owner, sessions),
             cache=self.cache,
             clock=lambda: fleet.now,
         )
         self.works = works
         self.engine = Resumables(
             works,
-            fleet.sessions,
+            sessions,
             self.bench.placements,
             self.bench.conditional,
             self.bench.uploads,
@@ -166,14 +167,14 @@ class Gateway:
             ttl=TTL,
         )
 
-    def tails(self, owner: str) -> TailStore:
+    def tails(self, owner: str, sessions: MemorySessions) -> TailStore:
         fleet = self.fleet
         if fleet.local:
             return LocalTails(fleet.folder / "data" / "tails", "process")
         return StoreTails(
             self.bench.placements,
             self.bench.retriers,
-            fleet.sessions,
+            sessions,
             owner,
             lambda: fleet.now,
         )
