@@ -505,7 +505,7 @@ def test_a_reloaded_page_lists_what_is_unfinished_and_goes_on(lab: Lab) -> None:
     assert lab.stored(path)
     assert len(lab.sent("POST")) == 1
     assert min(lab.offsets()[before:]) >= kept
-    assert lab.page.run("document.querySelector('#unfinished').hidden")
+    assert "again.bin" not in lab.page.run("document.querySelector('#unfinished-list').textContent")
 
 
 def test_what_is_unfinished_can_be_forgotten(lab: Lab) -> None:
@@ -517,9 +517,10 @@ def test_what_is_unfinished_can_be_forgotten(lab: Lab) -> None:
     )
     lab.page.reload()
     lab.page.network()
-    lab.page.wait_for("document.querySelectorAll('#unfinished-list .forget').length")
-    lab.page.run("document.querySelector('#unfinished-list .forget').click()")
-    lab.page.wait_for("document.querySelector('#unfinished').hidden")
+    mine = "document.querySelector('[aria-label=\"Forget never.bin\"]')"
+    lab.page.wait_for(f"{mine} !== null")
+    lab.page.run(f"{mine}.click()")
+    lab.page.wait_for(f"{mine} === null")
 
     assert [request["method"] for request in lab.sent("DELETE")] == ["DELETE"]
 
