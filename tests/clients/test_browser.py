@@ -4,6 +4,9 @@ import hashlib
 import http.server
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,11 +16,14 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.protocol.signatures import jwt
+from gateway.cli.signed import Wanted, sign_page
+from gateway.client import Account
+from gateway.model import ObjectKey
 from tests.servers.chromium import Browser, Page, running_browser
 from tests.servers.gateway import (
     CONFIG,
     KEY_ID,
+    ROOT,
     SECRET,
     GatewayProcess,
     running_gateway,
@@ -31,10 +37,13 @@ MIB = 1 << 20
 SLOW = 4 * MIB
 
 
-def token(expires: float = 3600, **claims: Any) -> str:
-    """A token as ``sluice sign --page`` makes it."""
-    told = {"sub": "colleague", "bucket": "demo", "prefix": "in/", "methods": ["POST", "PUT"]}
-    return jwt.sign(told | {"exp": int(time.time() + expires)} | claims, SECRET, key_id=KEY_ID)
+def token(expires: float = 3600, size: int | None = None) -> str:
+    """The token of a link that ``sluice sign --page`` makes."""
+    wanted = Wanted(
+        method="PUT", key=ObjectKey("demo", "in/"), expires=int(expires), now=time.time(), size=size
+    )
+    link = sign_page(wanted, Account(endpoint="http://h", access_key_id=KEY_ID, secret=SECRET))
+    return link.partition("#token=")[2]
 
 
 class Lab:
@@ -63,12 +72,13 @@ class Lab:
             "{type: 'file', id: 'mine'}))"
         )
         self.page.choose("#mine", path)
+        endpoint = options.pop("endpoint", self.gateway.url)
         settings = {"headers": {"Authorization": f"Bearer {bearer or token()}"}} | options
         self.page.run(
             f"""(async () => {{
-              window.sluice = await import('/-/static/sluice.js');
+              window.sluice = await import('{self.gateway.url}/-/static/sluice.js');
               const file = document.querySelector('#mine').files[0];
-              const url = sluice.target('demo', 'in/' + file.name);
+              const url = sluice.target('demo', 'in/' + file.name, {json.dumps(endpoint)});
               window.upload = new sluice.Upload(file, {{url, ...{json.dumps(settings)}}});
               window.seen = []; window.states = [];
               upload.addEventListener('progress', (event) => seen.push(event.detail));
@@ -100,6 +110,14 @@ class Lab:
         with found["Body"] as body:
             digest = hashlib.sha256(body.read()).digest()
         return digest == hashlib.sha256(path.read_bytes()).digest()
+
+    def unfinished(self) -> list[str]:
+        """The names of the files that can go on; the tests' pages have one memory."""
+        names: list[str] = self.page.run(
+            "import('/-/static/sluice.js').then((m) => m.unfinished())"
+            ".then((all) => all.map((one) => one.name))"
+        )
+        return names
 
     def sent(self, method: str) -> list[dict[str, Any]]:
         """The uploads' requests of a method."""
@@ -179,7 +197,7 @@ def test_twenty_mebibytes_arrive_as_they_were_and_progress_is_told(lab: Lab) -> 
     assert kept == sorted(kept)
     assert kept[-1] == seen[-1]["sent"] == 20 * MIB
     assert any(event["sent"] > event["acknowledged"] for event in seen)
-    assert lab.page.run("sluice.unfinished()") == []
+    assert path.name not in lab.unfinished()
     sizes = [b - a for a, b in zip(lab.offsets(), [*lab.offsets()[1:], 20 * MIB], strict=True)]
     assert sizes[0] == 2 * MIB < sizes[1]  # it follows the rate
 
@@ -236,10 +254,7 @@ def test_a_reload_sends_no_acknowledged_byte_again(lab: Lab) -> None:
     lab.page.reload()
     lab.page.network()
     before = len(lab.sent("PATCH"))
-    assert [
-        one["name"]
-        for one in lab.page.run("import('/-/static/sluice.js').then((m) => m.unfinished())")
-    ] == [path.name]
+    assert path.name in lab.unfinished()
     lab.module(path, bearer="expired.long.ago")  # the upload's URL suffices
     lab.page.run("upload.start().then(() => 'done')")
 
@@ -321,6 +336,47 @@ def test_an_upload_that_expired_at_the_server_begins_anew(browser: Browser, tmp_
         page.close()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("drops", [0.2, 1.0])
+def test_it_arrives_over_a_link_that_breaks_and_a_client_that_moves(
+    gateway: GatewayProcess, page: Page, site: str, tmp_path: Path, drops: float
+) -> None:
+    """``drops`` is the mean number of resets per MiB."""
+    upstream = gateway.url.rpartition(":")[2]
+    command = [
+        sys.executable,
+        "-m",
+        "loadtests.link",
+        "--upstream",
+        upstream,
+        "--drops",
+        str(drops),
+    ]
+    sources = ["--sources", "127.0.0.2", "127.0.0.3", "127.0.0.4"]
+    with subprocess.Popen(
+        [*command, *sources], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as link:
+        assert link.stdin is not None
+        assert link.stdout is not None
+        lab = Lab(gateway, page, tmp_path)
+        path = lab.file("weather.bin", 20 * MIB)
+        broken = f"http://127.0.0.1:{int(link.stdout.readline())}"
+        page.visit(site)
+        lab.module(path, retry={"base": 50, "cap": 500, "limit": 100}, endpoint=broken)
+        page.network(upload=2 * SLOW)
+        lab.start()
+        for _ in range(3):
+            time.sleep(0.7)
+            link.send_signal(signal.SIGUSR1)
+        lab.reach("done", 60)
+        link.stdin.close()
+
+    kept = page.run("seen.map((event) => event.acknowledged)")
+    assert lab.stored(path)
+    assert len([one for one in lab.sent("HEAD") if one["status"] == 200]) >= 3
+    assert kept == sorted(kept)
+
+
 def test_what_is_stale_is_forgotten_without_asking(lab: Lab) -> None:
     path = lab.file("stale.bin", MIB)
     lab.module(path)
@@ -376,7 +432,7 @@ def test_an_aborted_upload_is_gone_at_the_server_too(lab: Lab) -> None:
     assert lab.page.run("upload.state") == "aborted"
     assert lab.page.run("upload.finished.catch((error) => error.code)") == "aborted"
     assert httpx.head(url, headers={"Tus-Resumable": "1.0.0"}).status_code in (404, 410)
-    assert lab.page.run("sluice.unfinished()") == []
+    assert path.name not in lab.unfinished()
 
 
 def test_two_tabs_with_one_file_take_turns(lab: Lab, browser: Browser) -> None:
@@ -526,7 +582,7 @@ def test_what_is_unfinished_can_be_forgotten(lab: Lab) -> None:
 
 
 def test_the_token_of_a_link_stays_in_the_tab_alone(lab: Lab) -> None:
-    secret = token(max_size=5 * MIB)
+    secret = token(size=5 * MIB)
     lab.visit(f"#token={secret}")
 
     assert lab.page.run("location.href") == f"{lab.gateway.url}/-/upload"
@@ -564,6 +620,8 @@ def test_everything_has_a_name_and_the_keyboard_reaches_it(lab: Lab) -> None:
     lab.page.network(upload=SLOW)
     lab.page.choose("#files", lab.file("named.bin"))
     lab.page.wait_for(f"{row('named.bin')}?.dataset.state === 'sending'")
+    assert not lab.page.run("details.open")  # who comes by a link has nothing to fill in
+    lab.page.run("details.open = true")
     tree = lab.page.call("Accessibility.getFullAXTree")["nodes"]
     roles = {"button", "textbox", "progressbar", "heading", "form", "region"}
     found = [
@@ -617,9 +675,10 @@ def test_it_can_be_read_in_both_schemes_and_on_a_phone(lab: Lab, scheme: str) ->
         deviceScaleFactor=2,
         mobile=True,
     )
-    lab.visit(f"#token={token(max_size=1)}")
+    lab.visit(f"#token={token(size=1)}")
     lab.page.choose("#files", lab.file(f"a-{'very-' * 30}long-name.bin", MIB))
     lab.page.wait_for("document.querySelector('#uploads .problem')?.textContent")
+    lab.page.run("details.open = true")
 
     assert lab.page.run("document.documentElement.scrollWidth") <= 360
     for selector in ("h1", ".hint", ".button", "#uploads .problem", "#uploads .state", "#bucket"):

@@ -20,6 +20,7 @@ const form = {
   prefix: /** @type {HTMLInputElement} */ (element("prefix")),
   token: /** @type {HTMLInputElement} */ (element("token")),
 };
+const details = /** @type {HTMLDetailsElement} */ (element("details"));
 const news = element("news");
 const problem = element("place-problem");
 /** @type {Set<Row>} */
@@ -72,10 +73,12 @@ function arrive() {
     history.replaceState(null, "", location.pathname); // no token in the history, nor in a copied address
   }
   for (const [name, input] of Object.entries(form)) input.value = kept[/** @type {keyof typeof kept} */ (name)];
-  settle();
+  const claims = settle();
+  // Whoever comes by a link has nothing to fill in.
+  details.open = claims.bucket === undefined || (claims.exp ?? Infinity) * 1000 <= Date.now();
 }
 
-/** Follow the token: it knows its bucket, and what it is good for. */
+/** Follow the token: it knows its bucket, and what it is good for. Answers its claims. */
 function settle() {
   const claims = claimsOf(form.token.value.trim());
   if (claims.bucket !== undefined) form.bucket.value = claims.bucket;
@@ -100,6 +103,7 @@ function settle() {
   } catch {
     // storage is switched off: the fields are there as long as the page
   }
+  return claims;
 }
 
 /** Where a file goes; null, and a problem shown, where that can't be told. @param {File} file */
@@ -109,6 +113,7 @@ function placeOf(file) {
   problem.textContent = "";
   if (bucket === "") {
     problem.textContent = "Say which bucket the files go to, or open the link that you were given.";
+    details.open = true;
     form.bucket.focus();
     return null;
   }
