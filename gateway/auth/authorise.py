@@ -79,7 +79,7 @@ def authorise(grant: Grant, policy: Policy, method: str, request: AccessRequest)
         LengthRequired: the credential fixes the size, and the request does not tell its own.
     """
     constraints = grant.constraints
-    _check_scope(constraints, method, request.key)
+    check_scope(constraints, method, request.key)
     decision = policy.decide(request)
     if not decision.allowed:
         raise _refused(policy, decision, request)
@@ -103,7 +103,12 @@ def may_list(grant: Grant, policy: Policy, key: ObjectKey) -> bool:
     return policy.decide(access_to(grant, "list", key)).allowed
 
 
-def _check_scope(constraints: Constraints, method: str, key: ObjectKey) -> None:
+def check_scope(constraints: Constraints, method: str, key: ObjectKey) -> None:
+    """Hold a request to what its credential is for.
+
+    Raises:
+        Forbidden: it is for another method, bucket or key.
+    """
     if constraints.methods is not None and method not in constraints.methods:
         raise Forbidden(f"This credential is not for {method} requests.")
     if constraints.bucket is not None and key.bucket != constraints.bucket:

@@ -12,13 +12,14 @@ from hashlib import sha256
 from typing import Final
 
 from gateway.auth.authenticator import Authenticator, KeySource
-from gateway.auth.authorise import access_to, authorise
+from gateway.auth.authorise import access_to, authorise, check_scope
 from gateway.auth.grant import Grant
 from gateway.auth.key import Key
 from gateway.auth.policies import Policies
 from gateway.errors import UnknownKey, UploadNotFound
 from gateway.model import ANONYMOUS
 from gateway.protocol.commands import RequestHead, Target
+from gateway.protocol.routing import effective_head
 from gateway.sessions.uploads import UploadSession
 
 #: What grants by such a URL are called in logs.
@@ -58,6 +59,7 @@ class UploadAccess:
         Raises:
             UploadNotFound: no such upload; a wrong capability; another principal's credential.
             UnknownKey: the key that began the upload counts no more.
+            Forbidden: the owner's credential is for other objects or methods.
             GatewayError: a credential that does not hold.
         """
         if session is None:
@@ -77,6 +79,8 @@ class UploadAccess:
         grant = await self._authenticator.authenticate(head, target, now)
         if grant.principal.id != session.principal.id:
             raise _not_found()
+        if target.mac is None:
+            check_scope(grant.constraints, effective_head(head, target).method, session.target)
         self._key(session, now)
         return replace(grant, policy=session.policy)
 

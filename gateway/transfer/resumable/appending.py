@@ -16,10 +16,10 @@ from gateway.errors import (
 )
 from gateway.model import Digest, Source
 from gateway.pipeline.owner import unbroken
-from gateway.pipeline.transforms import Chain
+from gateway.pipeline.transforms import ALGORITHMS, Chain
 from gateway.protocol.upload_commands import AppendUpload
 from gateway.sessions.uploads import Change, UploadSession
-from gateway.transfer.resumable.body import take_in, was_broken_off
+from gateway.transfer.resumable.body import may_be_kept, take_in
 from gateway.transfer.resumable.completing import Completing
 from gateway.transfer.resumable.site import Works
 from gateway.transfer.resumable.slice_sink import SliceSink
@@ -67,7 +67,7 @@ class Appending:
             raise UploadGone("This upload takes no more bytes; begin a new one.")
         if session.state == "open" and not session.holder:
             _check(session, command)
-        async with self._takeovers.writing(session) as writer:
+        async with self._takeovers.writing(session, command.offset) as writer:
             if writer.writing.session.state == "completing":
                 await self._completing.redo(writer.writing)
             session = writer.writing.session
@@ -83,7 +83,8 @@ class Appending:
         if command.length is not None and writing.session.length is None:
             await writing.change(Change(length=command.length))
         session = writing.session
-        algorithms = [claim.algorithm for claim in session.claims]
+        wanted = [name for name in command.want_digests if name in ALGORITHMS]
+        algorithms = [*(claim.algorithm for claim in session.claims), *wanted]
         running = self._digests.resume(session.id, command.offset, algorithms)
         chain, staged = incoming.chain(running), incoming.staged
         end = _end(session, writing.slices.max_length)
@@ -92,12 +93,12 @@ class Appending:
             try:
                 await take_in(incoming.source, chain, sink, writer)
             except GatewayError as error:
-                if not staged and was_broken_off(error):
+                if not staged and may_be_kept(error, writer):
                     await unbroken(sink.keep())
                 raise
             incoming.verify(chain)
             if _is_final(session, command, sink.size):
-                await self._completing.finish(writing, sink, sink.size, running)
+                await self._completing.finish(writing, sink, sink.size, running, wanted)
             else:
                 size = sink.size
                 await unbroken(sink.keep())

@@ -3,16 +3,16 @@
 import asyncio
 from typing import Final
 
-from gateway.errors import BadRequest, ClientGone, Draining, GatewayError
+from gateway.errors import BadRequest, ClientGone, GatewayError, Overloaded
 from gateway.model import Source
 from gateway.pipeline.owner import Owner
-from gateway.pipeline.pump import pump
+from gateway.pipeline.pump import Sink, pump
 from gateway.pipeline.transforms import Chain
 from gateway.transfer.resumable.slice_sink import SliceSink
-from gateway.transfer.resumable.takeover import Writer, Yield
+from gateway.transfer.resumable.takeover import Writer
 
 #: A body that ends by one of these was broken off: what came of it is good.
-_BROKEN_OFF: Final = (ClientGone, BadRequest, Draining, Yield)
+_BROKEN_OFF: Final = (ClientGone, BadRequest)
 
 
 class Heard:
@@ -44,6 +44,7 @@ async def take_in(source: Source, chain: Chain, sink: SliceSink, writer: Writer)
     Raises:
         GatewayError: of the source; of the store; or the reason for which the writer was stopped.
     """
+    await first_memory(sink, source.length, sink.max_wait)
     pumping = Owner()
     task = pumping.start(pump(Heard(source, writer), chain, sink), name="body")
     try:
@@ -63,6 +64,24 @@ async def take_in(source: Source, chain: Chain, sink: SliceSink, writer: Writer)
         raise writer.stopped.result()
 
 
-def was_broken_off(error: GatewayError) -> bool:
-    """Whether what came before ``error`` may be kept."""
+async def first_memory(sink: Sink, expected: int | None, max_wait: float) -> None:
+    """Wait for the memory that the body's first bytes go to, ``max_wait`` seconds at most: before any of them is asked
+    for, so that who is refused has sent none.
+
+    Raises:
+        Overloaded: it took too long.
+    """
+    try:
+        async with asyncio.timeout(max_wait):
+            await sink.admit(expected)
+    except TimeoutError:
+        raise Overloaded(
+            "There is no memory for this upload just now; try again.", retry_after=5
+        ) from None
+
+
+def may_be_kept(error: GatewayError, writer: Writer) -> bool:
+    """Whether what came before ``error`` is to be kept: the body was broken off, or the writer asked to stop."""
+    if writer.stopped.done() and error is writer.stopped.result():
+        return writer.keeps
     return isinstance(error, _BROKEN_OFF)

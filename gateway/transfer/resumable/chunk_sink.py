@@ -14,6 +14,7 @@ from gateway.pipeline.pump import pump
 from gateway.pipeline.slabs import Slab
 from gateway.pipeline.transforms import Chain
 from gateway.sessions.uploads import Change, Extent, Piece, holes
+from gateway.transfer.resumable.body import first_memory
 from gateway.transfer.resumable.shared import SharedWriting, Turns
 from gateway.transfer.resumable.site import Site
 from gateway.transfer.resumable.slice_sink import GRACE, SliceBuilder
@@ -34,6 +35,7 @@ class ChunkSink:
         self._intake = Intake(
             writing.slices.plan, self._memory, machinery.spool, owed=lambda: False, builder=builder
         )
+        self._max_wait = machinery.max_wait
         self._error: BaseException | None = None
         self._flight = Flight(
             site.store,
@@ -79,6 +81,7 @@ class ChunkSink:
         Raises:
             IncompleteBody: it ended early.
         """
+        await first_memory(self, source.length, self._max_wait)
         await pump(source, chain, self)
         missing = self._span.stop - self._intake.draft.offset - self._intake.draft.size
         if missing:

@@ -196,7 +196,7 @@ class Chunks:
         assert length is not None
         site = self._works.site(own.session)
         async with SliceSink(site, own, length, length) as sink:
-            await self._completing.finish(own, sink, length, None)
+            await self._completing.finish(own, sink, length)
 
 
 def _has_all(session: UploadSession) -> bool:

@@ -12,7 +12,7 @@ What may not be published any more (the policy changed, the key was disabled, th
 again, whatever was allowed when the upload began.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -68,9 +68,15 @@ class Completing:
         self._authority = authority
 
     async def finish(
-        self, writing: Writing, sink: SliceSink, size: int, running: Running | None
+        self,
+        writing: Writing,
+        sink: SliceSink,
+        size: int,
+        running: Running | None = None,
+        wanted: Sequence[str] = (),
     ) -> None:
-        """All ``size`` bytes have come, the last of them in ``sink``: make them the object.
+        """All ``size`` bytes have come, the last of them in ``sink``: make them the object. ``wanted`` are algorithms of
+        which the answer shall have the digest, where it is known.
 
         Raises:
             DigestMismatch: they are not the ones that were announced; the upload has failed.
@@ -81,29 +87,35 @@ class Completing:
             await writing.change(Change(length=size))
         try:
             self._authority.confirm(writing.session, size)
-            await self._finish(writing, sink, size, running)
+            await self._finish(writing, sink, size, running, wanted)
         except GatewayError as error:
             error.final = not error.retryable and not isinstance(error, StorageError)
             raise
 
     async def _finish(
-        self, writing: Writing, sink: SliceSink, size: int, running: Running | None
+        self,
+        writing: Writing,
+        sink: SliceSink,
+        size: int,
+        running: Running | None,
+        wanted: Sequence[str],
     ) -> None:
+        names = dict.fromkeys((*(each.algorithm for each in writing.session.claims), *wanted))
         if _is_small(writing, size):
             draft = await sink.whole()
             try:
                 views = draft.views()
-                claims = writing.session.claims
-                computed = {each.algorithm: digest_of(each.algorithm, views) for each in claims}
+                computed = {name: digest_of(name, views) for name in names}
                 await self._verify(writing, computed)
-                await unbroken(self._publish_whole(writing, views))
+                await unbroken(self._publish_whole(writing, views, tuple(computed.values())))
             finally:
                 draft.release()
         else:
             await sink.last()
             receipts = _receipts(writing.session)
-            await self._verify(writing, _computed(writing.session, receipts, running))
-            await unbroken(self._publish_parts(writing))
+            computed = _computed(names, receipts, running)
+            await self._verify(writing, computed)
+            await unbroken(self._publish_parts(writing, tuple(computed.values())))
 
     async def redo(self, writing: Writing) -> None:
         """Go on where somebody else stopped: the upload is ``completing``. Afterwards it is done, or open again.
@@ -113,7 +125,7 @@ class Completing:
         """
         session = writing.session
         if session.upload_id is not None:
-            await unbroken(self._publish_parts(writing))
+            await unbroken(self._publish_parts(writing, session.claims))
             return
         noted = session.result
         assert noted is not None
@@ -123,7 +135,7 @@ class Completing:
         if found is None:
             await writing.change(Change(state="open", only_in=_COMPLETING))
         else:
-            await self._done(writing, _stored(found), created=noted.created)
+            await self._done(writing, _stored(found), session.claims, created=noted.created)
 
     # --- verification ---
 
@@ -142,7 +154,9 @@ class Completing:
 
     # --- one PutObject ---
 
-    async def _publish_whole(self, writing: Writing, views: Views) -> None:
+    async def _publish_whole(
+        self, writing: Writing, views: Views, known: tuple[Digest, ...]
+    ) -> None:
         session = writing.session
         site = self._works.site(session)
         size = sum(len(view) for view in views)
@@ -169,11 +183,11 @@ class Completing:
                 raise await self._reopen(writing, error) from None
             finally:
                 places.release()
-        await self._done(writing, stored, created=created)
+        await self._done(writing, stored, known, created=created)
 
     # --- parts ---
 
-    async def _publish_parts(self, writing: Writing) -> None:
+    async def _publish_parts(self, writing: Writing, known: tuple[Digest, ...]) -> None:
         session = writing.session
         site = self._works.site(session)
         ref, receipts = site.ref(session), _receipts(session)
@@ -201,7 +215,7 @@ class Completing:
                 stored = await self._found(writing, site, receipts)
         await self._check(writing, site, stored, etag)
         await site.forget_multipart(ref)
-        await self._done(writing, stored, created=created)
+        await self._done(writing, stored, known, created=created)
 
     async def _found(self, writing: Writing, site: Site, receipts: Sequence[PartReceipt]) -> Stored:
         """The multipart can't be completed (any more): either it has been, or its parts are lost."""
@@ -226,7 +240,9 @@ class Completing:
 
     # --- states ---
 
-    async def _done(self, writing: Writing, stored: Stored, *, created: bool) -> None:
+    async def _done(
+        self, writing: Writing, stored: Stored, known: tuple[Digest, ...], *, created: bool
+    ) -> None:
         session = writing.session
         if stored.replaced is not None:
             created = not stored.replaced
@@ -235,7 +251,7 @@ class Completing:
             size=stored.size,
             created=created,
             version=stored.version,
-            digests=session.claims,
+            digests=known,
         )
         segments = [extent for extent in session.extents if not extent.number]
         await writing.change(Change(state="done", result=result, holder="", only_in=_COMPLETING))
@@ -302,14 +318,14 @@ def _receipts(session: UploadSession) -> list[PartReceipt]:
 
 
 def _computed(
-    session: UploadSession, receipts: Sequence[PartReceipt], running: Running | None
+    names: Iterable[str], receipts: Sequence[PartReceipt], running: Running | None
 ) -> dict[str, Digest]:
     computed: dict[str, Digest] = {}
-    for claim in session.claims:
-        if running is not None and claim.algorithm in running:
-            computed[claim.algorithm] = running[claim.algorithm].digest()
-        elif (composed := crc_of_parts(receipts, claim.algorithm)) is not None:
-            computed[claim.algorithm] = composed
+    for name in names:
+        if running is not None and name in running:
+            computed[name] = running[name].digest()
+        elif (composed := crc_of_parts(receipts, name)) is not None:
+            computed[name] = composed
     return computed
 
 

@@ -165,7 +165,7 @@ class Resumables:
         return status_of(session, self._works.clock(), chunk_size)
 
     def in_hand(self, upload: str) -> int:
-        """Bytes that the running request here has received."""
+        """Where what a running request here has received ends, in the upload; 0 where none runs here."""
         here = self._takeovers.writer(upload)
         return 0 if here is None else here.received
 

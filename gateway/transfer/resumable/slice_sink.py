@@ -91,6 +91,8 @@ class SliceSink:
             builder=builder,
         )
         self._instrument = machinery.instrument
+        #: How long the body may wait for its first memory, in seconds.
+        self.max_wait = machinery.max_wait
         self._reached = offset
         self._sent: dict[int, list[Extent]] = {}
         self._landed: dict[int, PartReceipt] = {}

@@ -21,21 +21,23 @@ from gateway.transfer.resumable.writing import Writing
 
 #: How long a newcomer waits for the writer before it, and how often it and every writer look, in seconds.
 PATIENCE: Final = 0.8
-LOOK: Final = 0.2
+LOOK: Final = 0.15
 #: A client that was heard so short a time ago is lively, and has so long to end its request; in seconds.
 LIVELY: Final = 0.1
 FINISH: Final = 0.3
 
 
 class Writer:
-    """A writer in this process. ``stopped`` is resolved with the reason when it must stop; after a plain
-    :class:`Overtaken` nothing that it has can be kept, since its epoch is past."""
+    """A writer in this process. ``stopped`` is resolved with the reason when it must stop; ``keeps`` says whether what
+    it has may still be kept, or its epoch is past."""
 
     def __init__(self, writing: Writing) -> None:
         self.writing = writing
         self.gone = asyncio.Event()
         self.stopped: asyncio.Future[GatewayError] = asyncio.get_running_loop().create_future()
-        self.received = 0
+        self.keeps = False
+        #: Where what has come ends, in the upload.
+        self.received = writing.session.offset
         self.heard = time.monotonic()
 
     def on_bytes(self, size: int) -> None:
@@ -51,16 +53,19 @@ class Writer:
     def ask(self) -> None:
         """Have it let go: at once where its client is silent, else in a moment, as it may be about to end by itself."""
         moment = FINISH if self.silent < LIVELY else 0.0
-        asyncio.get_running_loop().call_later(moment, self.stop, _yield())
+        asyncio.get_running_loop().call_later(moment, self.yield_, _overtaken())
 
-    def stop(self, reason: GatewayError) -> None:
-        """Have it stop; the first reason counts."""
+    def yield_(self, reason: GatewayError) -> None:
+        """Have it keep what it has, and stop."""
         if not self.stopped.done():
+            self.keeps = True
             self.stopped.set_result(reason)
 
-
-class Yield(Overtaken):
-    """Asked to let go: what has come may still be kept."""
+    def stop(self) -> None:
+        """Have it stop: somebody else has the upload."""
+        self.keeps = False
+        if not self.stopped.done():
+            self.stopped.set_result(_overtaken())
 
 
 class Takeovers:
@@ -84,17 +89,26 @@ class Takeovers:
         return self._here.get(upload)
 
     @asynccontextmanager
-    async def writing(self, session: UploadSession) -> AsyncIterator[Writer]:
+    async def writing(
+        self, session: UploadSession, offset: int | None = None
+    ) -> AsyncIterator[Writer]:
         """Be the upload's only writer for the length of the block.
+
+        ``offset`` is where the newcomer goes on, if it has bytes. One that goes on where the upload durably ends brings
+        again what the writer before it has in its hands: that is dropped then, because keeping it would
+        move the offset from under a client that has just asked for it.
 
         Raises:
             Overtaken: another newcomer was faster.
             UploadGone: there is nothing to write to any more.
             SessionsUnavailable: nobody can tell.
         """
-        session = await self._free(session)
+        session = await self._free(session, again=offset == session.offset)
         session = await self._sessions.take_upload(session.id, self._owner, session.epoch)
         writer = Writer(Writing(self._sessions, session, self._expires))
+        before = self._here.get(session.id)
+        if before is not None:
+            before.stop()
         self._here[session.id] = writer
         watch = Owner()
         watch.start(self._watch(writer), name=f"watch over {session.id}")
@@ -116,21 +130,27 @@ class Takeovers:
                 states = frozenset((session.state,))
                 await writing.change(Change(holder="", only_in=states))
 
-    async def _free(self, session: UploadSession) -> UploadSession:
-        """Have whoever writes it let go, within a second."""
+    async def _free(self, session: UploadSession, *, again: bool) -> UploadSession:
+        """Have whoever writes it let go, within a second; ``again``: without keeping what it has."""
         here = self._here.get(session.id)
         if here is not None:
-            here.ask()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
-                    await here.gone.wait()
+            await self._free_here(here, again=again)
         elif session.holder not in ("", self._owner) and not is_dead(session.holder):
-            await self._ask(session)
+            await self._free_elsewhere(session, again=again)
         return await self._current(session)
 
-    async def _ask(self, session: UploadSession) -> None:
-        await self._sessions.ask_to_yield(session.id, session.epoch)
-        for _ in range(round(PATIENCE / LOOK)):
+    async def _free_here(self, here: Writer, *, again: bool) -> None:
+        if not again:
+            here.ask()
+        patience = FINISH if again and here.silent < LIVELY else 0.0 if again else PATIENCE
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await here.gone.wait()
+
+    async def _free_elsewhere(self, session: UploadSession, *, again: bool) -> None:
+        if not again:
+            await self._sessions.ask_to_yield(session.id, session.epoch)
+        for _ in range(round((FINISH if again else PATIENCE) / LOOK)):
             await asyncio.sleep(LOOK)
             current = await self._current(session)
             if not current.holder or current.epoch != session.epoch:
@@ -156,7 +176,7 @@ class Takeovers:
             return await self._current(session)
         here = self._here.pop(session.id, None)
         if here is not None:
-            here.stop(_overtaken())
+            here.stop()
         return taken
 
     async def _watch(self, writer: Writer) -> None:
@@ -165,17 +185,13 @@ class Takeovers:
         while not writer.stopped.done():
             await asyncio.sleep(LOOK)
             if self._drain.begun:
-                writer.stop(Draining("This gateway is shutting down; go on.", retry_after=1))
+                writer.yield_(Draining("This gateway is shutting down; go on.", retry_after=1))
             with suppress(GatewayError):  # what can't be asked now is asked again
                 touched = await self._sessions.touched(session.id)
                 if touched is None or touched[0] != session.epoch:
-                    writer.stop(_overtaken())
+                    writer.stop()
                 elif touched[1]:
                     writer.ask()
-
-
-def _yield() -> Yield:
-    return Yield("Another request goes on with this upload.")
 
 
 def _overtaken() -> Overtaken:

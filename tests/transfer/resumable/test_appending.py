@@ -14,12 +14,14 @@ from gateway.errors import (
     DigestMismatch,
     InconsistentLength,
     OffsetMismatch,
+    Overloaded,
     StorageError,
     StorageUnavailable,
     TooLarge,
     UploadCompleted,
 )
-from gateway.model import Digest
+from gateway.model import ByteRange, Digest
+from gateway.protocol.upload_commands import PutChunk
 from gateway.units import KiB, MiB
 from tests.transfer.lab import KEY, Bytes
 from tests.transfer.resumable.lab import PART, CountingStore, Fleet, Gateway, content, fleet
@@ -300,3 +302,29 @@ async def test_memory_stays_inside_the_budget(tmp_path: Path) -> None:
 
 def test_the_store_of_these_tests_counts() -> None:
     assert CountingStore().calls == []
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_who_finds_no_memory_is_refused_before_he_sends(
+    tmp_path: Path, chunked: bool
+) -> None:
+    async with fleet(tmp_path) as made:
+        gateway = await made.gateway(max_wait=0.05)
+        upload = await gateway.create(len(DATA))
+        body = Bytes(DATA)
+        pool = gateway.bench.pool
+        chunk = PutChunk(key=KEY, range=ByteRange(0, len(DATA)), total=None, body=len(DATA))
+        with pool.account("elder") as elder, pool.account("hog") as hog:
+            await hog.take_room(pool.budget.general)
+            elder.start_part()
+            await elder.take_room(pool.budget.reserve)
+            sending = (
+                gateway.engine.put_chunk(upload, chunk, body)
+                if chunked
+                else gateway.append(upload.id, 0, body)
+            )
+            with pytest.raises(Overloaded):
+                await sending
+            hog.leave_room(pool.budget.general)
+            elder.leave_room(pool.budget.reserve)
+        assert body.read == 0

@@ -17,13 +17,14 @@ from gateway.errors import (
     DigestMismatch,
     GatewayError,
     InconsistentLength,
+    StorageCorrupt,
     StorageUnavailable,
     TooLarge,
     UploadGone,
 )
 from gateway.model import ByteRange, Digest, ObjectKey
 from gateway.protocol.upload_commands import PutChunk
-from gateway.sessions.uploads import UploadSession
+from gateway.sessions.uploads import Change, Extent, UploadSession
 from gateway.units import KiB
 from tests.transfer.lab import KEY, Bytes
 from tests.transfer.resumable.lab import PART, Fleet, Gateway, content, fleet
@@ -242,3 +243,25 @@ async def test_serial_bytes_do_not_fall_into_the_holes_of_chunks(one: Gateway) -
     await put(one, made, PART, DATA[PART : 2 * PART])
     with pytest.raises(Conflict):
         await one.append(made.id, 0, DATA)
+
+
+async def test_no_hole_is_completed_however_many_bytes_there_are(one: Gateway) -> None:
+    made = await one.create(150)
+    twice = [Extent(offset=0, size=100, name="a"), Extent(offset=20, size=80, name="b")]
+    session = await one.fleet.sessions.change_upload(made.id, 0, Change(add=twice))
+    after = await put(one, session, 0, bytes(100))
+    assert (after.state, after.offset) == ("open", 100)
+    assert not one.fleet.store.has()
+
+
+async def test_parts_with_a_hole_are_never_published(one: Gateway) -> None:
+    made = await one.create(3 * PART)
+    parts = [
+        Extent(offset=0, size=PART, number=1, etag="a"),
+        Extent(offset=2 * PART, size=PART, number=17, etag="b"),
+    ]
+    change = Change(add=parts, upload_id="x", state="completing")
+    await one.fleet.sessions.change_upload(made.id, 0, change)
+    with pytest.raises(StorageCorrupt):
+        await one.append(made.id, PART, b"")
+    assert not one.fleet.store.has()

@@ -365,3 +365,14 @@ async def test_many_finish_one_upload_once(team: Fleet) -> None:
     assert any(getattr(result, "state", "") == "done" for result in results)
     assert team.store.calls.count("complete") == 1
     assert team.store.data() == DATA
+
+
+@pytest.mark.parametrize("data", [SMALL, DATA], ids=["small", "parts"])
+async def test_digests_that_are_wanted_are_told(team: Fleet, data: bytes) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(data))
+    wanted = ("sha-256", "unheard-of")
+    await gateway.append(made.id, 0, data[:1000], want_digests=wanted)
+    done = await gateway.append(made.id, 1000, data[1000:], want_digests=wanted)
+    assert done.result is not None
+    assert done.result.digests == (Digest("sha-256", sha256(data).digest()),)

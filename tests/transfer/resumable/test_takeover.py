@@ -30,7 +30,27 @@ async def hung(gateway: Gateway, upload: str, size: int) -> "asyncio.Task[Upload
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-async def test_a_newcomer_gets_the_upload_within_a_second_and_nothing_durable_is_lost(
+async def test_a_newcomer_who_goes_on_at_the_offset_gets_the_upload_within_a_second(
+    team: Fleet, elsewhere: bool
+) -> None:
+    """What a HEAD has told is accepted, whatever the writer before had in its hands."""
+    first = await team.gateway()
+    second = await team.gateway() if elsewhere else first
+    made = await first.create(len(DATA))
+    task = await hung(first, made.id, PART + 9)
+    await asyncio.sleep(0.15)
+    told = await second.offset(made.id)
+    started = time.monotonic()
+    done = await second.append(made.id, told, OTHER[told:])
+    assert time.monotonic() - started < 1
+    assert done.state == "done"
+    with pytest.raises(Overtaken):
+        await task
+    assert team.store.data() == DATA[:told] + OTHER[told:]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_newcomer_anywhere_else_makes_the_writer_keep_what_it_has(
     team: Fleet, elsewhere: bool
 ) -> None:
     first = await team.gateway()
@@ -39,8 +59,8 @@ async def test_a_newcomer_gets_the_upload_within_a_second_and_nothing_durable_is
     task = await hung(first, made.id, PART + 9)
 
     started = time.monotonic()
-    with pytest.raises(OffsetMismatch) as caught:  # it was asked to let go, and kept what it had
-        await second.append(made.id, 0, DATA)
+    with pytest.raises(OffsetMismatch) as caught:
+        await second.append(made.id, PART + 5, DATA[PART + 5 :])
     assert time.monotonic() - started < 1
     assert caught.value.members["expected"] == PART + 9
     with pytest.raises(Overtaken):
