@@ -24,8 +24,8 @@ _SCHEMES: Final = tuple(dict.fromkeys((*KEY_SCHEMES, *SLOT_SCHEMES)))
 
 @click.command(
     short_help="Sign a request: a URL or headers.",
-    epilog="Examples: sluice sign PUT photos/cat.jpg --expires 1h --curl\n\n"
-    "sluice sign PUT photos/inbox/ --page --expires 7d --size 2GiB",
+    epilog="Example: sluice sign PUT photos/cat.jpg --expires 1h --curl\n\n"
+    "Example: sluice sign PUT photos/inbox/ --page --expires 7d --size 2GiB",
 )
 @click.argument("method", type=click.Choice(_METHODS, case_sensitive=False), metavar="METHOD")
 @click.argument("target", type=OBJECT, metavar="BUCKET/KEY")

@@ -240,7 +240,7 @@ def test_who_loses_the_network_waits_for_it_and_goes_on(lab: Lab) -> None:
     back = time.monotonic()
     lab.page.network()
     lab.page.wait_for(f"upload.state === 'sending' && upload.progress.acknowledged >= {kept}")
-    assert time.monotonic() - back < 3
+    assert time.monotonic() - back < 10  # the event wakes it, not the patience of half a minute
     lab.reach("done")
     assert lab.stored(path)
 

@@ -357,7 +357,7 @@ test("after a change of networks a silent connection is given up sooner", async 
   Object.defineProperty(globalThis, "navigator", { value: { connection }, configurable: true });
   t.after(() => (before ? Object.defineProperty(globalThis, "navigator", before) : delete globalThis.navigator));
   server.faults.PATCH = ["silent"];
-  const upload = make({ stall: 600, patience: 60_000 });
+  const upload = make({ stall: 6000, patience: 60_000 });
   const begun = Date.now();
   const done = upload.start();
   while (server.of("PATCH").length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -367,7 +367,7 @@ test("after a change of networks a silent connection is given up sooner", async 
   connection.type = "cellular";
   connection.dispatchEvent(new Event("change"));
   await done;
-  assert.ok(Date.now() - begun < 550, String(Date.now() - begun));
+  assert.ok(Date.now() - begun < 5000, String(Date.now() - begun));
   assert.deepEqual(stored(), whole);
 });
 
