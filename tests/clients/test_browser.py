@@ -33,16 +33,23 @@ from tests.servers.gateway import (
 pytestmark = pytest.mark.browser
 
 MIB = 1 << 20
+#: A key that may add objects and never replace one.
+DROP_BOX_KEY = "SLUICEDROPBOXKEY0001"
+DROP_BOX = f"""
+[keys.{DROP_BOX_KEY}]
+secret = "{SECRET}"
+policy = "upload-only"
+"""
 #: Bytes per second at which a test's file takes long enough to be stopped in its middle.
 SLOW = 4 * MIB
 
 
-def token(expires: float = 3600, size: int | None = None) -> str:
+def token(expires: float = 3600, size: int | None = None, key: str = KEY_ID) -> str:
     """The token of a link that ``sluice sign --page`` makes."""
     wanted = Wanted(
         method="PUT", key=ObjectKey("demo", "in/"), expires=int(expires), now=time.time(), size=size
     )
-    link = sign_page(wanted, Account(endpoint="http://h", access_key_id=KEY_ID, secret=SECRET))
+    link = sign_page(wanted, Account(endpoint="http://h", access_key_id=key, secret=SECRET))
     return link.partition("#token=")[2]
 
 
@@ -157,7 +164,7 @@ def site() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, site: str) -> Iterator[GatewayProcess]:
-    config = CONFIG.replace("https://app.example.org", site)
+    config = CONFIG.replace("https://app.example.org", site) + DROP_BOX
     with running_gateway(tmp_path_factory.mktemp("gateway"), config) as found:
         yield found
 
@@ -416,6 +423,37 @@ def test_a_refused_credential_says_what_to_do_and_a_new_one_goes_on(lab: Lab) ->
     lab.page.run(
         f"upload.resume({{headers: {{Authorization: 'Bearer {token()}'}}}}).then(() => 'done')"
     )
+    assert lab.stored(path)
+
+
+def test_an_object_that_may_not_be_replaced_is_told_before_a_byte_is_sent(lab: Lab) -> None:
+    path = lab.file("taken.bin", MIB)
+    lab.module(path, bearer=token(key=DROP_BOX_KEY))
+    lab.page.run("upload.start().then(() => 'done')")
+    first = len(lab.sent("PATCH"))
+    lab.page.run("window.again = new sluice.Upload(upload.file, upload.options)")
+    told = lab.page.run("again.start().catch((error) => [error.code, error.remedy])")
+
+    assert lab.stored(path)
+    assert told == ["exists", "Choose another name."]
+    assert len(lab.sent("PATCH")) == first
+
+
+def test_a_lost_last_answer_is_asked_for_and_nothing_is_sent_twice(lab: Lab) -> None:
+    path = lab.file("finished.bin", 3 * MIB)
+    lab.module(path)
+    lab.page.run("upload.start().then(() => 'done')")
+    before = len(lab.sent("PATCH"))
+    # As if the page had closed after the last byte: the upload is remembered, and the object there.
+    lab.page.run(
+        """sluice.remembered.put({
+             fingerprint: upload.fingerprint, target: 'http://h/x', name: 'finished.bin', size: upload.file.size,
+             attempt: 'a', url: upload.url, acknowledged: 0, expires: Date.now() + 60000})"""
+    )
+    lab.page.run("new sluice.Upload(upload.file, upload.options).start().then(() => 'done')")
+
+    assert lab.offsets()[before:] == [3 * MIB]
+    assert len(lab.sent("POST")) == 1
     assert lab.stored(path)
 
 
