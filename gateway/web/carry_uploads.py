@@ -34,7 +34,6 @@ from gateway.web.carry import Work
 from gateway.web.heads import send_head
 from gateway.web.progress import follow
 from gateway.web.streams import (
-    CountingSource,
     Scope,
     body_trailers,
     request_source,
@@ -179,18 +178,15 @@ class UploadCarrier:
     async def _append(
         self, command: AppendUpload, work: Work, session: UploadSession
     ) -> UploadSession:
-        if command.body == 0:
-            source: Source = BytesSource(b"")
-        else:
-            source = request_source(work.scope, work.receive, command.body)
-        counted = CountingSource(source)
+        incoming = request_source(work.scope, work.receive, command.body)
+        source: Source = BytesSource(b"") if command.body == 0 else incoming
         trailer = (lambda: _trailer(work.scope)) if command.trailing else None
         try:
             return await self.engine.append(
-                session, command, counted, trailer, signed=work.grant.digests
+                session, command, source, trailer, signed=work.grant.digests
             )
         finally:
-            work.exchange.received = counted.count
+            work.exchange.received = incoming.count
 
     async def _chunk(self, command: PutChunk, work: Work) -> UploadReply:
         principal = work.grant.principal.id
@@ -200,13 +196,13 @@ class UploadCarrier:
             found = None
         if found is None:
             found, _ = await self.engine.create(_wish(command, work), _allowed(work))
-        counted = CountingSource(request_source(work.scope, work.receive, command.body))
+        incoming = request_source(work.scope, work.receive, command.body)
         try:
             session = await self.engine.put_chunk(
-                found, command, counted, signed=work.grant.digests
+                found, command, incoming, signed=work.grant.digests
             )
         finally:
-            work.exchange.received = counted.count
+            work.exchange.received = incoming.count
         return UploadAppended(status=self.engine.status(session, command.chunk_size))
 
     async def _inspect_chunks(self, command: InspectChunks, work: Work) -> UploadReply:

@@ -1,8 +1,8 @@
 """Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload-12), versions: gateway.protocol.interim.
 
 An upload begins with any request to an object's URL that has content and says whether this is all of it
-(``Upload-Complete``); the same headers on ``/-/uploads/{bucket}[/{key}]`` begin one as well, the key being the file
-name of Content-Disposition where the URL names none. What finishes it is answered as a plain PUT is.
+(``Upload-Complete``); the same headers on ``/-/uploads/{bucket}[/{key}]`` begin one as well. Where a POST's URL names
+a bucket alone, the key is the file name of Content-Disposition. What finishes it is answered as a plain PUT is.
 """
 
 from dataclasses import replace
@@ -40,10 +40,10 @@ from gateway.protocol.interim import (
     read_complete,
     version_of,
 )
-from gateway.protocol.object_heads import Headers, media_type, read_length, wire
+from gateway.protocol.object_heads import Headers, media_type, object_key, read_length, wire
 from gateway.protocol.paths import check_key
 from gateway.protocol.problems import render_problem
-from gateway.protocol.serving import stored_filename
+from gateway.protocol.serving import safe_filename, stored_filename
 from gateway.protocol.structured_fields import read_size
 from gateway.protocol.upload_commands import (
     AppendUpload,
@@ -200,7 +200,7 @@ def _parse_creation(head: RequestHead, target: Target) -> CreateUpload:
         raise BadRequest("Upload-Complete is missing: ?1 if the body is all, ?0 if more will come.")
     refuse_framing(head)
     attributes = _read_attributes(head)
-    key = _object_key(target, attributes)
+    key = _object_key(head, target, attributes)
     told, body = read_size(head, b"upload-length"), read_length(head)
     length = whole_length(told, body if complete else None)
     if length is not None and body is not None and body > length:
@@ -233,7 +233,9 @@ def _read_attributes(head: RequestHead) -> Attributes:
     return attributes
 
 
-def _object_key(target: Target, attributes: Attributes) -> ObjectKey:
+def _object_key(head: RequestHead, target: Target, attributes: Attributes) -> ObjectKey:
+    if head.method != "POST":
+        return object_key(target)
     if target.key is None:
         raise BadRequest("This request needs an object: /{bucket}/{key}.")
     if target.key.name:
@@ -241,7 +243,7 @@ def _object_key(target: Target, attributes: Attributes) -> ObjectKey:
     name = stored_filename(attributes.content_disposition or "")
     if not name:
         raise BadRequest("Name the object: in the URL, or as the file name of Content-Disposition.")
-    return ObjectKey(target.key.bucket, check_key(name, strict=True))
+    return ObjectKey(target.key.bucket, check_key(safe_filename(name), strict=True))
 
 
 def _parse_append(head: RequestHead, upload: str) -> AppendUpload:

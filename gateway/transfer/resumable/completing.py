@@ -75,8 +75,8 @@ class Completing:
         running: Running | None = None,
         wanted: Sequence[str] = (),
     ) -> None:
-        """All ``size`` bytes have come, the last of them in ``sink``: make them the object. ``wanted`` are algorithms of
-        which the answer shall have the digest, where it is known.
+        """All ``size`` bytes have come, the last of them in ``sink``: make them the object. ``wanted`` are algorithms
+        of which the answer shall have the digest, where it is known.
 
         Raises:
             DigestMismatch: they are not the ones that were announced; the upload has failed.

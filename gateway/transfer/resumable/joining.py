@@ -5,7 +5,6 @@ remembered only when it is done.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
 
 from gateway.errors import BadRequest, Conflict, TooLarge, UploadNotFound
 from gateway.model import ByteRange, Source
@@ -61,7 +60,7 @@ class Joining:
         rules = UploadRules(
             principal=allowed.principal.id, max_size=allowed.max_size, overwrite=allowed.overwrite
         )
-        joined = JoinedSource([_Late(self._open, source) for source in sources if _size(source)])
+        joined = JoinedSource([self._bytes(source) for source in sources if _size(source)])
         try:
             stored = await self._uploads.put(command, joined, rules)
         finally:
@@ -84,14 +83,18 @@ class Joining:
             raise Conflict("A partial upload is not finished yet.")
         return found
 
-    async def _open(self, session: UploadSession) -> Source:
-        """The bytes of a partial upload, in order, over as many connections as it takes."""
+    def _bytes(self, session: UploadSession) -> Source:
+        """The bytes of a partial upload, opened when their turn comes."""
         site = self._works.site(session)
-        placement = Placement(site.store, session.key, BucketOptions())
-        opened = await site.retrier.call("GetObject", lambda: site.store.get(session.key))
-        instrument = self._works.machinery.instrument
-        span = ByteRange(0, _size(session))
-        return ResumingSource(placement, opened, span, site.retrier, instrument)
+        assert session.result is not None
+        return ResumingSource(
+            Placement(site.store, session.key, BucketOptions()),
+            session.result.etag,
+            ByteRange(0, session.result.size),
+            None,
+            site.retrier,
+            self._works.machinery.instrument,
+        )
 
     async def _remember(self, wish: Wish, allowed: Allowed, result: Result) -> UploadSession:
         now = self._works.clock()
@@ -118,36 +121,6 @@ class Joining:
                 result=result,
             )
         )
-
-
-class _Late:
-    """The bytes of a partial upload, opened when their turn comes: there may be many."""
-
-    def __init__(
-        self, open_it: Callable[[UploadSession], Awaitable[Source]], session: UploadSession
-    ) -> None:
-        self._open = open_it
-        self._session = session
-        self._source: Source | None = None
-        self._left = _size(session)
-
-    @property
-    def length(self) -> int:
-        """Bytes still to come."""
-        return self._left
-
-    async def read_into(self, view: memoryview, /) -> int:
-        """Fill the view."""
-        if self._source is None:
-            self._source = await self._open(self._session)
-        count = await self._source.read_into(view)
-        self._left -= count
-        return count
-
-    async def aclose(self) -> None:
-        """Close it, if it was opened."""
-        if self._source is not None:
-            await self._source.aclose()
 
 
 def _size(session: UploadSession) -> int:

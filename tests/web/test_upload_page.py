@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from gateway.web import pages
+from gateway.web import upload_page
 from tests.web.lab import Client
 
 PATHS = ("/-/upload", "/-/static/sluice.js", "/-/static/upload.js", "/-/static/upload.css")
@@ -14,7 +14,7 @@ PATHS = ("/-/upload", "/-/static/sluice.js", "/-/static/upload.js", "/-/static/u
 
 @pytest.fixture(scope="module")
 def client() -> Client:
-    return Client(Starlette(routes=pages.routes()))
+    return Client(Starlette(routes=upload_page.routes()))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ async def test_files_are_read_only(client: Client, path: str) -> None:
     assert (await client.send("POST", path)).status == 405
 
 
-@pytest.mark.parametrize("path", ["/-/static/", "/-/static/../pages.py", "/-/static/upload.html"])
+@pytest.mark.parametrize("path", ["/-/static/", "/-/static/../upload_page.py", "/-/static/upload.html"])
 async def test_nothing_else_is_served(client: Client, path: str) -> None:
     assert (await client.send("GET", path)).status == 404
 
