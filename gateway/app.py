@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Final
 from urllib.parse import urlsplit
@@ -44,6 +45,7 @@ from gateway.transfer.resumable.site import Works
 from gateway.transfer.resumable.tail_cache import TailCache
 from gateway.transfer.resumable.tails import LocalTails, StoreTails, TailStore
 from gateway.transfer.uploads import Machinery, Uploads
+from gateway.web import upload_page
 from gateway.web.carry import Carrier
 from gateway.web.carry_uploads import UploadCarrier
 from gateway.web.endpoint import Doorway, Endpoint
@@ -113,7 +115,7 @@ class Gateway:
         self._endpoint: Endpoint | None = None
         ops = Ops(drain, self._metrics, self._check)
         own_listener = bool(settings.server.metrics_listen)
-        self._ops = pages(ops.routes(metrics=not own_listener))
+        self._ops = pages([*ops.routes(metrics=not own_listener), *upload_page.routes()])
         self.metrics_app = pages([ops.metrics_route()]) if own_listener else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -201,6 +203,7 @@ class Gateway:
             pool=pool,
             spool=spool,
             places=places,
+            passages=_passages(settings.transfer.max_cut_through, runtime.stores),
             retriers=runtime.retriers,
             journal=SessionJournal(runtime.sessions, runtime.owner, time.time),
             settings=settings.transfer,
@@ -287,6 +290,10 @@ class Gateway:
                 log=self._log,
             )
         )
+
+
+def _passages(places: int, stores: Iterable[str]) -> dict[str, Limiter]:
+    return {name: Limiter.of(places) for name in stores} if places else {}
 
 
 def _stores(settings: Settings) -> str:

@@ -102,6 +102,17 @@ class Flight:
             await self._tasks.join()
         return landed
 
+    def landed(self, receipt: PartReceipt, number: int, size: int) -> None:
+        """The store has acknowledged the part ``number`` of ``size`` bytes.
+
+        Raises:
+            StorageCorrupt: the receipt is another's.
+        """
+        if (receipt.number, receipt.size) != (number, size):
+            raise StorageCorrupt("The store acknowledged another part than was sent.")
+        self.receipts[number] = receipt
+        self._received(receipt)
+
     async def _landing(self) -> None:
         self._landed.clear()
         await self._landed.wait()
@@ -120,10 +131,7 @@ class Flight:
         try:
             part = draft.part(part_digests(self._store, draft.views()))
             receipt = await self._retry("UploadPart", attempt)
-            if (receipt.number, receipt.size) != (part.number, part.size):
-                raise StorageCorrupt("The store acknowledged another part than was sent.")
-            self.receipts[part.number] = receipt
-            self._received(receipt)
+            self.landed(receipt, part.number, part.size)
         except asyncio.CancelledError:
             if not self._stopping:
                 raise

@@ -8,13 +8,14 @@ multiples of the smallest slab and slabs shrink towards a part's end, so this le
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from gateway.adapt.buffer_size import SMALLEST
 from gateway.adapt.part_size import PartPlan
 from gateway.model import Digest, Part
 from gateway.pipeline.slabs import Account, Slab
 from gateway.pipeline.spool import Spool, SpoolFile
+from gateway.storage.base import Passage
 
 
 class Draft:
@@ -32,6 +33,9 @@ class Draft:
         self._front: tuple[memoryview, ...] = ()
         self.slabs: list[Slab] = []
         self.file: SpoolFile | None = None
+        #: The size that it will have, where it may go to the store as it comes.
+        self.announced: int | None = None
+        self.passage: Passage[Any] | None = None
         self._views: tuple[memoryview, ...] = ()
         self._returns: list[Callable[[], None]] = []
 
@@ -44,6 +48,11 @@ class Draft:
     def spooled(self) -> int:
         """Bytes of it on disk: memory is needed for as many to send it."""
         return 0 if self.file is None else self.file.size
+
+    @property
+    def passes(self) -> bool:
+        """Whether it goes to the store as it comes."""
+        return self.passage is not None
 
     def views(self) -> tuple[memoryview, ...]:
         """Its bytes in order. Valid until :meth:`release`."""
@@ -95,7 +104,9 @@ class Draft:
         self._returns.append(give_back)
 
     def release(self) -> None:
-        """Give memory and disk space back. May be called more than once."""
+        """Give memory and disk space back; end a call that is not complete. May be called more than once."""
+        if self.passage is not None:
+            self.passage.abandon()  # before anybody else gets its memory
         for view in self._views:
             with suppress(BufferError):  # somebody holds a buffer of it: the slab will be retired
                 view.release()
@@ -153,6 +164,7 @@ class PartBuilder:
         if not self._open:
             return None
         self._open = False
+        self.draft.slabs[-1].seal()
         if self.draft.slabs[-1].filled:
             return self.draft.slabs[-1]
         self.draft.slabs.pop().release()

@@ -320,6 +320,9 @@ class TransferSection(Section):
     bring more than fewer did."""
     max_in_flight: Annotated[int, Field(ge=1)] = 64
     """Parts of all uploads in flight to one store at a time, at most."""
+    max_cut_through: Annotated[int, Field(ge=0, le=10_000)] = 2048
+    """Parts of slow clients that are passed to one store as they come, at a time, each on a connection of its own
+    beside the store's `max_connections`; the others' go through the spool. 0: all of them do."""
     part_size: Size = 8 * MiB
     """Size of parts where nothing asks for another."""
     max_object: Size | None = None

@@ -43,6 +43,8 @@ class LocalStore:
             checksums=checksums.ALGORITHMS,
             tells_replaced=True,
         )
+        #: An unfinished part in the spool costs the same disk the same bytes.
+        self.passages: Final = None
         self._section = section
         self._opened: Folder | None = None
 

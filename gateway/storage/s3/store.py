@@ -49,6 +49,7 @@ from gateway.storage.s3.connection import Connection, more_headers
 from gateway.storage.s3.errors import map_s3_errors
 from gateway.storage.s3.plane import DataPlane
 from gateway.storage.s3.probe import Probe
+from gateway.storage.s3.store_passages import S3Passages, passages
 from gateway.storage.s3.wire_plane import WirePlane
 
 #: Cloudflare's R2 wants all parts but the last to have one size.
@@ -82,6 +83,11 @@ class S3Store:
     def capabilities(self) -> Capabilities:
         """What configuration says, and after :meth:`probe` what was seen."""
         return self._capabilities
+
+    @property
+    def passages(self) -> S3Passages | None:
+        """See :func:`gateway.storage.s3.store_passages.passages`."""
+        return passages(self._data, self._capabilities, self._announced_for)
 
     async def start(self) -> None:
         """Read the AWS configuration and open the client.
@@ -191,7 +197,7 @@ class S3Store:
 
     async def upload_part(self, ref: MultipartRef, part: Part) -> PartReceipt:
         """UploadPart. Of the part's digests the store is sent the announced one, and an MD5."""
-        name = self._announced.get(ref.upload_id, self._chosen())
+        name = self._announced_for(ref)
         sent = await _checksums_of(part, name)
         try:
             return await self._data.upload_part(ref, part, sent=sent)
@@ -254,6 +260,9 @@ class S3Store:
         if answer.get("ETag"):
             return fields.etag_of(answer)
         return multipart_etag(receipts) or (await self.head(ref.key)).etag
+
+    def _announced_for(self, ref: MultipartRef) -> str | None:
+        return self._announced.get(ref.upload_id, self._chosen())
 
     def _chosen(self) -> str | None:
         return checksums.chosen(self._capabilities.checksums)
