@@ -136,7 +136,7 @@ class FormParser:
             self.closed = True
             return self._go(2, self._epilogue)
         end = self._buffer.find(b"\r\n")
-        line = self._buffer[: len(self._buffer) if end < 0 else end]
+        line = bytes(self._buffer[: len(self._buffer) if end < 0 else end])
         if len(line) > _MAX_PADDING or line.strip(b" \t") not in ((b"",) if end >= 0 else _BEGUN):
             _refuse("A boundary does not end its line; choose one that nothing in the form holds.")
         if end < 0:
@@ -175,9 +175,11 @@ class FormParser:
         end = self._find(delimiter)
         if end < 0:
             return False
+        value = bytes(self._buffer[:end])
+        _check_start(value, self._boundary)
         if not self._behind:
             assert self._name is not None
-            self.fields[self._name] = decode_utf8(bytes(self._buffer[:end]), "A form's field")
+            self.fields[self._name] = decode_utf8(value, "A form's field")
         return self._go(end + len(delimiter), self._line_end)
 
     def _epilogue(self) -> bool:
@@ -207,7 +209,9 @@ class FileFrame:
     def __init__(self, boundary: bytes) -> None:
         self.held = b""
         self._delimiter = b"\r\n--" + boundary
+        self._boundary = b"--" + boundary
         self._behind = FormParser(boundary, behind=True)
+        self._begun = False
         self._ended = False
 
     def split(self, view: memoryview) -> int:
@@ -219,6 +223,13 @@ class FileFrame:
         if self._ended:
             self._behind.feed(view)
             return 0
+        if not self._begun:
+            start = bytes(view[: len(self._boundary)])
+            _check_start(start, self._boundary)
+            if self._boundary.startswith(start):
+                self.held = start
+                return 0
+            self._begun = True
         end = self._search(view)
         if end >= 0:
             self.held = b""
@@ -248,6 +259,12 @@ class FileFrame:
         """The longest end of ``tail`` with which the delimiter begins. Its only CR is its first byte."""
         at = tail.rfind(b"\r")
         return tail[at:] if at >= 0 and self._delimiter.startswith(tail[at:]) else b""
+
+
+def _check_start(content: bytes, boundary: bytes) -> None:
+    """A boundary right behind the empty line is the end of an empty part to some, and content to others."""
+    if content.startswith(boundary):
+        _refuse("A boundary stands where the content of a form's part should.")
 
 
 def _refuse(detail: str) -> NoReturn:

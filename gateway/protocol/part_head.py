@@ -14,7 +14,7 @@ from gateway.errors import MalformedForm
 _LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00\r\n]*)")
 #: A quote inside is %22 or, from older clients, \"; any other backslash is itself, as in C:\file.
 _PARAMETER: Final = re.compile(
-    r";[ \t]*([A-Za-z0-9*_-]+)[ \t]*=[ \t]*(?:\"((?:[^\"\\]|\\[\"\\]?)*)\"|([^\s;\"=]+))[ \t]*"
+    r";[ \t]*([A-Za-z0-9*_-]+)[ \t]*=[ \t]*(?:\"((?:[^\"\\]|\\[\"\\]|\\(?![\"\\]))*)\"|([^\s;\"=]+))[ \t]*"
 )
 _TYPE_CHARSET: Final = re.compile(r";[ \t]*charset[ \t]*=[ \t]*\"?([^\";\s]*)", re.IGNORECASE)
 _BROWSER_ESCAPES: Final = {"%22": '"', "%0D": "\r", "%0A": "\n"}

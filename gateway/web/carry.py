@@ -60,7 +60,8 @@ _TO_PROGRAMS: Final[Headers] = (
 
 
 class Work:
-    """One request's channels, and what it was permitted to do. ``headers`` go on every answer."""
+    """One request's channels, and what it was permitted to do. ``headers`` go on every answer; ``body`` is
+    what is left of a body that had to be begun before (a form's), None where it was not touched."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Work:
         self.exchange = exchange
         self.dialect = dialect
         self.headers: Headers = ()
+        self.body: Source | None = None
 
     def permit(self, grant: Grant, policy: Policy, decision: Decision) -> None:
         """Set down what came of authenticating and authorising."""
@@ -130,10 +132,12 @@ class Carrier:
                 assert_never(command)
 
     async def _put(self, command: PutObject, work: Work) -> None:
-        source = CountingSource(request_source(work.scope, work.receive, command.length))
+        body = work.body or request_source(work.scope, work.receive, command.length)
+        source = CountingSource(body)
         rules = UploadRules(
             principal=work.grant.principal.id,
             max_size=work.decision.max_size,
+            min_size=work.grant.constraints.min_size,
             overwrite=work.decision.overwrite,
             digests=work.grant.digests,
         )
