@@ -59,9 +59,10 @@ class FramedSource:
             small = len(view) < _SMALL
             target = memoryview(bytearray(_SMALL)) if small else view
             size = await self._fill(target)
-            if size and not small:
+            if small:
+                self._ready = target[:size]
+            elif size:
                 return size
-            self._ready = target[:size] if small else self._ready
         size = min(len(view), len(self._ready))
         view[:size] = self._ready[:size]
         self._ready = self._ready[size:]

@@ -91,14 +91,16 @@ def route(head: RequestHead, slots: Sequence[SlotMount], domains: Sequence[str])
         slot, rest = mounted
         return Target("slot", _slot_key(slot, rest), slot.name)
     query = parse_query(head.raw_query)
-    dialect = _resumable(head) or ("s3" if _speaks_s3(head, query) else "plain")
+    resumable = _resumable(head)
+    dialect = resumable or ("s3" if _speaks_s3(head, query) else "plain")
     if dialect == "tus":
         raise BadRequest("tus uploads begin with POST /-/uploads/{bucket} or .../{bucket}/{key}.")
     # Only an AWS signature makes dot segments literal, and only in S3's own dialect: a bearer token
     # beside an x-amz header stays under the strict rules.
     literal = dialect == "s3" and has_signature(head, query)
     key = _locate(head.raw_path, host, domains, strict=not literal)
-    if head.method == "POST" and key is not None and not key.name and is_form(head):
+    posted = resumable is None and head.method == "POST"
+    if posted and key is not None and not key.name and is_form(head):
         dialect = FORM
     return Target(dialect, key)
 

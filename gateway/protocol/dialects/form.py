@@ -32,7 +32,7 @@ from gateway.protocol.digests import agreed, checksum_headers, one_checksum, rea
 from gateway.protocol.error_heads import CHALLENGE
 from gateway.protocol.forms import FORM, FormHead
 from gateway.protocol.interim import absolute
-from gateway.protocol.object_heads import Headers, quoted, refuse_partial, wire
+from gateway.protocol.object_heads import META, Headers, quoted, refuse_partial, wire
 from gateway.protocol.problems import render_problem
 from gateway.protocol.query import parse_query, single
 from gateway.protocol.s3_surface import (
@@ -57,6 +57,7 @@ _ATTRIBUTES: Final = frozenset(
         "expires",
     }
 )
+_METADATA: Final = (b"x-amz-meta-", META)
 _PREFIXES: Final = ("x-amz-", "sluice-meta-")
 #: Headers about the request's body, which is not the file.
 _OF_THE_BODY: Final = (b"content-encoding", b"content-digest", b"content-md5", b"repr-digest")
@@ -135,8 +136,10 @@ def _check_request(head: FormHead) -> None:
     query = single(parse_query(head.raw_query))
     check_query(query, reading=False, ranged=False)
     check_headers(amz_headers(head, query), writing=False)
-    for name in _OF_THE_BODY:
-        if head.has(name):
+    for name in head.index:
+        if name.startswith(_METADATA):
+            raise NotImplementedHere("User metadata stands in a form's fields, not in headers.")
+        if name in _OF_THE_BODY:
             raise NotImplementedHere(
                 f"{name.decode().title()} cannot be used with a form: what is stored is the file in it."
             )

@@ -49,7 +49,9 @@ def read_form_claim(
         RequestExpired: signed over seven days ago, or in the future beyond the skew.
     """
     if any(name in fields for name in _SIGV2):
-        raise MalformedCredential("Signature Version 2 is not taken: sign the form with version 4.")
+        raise MalformedCredential(
+            "Signature Version 2 is not taken: set the signer to version 4 (signature_version = s3v4)."
+        )
     if "x-amz-security-token" in fields:
         raise InvalidToken("No key here has a session token; sign with the access key alone.")
     policy = _required(fields, "policy")
