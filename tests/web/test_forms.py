@@ -88,7 +88,7 @@ def stored(store: MemoryStore) -> list[str]:
 
 
 def bearer(**claims: object) -> tuple[str, str]:
-    full = {"sub": "me", "bucket": "photos", "exp": int(time.time()) + 60} | claims
+    full = {"sub": "me", "bucket": "photos", "prefix": "in/", "exp": int(time.time()) + 60} | claims
     return ("authorization", f"Bearer {jwt.sign(full, SECRET, key_id=KEY_ID)}")
 
 
@@ -181,29 +181,99 @@ BASE = [{"bucket": "photos"}, ["starts-with", "$key", "in/"]]
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        pytest.param(lambda: signed(BASE, {"key": "in/a", "acl": "private"}), (403, "AccessDenied"), id="field not in the policy"),
-        pytest.param(lambda: signed(BASE, {"key": "out/a"}), (403, "AccessDenied"), id="key outside the prefix"),
-        pytest.param(lambda: signed(BASE, {"key": "in/../out"}), (400, "InvalidURI"), id="key out of the prefix by dots"),
-        pytest.param(lambda: signed(BASE[:1], {"key": "in/a"}), (403, "AccessDenied"), id="no condition on the key"),
-        pytest.param(lambda: signed(BASE[1:], {"key": "in/a"}), (403, "AccessDenied"), id="no condition on the bucket"),
-        pytest.param(lambda: signed([{"bucket": "open"}, BASE[1]], {"key": "in/a"}), (403, "AccessDenied"), id="another bucket"),
-        pytest.param(lambda: signed([*BASE, {"x-amz-meta-a": "b"}], {"key": "in/a"}), (403, "AccessDenied"), id="a demanded field is missing"),
-        pytest.param(lambda: signed(BASE, {"key": "in/a"}, expires=-1), (403, "AccessDenied"), id="expired"),
-        pytest.param(lambda: signed(BASE, {"key": "in/a"}, secret="x"), (403, "SignatureDoesNotMatch"), id="wrong signature"),
-        pytest.param(lambda: signed(BASE, {"key": "in/a"}, key_id="UNKNOWN"), (403, "InvalidAccessKeyId"), id="unknown key"),
-        pytest.param(lambda: signed(BASE, {"key": "in/a"}, region="mars-1"), (400, "AuthorizationHeaderMalformed"), id="another region"),
-        pytest.param(lambda: signed(BASE, {"key": "in/a"}, policy="e30="), (400, "InvalidPolicyDocument"), id="no policy"),
-        pytest.param(lambda: signed([*BASE, ["near", "$key", "in/"]], {"key": "in/a"}), (400, "InvalidPolicyDocument"), id="unknown operator"),
+        pytest.param(
+            lambda: signed(BASE, {"key": "in/a", "acl": "private"}),
+            (403, "AccessDenied"),
+            id="field not in the policy",
+        ),
+        pytest.param(
+            lambda: signed(BASE, {"key": "out/a"}),
+            (403, "AccessDenied"),
+            id="key outside the prefix",
+        ),
+        pytest.param(
+            lambda: signed(BASE, {"key": "in/../out"}),
+            (400, "InvalidURI"),
+            id="key out of the prefix by dots",
+        ),
+        pytest.param(
+            lambda: signed(BASE[:1], {"key": "in/a"}),
+            (403, "AccessDenied"),
+            id="no condition on the key",
+        ),
+        pytest.param(
+            lambda: signed(BASE[1:], {"key": "in/a"}),
+            (403, "AccessDenied"),
+            id="no condition on the bucket",
+        ),
+        pytest.param(
+            lambda: signed([{"bucket": "open"}, BASE[1]], {"key": "in/a"}),
+            (403, "AccessDenied"),
+            id="another bucket",
+        ),
+        pytest.param(
+            lambda: signed([*BASE, {"x-amz-meta-a": "b"}], {"key": "in/a"}),
+            (403, "AccessDenied"),
+            id="a demanded field is missing",
+        ),
+        pytest.param(
+            lambda: signed(BASE, {"key": "in/a"}, expires=-1), (403, "AccessDenied"), id="expired"
+        ),
+        pytest.param(
+            lambda: signed(BASE, {"key": "in/a"}, secret="x"),
+            (403, "SignatureDoesNotMatch"),
+            id="wrong signature",
+        ),
+        pytest.param(
+            lambda: signed(BASE, {"key": "in/a"}, key_id="UNKNOWN"),
+            (403, "InvalidAccessKeyId"),
+            id="unknown key",
+        ),
+        pytest.param(
+            lambda: signed(BASE, {"key": "in/a"}, region="mars-1"),
+            (400, "AuthorizationHeaderMalformed"),
+            id="another region",
+        ),
+        pytest.param(
+            lambda: signed(BASE, {"key": "in/a"}, policy="e30="),
+            (400, "InvalidPolicyDocument"),
+            id="no policy",
+        ),
+        pytest.param(
+            lambda: signed([*BASE, ["near", "$key", "in/"]], {"key": "in/a"}),
+            (400, "InvalidPolicyDocument"),
+            id="unknown operator",
+        ),
         pytest.param(lambda: signed(BASE), (400, "InvalidArgument"), id="no key"),
         pytest.param(lambda: signed(BASE, {"key": ""}), (400, "InvalidArgument"), id="empty key"),
-        pytest.param(lambda: {"key": "in/a", "policy": "e30="}, (400, "AuthorizationHeaderMalformed"), id="a policy alone"),
-        pytest.param(lambda: {"key": "in/a", "x-amz-signature": "0" * 64}, (400, "AuthorizationHeaderMalformed"), id="a signature alone"),
+        pytest.param(
+            lambda: {"key": "in/a", "policy": "e30="},
+            (400, "AuthorizationHeaderMalformed"),
+            id="a policy alone",
+        ),
+        pytest.param(
+            lambda: {"key": "in/a", "x-amz-signature": "0" * 64},
+            (400, "AuthorizationHeaderMalformed"),
+            id="a signature alone",
+        ),
         pytest.param(lambda: {"key": "in/a"}, (401, "unauthenticated"), id="no credential"),
-        pytest.param(lambda: signed([*BASE, ["content-length-range", 6, 9]], {"key": "in/a"}), (400, "EntityTooSmall"), id="too small"),
-        pytest.param(lambda: signed([*BASE, ["content-length-range", 0, 4]], {"key": "in/a"}), (400, "EntityTooLarge"), id="too large"),
-        pytest.param(lambda: signed([*BASE, {"acl": "public-read"}], {"key": "in/a", "acl": "public-read"}), (501, "NotImplemented"), id="an ACL"),
+        pytest.param(
+            lambda: signed([*BASE, ["content-length-range", 6, 9]], {"key": "in/a"}),
+            (400, "EntityTooSmall"),
+            id="too small",
+        ),
+        pytest.param(
+            lambda: signed([*BASE, ["content-length-range", 0, 4]], {"key": "in/a"}),
+            (400, "EntityTooLarge"),
+            id="too large",
+        ),
+        pytest.param(
+            lambda: signed([*BASE, {"acl": "public-read"}], {"key": "in/a", "acl": "public-read"}),
+            (501, "NotImplemented"),
+            id="an ACL",
+        ),
     ],
-)  # fmt: skip
+)
 async def test_case_83_a_form_that_breaks_its_policy_stores_nothing(
     client: lab.Client, store: MemoryStore, fields: Any, expected: tuple[int, str]
 ) -> None:

@@ -62,7 +62,7 @@ class PlainDialect:
         if method not in self.methods:
             raise MethodNotAllowed("There is no such method here.", allow=self.methods)
         if key is None or not key.name:
-            if method == "POST":
+            if method == "POST" and key is not None:
                 raise UnsupportedMediaType(
                     "What is posted to a bucket is a form: multipart/form-data, its file last."
                 )
