@@ -185,6 +185,7 @@ class FormParser:
     def _epilogue(self) -> bool:
         if self._buffer.strip(b" \t\r\n"):
             _refuse("Bytes follow the form's last boundary.")
+        self._buffer.clear()
         return False
 
     def _find(self, wanted: bytes) -> int:

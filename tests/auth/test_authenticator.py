@@ -167,7 +167,7 @@ def _invented(key_id: str) -> Wire:
 
 
 def _form(fields: Mapping[str, str], **headers: str) -> FormHead:
-    head = _bare("POST", b"/photos", **headers).head()
+    head = _bare("POST", b"/photos", b"", **headers).head()
     return FormHead(head, Form(fields, PartHead("file", "f.txt")))
 
 

@@ -45,7 +45,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
 async def client(tmp_path: Path, store: MemoryStore) -> AsyncIterator[lab.Client]:
     (tmp_path / "policies").mkdir()
     (tmp_path / "policies" / "writers.toml").write_text(WRITERS)
-    more = {
+    more: dict[str, Any] = {
         "server": {
             "data_dir": tmp_path / "data",
             "policies": tmp_path / "policies",
@@ -476,4 +476,4 @@ async def test_only_so_many_forms_are_read_at_a_time() -> None:
 
     source = await reader.read(exchange(), {}, whole)
     view = memoryview(bytearray(99))
-    assert view[: await source.read_into(view)] == b"hello"
+    assert bytes(view[: await source.read_into(view)]) == b"hello"
