@@ -1,11 +1,11 @@
 """Composition root: the only file that knows every concrete class."""
 
+import asyncio
 import secrets
 import time
 from contextlib import AsyncExitStack
 from typing import Final
-
-from starlette.applications import Starlette
+from urllib.parse import urlsplit
 
 from gateway.auth.authenticator import Authenticator, Rules
 from gateway.auth.keys import KeyRing
@@ -31,8 +31,9 @@ from gateway.protocol.upload_paths import is_upload_path
 from gateway.runtime import Runtime, open_runtime
 from gateway.server.run import Apps
 from gateway.sessions.heartbeat import Heartbeat
-from gateway.settings import Settings, SettingsError
-from gateway.transfer.background import Background
+from gateway.settings import S3Storage, Settings, SettingsError
+from gateway.transfer.ahead import ReadAhead
+from gateway.transfer.background import PATIENCE, Background
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Downloads
 from gateway.transfer.exclusive import ConditionalWrites
@@ -46,7 +47,7 @@ from gateway.web.log import configure as configure_log
 from gateway.web.log import flush as flush_log
 from gateway.web.log import get_log
 from gateway.web.metrics import Metrics
-from gateway.web.ops import Ops
+from gateway.web.ops import Ops, pages
 from gateway.web.report import LogReporter
 from gateway.web.streams import Receive, Scope, Send
 
@@ -74,7 +75,7 @@ class Gateway:
         self._settings = settings
         self._log = get_log()
         self._drain = drain
-        self._metrics = Metrics(settings.memory.budget)
+        self._metrics = Metrics(settings.memory.slabs)
         self._keys = KeyRing.open(
             settings, lambda problem: self._log.error("keys", problem=problem)
         )
@@ -84,8 +85,8 @@ class Gateway:
         self._endpoint: Endpoint | None = None
         ops = Ops(drain, self._metrics, self._check)
         own_listener = bool(settings.server.metrics_listen)
-        self._ops = _pages(Starlette(routes=ops.routes(metrics=not own_listener)))
-        self.metrics_app = _pages(Starlette(routes=[ops.metrics_route()])) if own_listener else None
+        self._ops = pages(ops.routes(metrics=not own_listener))
+        self.metrics_app = pages([ops.metrics_route()]) if own_listener else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Paths under ``/-/`` are the operators', but those of uploads; the rest are objects."""
@@ -116,14 +117,28 @@ class Gateway:
         await receive()
         async with AsyncExitStack() as stack:
             stack.callback(flush_log)
+            waiting = asyncio.get_running_loop().call_later(PATIENCE, self._tell_of_waiting)
             try:
                 await self._open(stack)
             except (GatewayError, SettingsError, OSError) as error:
                 await send({"type": "lifespan.startup.failed", "message": _told(error)})
                 return
+            finally:
+                waiting.cancel()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _tell_of_waiting(self) -> None:
+        """Who starts us must not have to guess."""
+        place = urlsplit(self._settings.sessions.url)
+        sessions = f"{place.scheme}://{place.hostname or ''}{place.path}"  # without a password
+        self._log.warning(
+            "waiting",
+            task="start",
+            seconds=PATIENCE,
+            detail=f"still opening the sessions ({sessions}) and {_stores(self._settings)}",
+        )
 
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self._settings
@@ -138,7 +153,7 @@ class Gateway:
             runtime.targets,
             settings.sweep.interval,
             runtime.probe,
-            LogReporter(self._log),
+            LogReporter(self._log, _stores(settings)),
         )
         await stack.enter_async_context(self._background.running())
         self._endpoint = self._open_endpoint(runtime, self._open_carrier(runtime, spool))
@@ -146,14 +161,16 @@ class Gateway:
 
     def _open_carrier(self, runtime: Runtime, spool: Spool) -> Carrier:
         settings = self._settings
-        pool = SlabPool(settings.memory.budget, instrument=self._metrics)
+        pool = SlabPool(settings.memory.slabs, instrument=self._metrics)
         conditional = ConditionalWrites(
             runtime.sessions, runtime.retriers, runtime.owner, time.time
         )
+        places = {name: Limiter.of(settings.transfer.max_in_flight) for name in runtime.stores}
+        ahead = ReadAhead(pool=pool, places=places, streams=settings.transfer.concurrency)
         machinery = Machinery(
             pool=pool,
             spool=spool,
-            places={name: Limiter.of(settings.transfer.max_in_flight) for name in runtime.stores},
+            places=places,
             retriers=runtime.retriers,
             journal=SessionJournal(runtime.sessions, runtime.owner, time.time),
             settings=settings.transfer,
@@ -162,7 +179,7 @@ class Gateway:
         )
         return Carrier(
             Uploads(runtime.placements, conditional, machinery),
-            Downloads(runtime.placements, runtime.retriers, self._metrics),
+            Downloads(runtime.placements, runtime.retriers, self._metrics, ahead),
             Deletes(runtime.placements, runtime.retriers, conditional),
             pool,
             settings.memory.max_wait,
@@ -197,14 +214,18 @@ class Gateway:
         )
 
 
+def _stores(settings: Settings) -> str:
+    """The stores and where they are, for people."""
+    return ", ".join(
+        f"storage.{name} ({urlsplit(store.endpoint_url).netloc.rpartition('@')[2]})"
+        if isinstance(store, S3Storage) and store.endpoint_url
+        else f"storage.{name}"
+        for name, store in settings.storage.items()
+    )
+
+
 def _told(error: GatewayError | SettingsError | OSError) -> str:
     return f"{error.code}: {error.detail}" if isinstance(error, GatewayError) else str(error)
-
-
-def _pages(app: Starlette) -> Starlette:
-    """Without Starlette's redirects: they build a URL out of the Host header."""
-    app.router.redirect_slashes = False
-    return app
 
 
 def make_apps(settings: Settings, drain: Drain) -> Apps:

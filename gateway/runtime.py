@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
+from gateway.errors import NotFound, StorageRejected
 from gateway.sessions.base import Sessions
 from gateway.sessions.open import open_sessions
 from gateway.sessions.owner import this_owner
@@ -17,6 +18,11 @@ from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
 from gateway.transfer.placement import Placements
 from gateway.transfer.sweeper import Sweeper, SweepTarget
+
+#: Where probing writes in a bucket; what it writes there it removes.
+PROBED: Final = ".sluice-probe/"
+#: In how many buckets that nobody configured a probe is tried.
+TRIED: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +38,8 @@ class Runtime:
     owner: str
 
     async def check(self) -> None:
-        """Answer when the sessions and every configured bucket can be used.
+        """Answer when the sessions and every configured bucket can be used, and the store that buckets are passed
+        through to answers: which buckets it has is clients' business.
 
         Raises:
             GatewayError: the first that cannot.
@@ -40,9 +47,12 @@ class Runtime:
         await self.sessions.ping()
         for store, bucket, _ in self.placements.areas():
             await store.ping(bucket)
+        if self.placements.passed_to is not None:
+            await self.placements.passed_to.list_buckets()
 
     async def probe(self) -> None:
-        """Find out what each store really does, on the first bucket configured on it.
+        """Find out what each store really does, on the first bucket configured on it; on a store that none is
+        configured on, in the first of its own buckets that lets us.
 
         Raises:
             GatewayError: a store cannot be probed.
@@ -50,8 +60,29 @@ class Runtime:
         probed: set[str] = set()
         for store, bucket, prefix in self.placements.areas():
             if store.name not in probed:
-                await store.probe(bucket, f"{prefix}.sluice-probe/")
+                await store.probe(bucket, prefix + PROBED)
                 probed.add(store.name)
+        passed_to = self.placements.passed_to
+        if passed_to is not None and passed_to.name not in probed:
+            await probe_any(passed_to, await self.placements.passed_through())
+
+
+async def probe_any(store: ObjectStore, buckets: Sequence[str]) -> str | None:
+    """Probe a store in the first bucket that it lets us use; answer which, None where there is no bucket.
+
+    Raises:
+        GatewayError: it cannot be probed: not in any of the first few buckets.
+    """
+    tried = buckets[:TRIED]
+    for bucket in tried:
+        try:
+            await store.probe(bucket, PROBED)
+        except (StorageRejected, NotFound):
+            if bucket == tried[-1]:
+                raise
+        else:
+            return bucket
+    return None
 
 
 def open_store(name: str, section: StorageSection) -> ObjectStore:
@@ -92,9 +123,6 @@ async def open_runtime(
         await sessions.start()
         stack.push_async_callback(sessions.aclose)
         placements = Placements(settings, stores)
-        targets = [
-            SweepTarget(store.name, bucket, prefix) for store, bucket, prefix in placements.areas()
-        ]
         sweeper = Sweeper(stores, sessions, instrument, settings.sweep.grace)
         yield Runtime(
             stores=stores,
@@ -102,6 +130,15 @@ async def open_runtime(
             sessions=sessions,
             placements=placements,
             sweeper=sweeper,
-            targets=targets,
+            targets=_targets(placements),
             owner=this_owner(),
         )
+
+
+def _targets(placements: Placements) -> list[SweepTarget]:
+    targets = [
+        SweepTarget(store.name, bucket, prefix) for store, bucket, prefix in placements.areas()
+    ]
+    if placements.passed_to is not None:
+        targets.append(SweepTarget(placements.passed_to.name, None, without=placements.named()))
+    return targets

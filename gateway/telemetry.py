@@ -55,6 +55,9 @@ class Instrument:
     def download_resumed(self, store: str) -> None:
         """A download whose backend broke goes on from the reached offset."""
 
+    def download_widened(self, store: str) -> None:
+        """A download for which one stream was too slow is read over several connections."""
+
     def orphan_found(self, store: str, *, ours: bool) -> None:
         """The sweep saw an unfinished multipart: ours (aborted) or not (left alone)."""
 

@@ -1,5 +1,7 @@
 """The composition root: everything together, without a server."""
 
+import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,26 @@ async def test_what_keeps_it_from_starting_is_told_in_a_line(
     with pytest.raises(RuntimeError, match="^sessions-unavailable: no sessions$"):
         async with lab.running(Gateway(lab.settings(tmp_path), Drain())):
             raise AssertionError("it started")
+
+
+async def test_a_start_that_takes_long_says_what_it_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = MemorySessions.start
+
+    async def slow(self: MemorySessions) -> None:
+        await asyncio.sleep(0.05)
+        await started(self)
+
+    monkeypatch.setattr(MemorySessions, "start", slow)
+    monkeypatch.setattr("gateway.app.PATIENCE", 0.01)
+    main = {"kind": "s3", "endpoint_url": "http://user:hidden@127.0.0.1:1"}
+    found = lab.settings(tmp_path, storage={"main": main})
+    with contextlib.suppress(Exception):
+        async with lab.running(Gateway(found, Drain())):
+            pass
+    (line,) = [line for line in lab.lines(capsys.readouterr().out) if line["event"] == "waiting"]
+    assert line["detail"] == "still opening the sessions (memory://) and storage.main (127.0.0.1:1)"
 
 
 async def test_a_heartbeat_outlives_the_next_whatever_the_grace(

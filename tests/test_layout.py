@@ -36,6 +36,7 @@ FREE_FOLDERS: Final = {
     "servers",
     "e2e",
     "security",
+    "conformance",
 }
 #: Declarations without behaviour: types and protocols, whose fillers are tested.
 DECLARED: Final = {

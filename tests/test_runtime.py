@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import SessionsUnavailable, StorageError
-from gateway.runtime import open_runtime, open_store
+from gateway.errors import SessionsUnavailable, StorageError, StorageRejected, StorageUnavailable
+from gateway.runtime import open_runtime, open_store, probe_any
 from gateway.settings import LocalStorage, MemoryStorage, S3Storage
 from gateway.settings.sections import StorageSection
+from gateway.storage.base import Capabilities
 from gateway.storage.local import LocalStore
 from gateway.storage.memory import MemoryStore
 from gateway.storage.s3 import S3Store
+from gateway.transfer.sweeper import SweepTarget
 from tests.web.lab import settings
 
 
@@ -60,3 +62,51 @@ async def test_sessions_that_cannot_be_opened_are_an_error(tmp_path: Path) -> No
     with pytest.raises(SessionsUnavailable):
         async with open_runtime(settings(tmp_path, sessions=sessions)):
             raise AssertionError("it opened")
+
+
+class Refusing(MemoryStore):
+    """A store that lists more buckets than it lets us use: no real one can be told to."""
+
+    allowed = ""
+    down = False
+
+    async def list_buckets(self) -> list[str] | None:
+        if self.down:
+            raise StorageUnavailable("down")
+        return ["a", "b", "c", "d"]
+
+    async def probe(self, bucket: str, prefix: str) -> Capabilities:
+        if bucket != self.allowed:
+            raise StorageRejected(f"{bucket} is closed")
+        return await super().probe(bucket, prefix)
+
+
+async def test_a_store_is_probed_in_a_bucket_that_lets_us() -> None:
+    store = Refusing("main")
+    store.allowed = "b"
+    assert await probe_any(store, ["a", "b", "c"]) == "b"
+    store.allowed = "d"  # the probe must not knock at every door
+    with pytest.raises(StorageRejected, match="c is closed"):
+        await probe_any(store, ["a", "b", "c", "d"])
+    assert await probe_any(store, []) is None
+
+
+async def test_a_store_that_buckets_are_passed_to_is_probed_checked_and_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.runtime.MemoryStore", Refusing)
+    found = settings(
+        tmp_path, buckets={}, slots={}, storage={"main": {"kind": "memory"}},
+        buckets_default={"storage": "main"},
+    )  # fmt: skip
+    async with open_runtime(found) as runtime:
+        assert runtime.targets == [SweepTarget("main", None)]
+        await runtime.check()
+        monkeypatch.setattr(Refusing, "allowed", "c")
+        await runtime.probe()
+        monkeypatch.setattr(Refusing, "allowed", "d")
+        with pytest.raises(StorageRejected):
+            await runtime.probe()
+        monkeypatch.setattr(Refusing, "down", True)
+        with pytest.raises(StorageUnavailable):
+            await runtime.check()

@@ -15,6 +15,8 @@ from gateway.adapt.samples import Decision, Outcome, PartSample
 DEFAULT_START: Final = 2
 DEFAULT_MAXIMUM: Final = 10
 LARGEST: Final = 20
+#: What a large transfer begins with: enough to learn from soon.
+FIRST: Final = 4
 
 _CUT: Final = 0.7
 _SHARE_OF_GAIN: Final = 1 / 3
@@ -25,12 +27,20 @@ _LONGEST_REST: Final = 32
 class Limit:
     """The number; :class:`gateway.pipeline.limiter.Limiter` makes callers wait for it.
 
+    ``before``: a narrower window and the goodput (bytes per second) that it had. Then the start is a step already, and
+    the first round decides on it.
+
     Raises:
         ValueError: the bounds are not 1 <= minimum <= start <= maximum.
     """
 
     def __init__(
-        self, start: int = DEFAULT_START, *, minimum: int = 1, maximum: int = DEFAULT_MAXIMUM
+        self,
+        start: int = DEFAULT_START,
+        *,
+        minimum: int = 1,
+        maximum: int = DEFAULT_MAXIMUM,
+        before: tuple[int, float] | None = None,
     ) -> None:
         if not 1 <= minimum <= maximum or not minimum <= start <= maximum:
             raise ValueError(
@@ -40,7 +50,7 @@ class Limit:
         self._minimum = minimum
         self._maximum = maximum
         self._doubling = True
-        self._before_step: tuple[int, float] | None = None  # the window and goodput before it
+        self._before_step = before  # the window and goodput before it
         self._rest = 0
         self._next_rest = _REST
         self._cut_at = float("-inf")
@@ -90,7 +100,9 @@ class Limit:
             return
         seconds = sample.finished - self._since
         goodput = self._bytes / seconds if seconds > 0 else None
-        used = self._reached * 2 >= self._parts
+        # The first parts after a step are sent while the window fills.
+        stepped = self._before_step is not None
+        used = self._reached > 0 if stepped else self._reached * 2 >= self._parts
         self._begin_round(sample.finished)
         if goodput is not None and used:
             self._decide(goodput, sample.finished)
@@ -108,7 +120,9 @@ class Limit:
                 self._doubling = False
                 self._rest = self._next_rest
                 self._next_rest = min(self._next_rest * 2, _LONGEST_REST)
-                self._move(width, now, "no gain", goodput, earlier)
+                # As wide as what it did bring is worth.
+                worth = min(round(width * goodput / earlier), self._value - 1)
+                self._move(max(width, worth), now, "no gain", goodput, earlier)
                 return
             self._next_rest = _REST
         if self._rest:

@@ -26,6 +26,7 @@ from gateway.model import ANONYMOUS, Principal
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.forms import FORM, FormHead
 from gateway.protocol.post_policy import read_policy
+from gateway.protocol.query import refuse_overrides
 from gateway.protocol.signatures import jwt, sigv4, slot_token
 from gateway.protocol.signatures.authorization import read_header
 from gateway.protocol.signatures.canonical import CanonicalQuery
@@ -45,7 +46,7 @@ _SINGLE: Final = (
 )
 _READS: Final = frozenset({"GET", "HEAD"})
 #: A slot's token is itself the permission to write one file; its constraints say which.
-_SLOT_POLICY: Final = "full-access"
+SLOT_POLICY: Final = "full-access"
 #: A secret for keys that aren't there, so that their signature costs what a known key's does. One for
 #: all: its signing key is derived once a day, so invented keys cost one HMAC and displace nobody's.
 _DECOY: Final = "no key has this secret"
@@ -99,11 +100,8 @@ class Authenticator:
             NotImplementedHere: a streaming payload, rightly signed.
             SessionsUnavailable: whether a token was used before cannot be known.
         """
-        for name in _SINGLE:
-            if len(head.index.get(name, ())) > 1:
-                raise BadRequest(
-                    f"The header {name.decode()} was sent more than once; send it once."
-                )
+        if len(head.index) != len(head.headers):
+            _refuse_repeated(head)
         query = CanonicalQuery(head.raw_query)
         scheme = find(
             head,
@@ -128,7 +126,7 @@ class Authenticator:
             case Scheme.BEARER:
                 return await self._bearer(head, now)
             case _:
-                return self._anonymous(target)
+                return self._anonymous(head, target)
 
     def _signed(
         self, head: RequestHead, query: CanonicalQuery, scheme: Scheme, now: float
@@ -250,7 +248,7 @@ class Authenticator:
         return Grant(
             principal=Principal(_on_behalf(f"slot:{name}", claims.sub)),
             scheme=Scheme.BEARER,
-            policy=_SLOT_POLICY,
+            policy=SLOT_POLICY,
             constraints=Constraints(
                 methods=frozenset({"PUT"}),
                 bucket=slot.bucket,
@@ -262,13 +260,22 @@ class Authenticator:
             ),
         )
 
-    def _anonymous(self, target: Target) -> Grant:
+    def _anonymous(self, head: RequestHead, target: Target) -> Grant:
+        if head.method in _READS:
+            # Before any policy is asked: the answer does not depend on what the bucket lets strangers do.
+            refuse_overrides(head.raw_query)
         policy = None if target.key is None else self._rules.anonymous.get(target.key.bucket)
         if policy is not None:
             return Grant(principal=ANONYMOUS, scheme="anonymous", policy=policy, signed=False)
         detail = "This request needs a credential: sign it, or use a presigned URL or a token."
         # S3 has no 401, and XMPP clients know none.
         raise Forbidden(detail) if target.dialect in ("s3", "slot") else Unauthenticated(detail)
+
+
+def _refuse_repeated(head: RequestHead) -> None:
+    for name in _SINGLE:
+        if len(head.index.get(name, ())) > 1:
+            raise BadRequest(f"The header {name.decode()} was sent more than once; send it once.")
 
 
 def _slot_token(
@@ -290,7 +297,7 @@ def _slot_token(
     return Grant(
         principal=Principal(f"slot:{name}"),
         scheme=Scheme.SLOT,
-        policy=_SLOT_POLICY,
+        policy=SLOT_POLICY,
         constraints=Constraints(
             methods=frozenset({head.method}),
             bucket=slot.bucket,

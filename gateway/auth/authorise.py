@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
-from gateway.auth.grant import Constraints, Grant
+from gateway.auth.grant import UNCONSTRAINED, Constraints, Grant
 from gateway.auth.policy import UNTYPED, AccessRequest, Area, Decision, Policy
 from gateway.errors import Forbidden, LengthRequired, TooLarge, UnsupportedMediaType
 from gateway.model import Action, ObjectKey
@@ -70,6 +70,8 @@ def authorise(grant: Grant, policy: Policy, method: str, request: AccessRequest)
     if request.action != "write":
         return decision
     _check_body(constraints, request)
+    if constraints is UNCONSTRAINED:
+        return decision
     limits = [
         limit
         for limit in (decision.max_size, constraints.max_size, constraints.exact_size)

@@ -4,7 +4,8 @@ A credential identifies a principal and may narrow what this one request can do 
 method and key, a slot token its exact size, a JWT its prefix). Policy then decides inside that.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final
 
 from gateway.model import Digest, Principal
 
@@ -28,6 +29,10 @@ class Constraints:
     no_overwrite: bool = False
 
 
+#: Shared by all that are not narrowed, that is by most requests.
+UNCONSTRAINED: Final = Constraints()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """An authenticated request: who, by which scheme, under which policy, narrowed how.
@@ -39,6 +44,6 @@ class Grant:
     principal: Principal
     scheme: str
     policy: str
-    constraints: Constraints = field(default_factory=Constraints)
+    constraints: Constraints = UNCONSTRAINED
     digests: tuple[Digest, ...] = ()
     signed: bool = True

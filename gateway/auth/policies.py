@@ -55,7 +55,8 @@ class Policies:
             PolicyError: see :meth:`load`; or a policy that is named somewhere does not exist.
         """
         policies = cls.load(shipped_folder(), settings.server.policies)
-        policies.verify([*references(settings), *((f"key {key.id}", key.policy) for key in keys)])
+        made = [(f"key {key.id}", key.policy) for key in keys if key.id not in settings.keys]
+        policies.verify([*references(settings), *made])
         return policies
 
     def __iter__(self) -> Iterator[Policy]:

@@ -194,7 +194,7 @@ def read_policy(path: Path) -> Policy:
     try:
         document = PolicyFile.model_validate(tree)
     except ValidationError as error:
-        lines = [f"{path}: {_explained(item)}" for item in error.errors(include_url=False)]
+        lines = [f"{path}: {_explained(item)}" for item in _mistakes(error)]
         raise PolicyError("\n".join(lines)) from None
     return Policy(
         name=path.stem,
@@ -217,6 +217,19 @@ _SHAPES: Final[dict[str, type[BaseModel]]] = {
     "headers": HeadersSection,
     "match": MatchSection,
 }
+
+
+def _mistakes(error: ValidationError) -> list[Any]:
+    """pydantic's errors, without those that only follow: a list whose one entry is wrong is also too short."""
+    found = error.errors(include_url=False)
+    return [
+        item
+        for item in found
+        if item["type"] != "too_short"
+        or not any(
+            other["loc"][: len(item["loc"])] == item["loc"] for other in found if other is not item
+        )
+    ]
 
 
 def _explained(item: Any) -> str:

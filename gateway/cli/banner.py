@@ -1,6 +1,12 @@
-"""What `sluice serve` says when it is ready: commands to paste that really work."""
+"""What `sluice serve` says when it is ready: commands to paste that really work.
+
+On a terminal they hold presigned URLs. Anywhere else what is printed ends in a log, where no signature
+and no secret may stand (security case 91): there the commands make their URL when they are run.
+"""
 
 import shlex
+import sys
+from pathlib import Path
 from typing import Final
 
 from gateway import __version__
@@ -18,8 +24,10 @@ _FILE: Final = "hello.txt"
 _BUCKET: Final = "demo"
 
 
-def first_key_notice(key: Key, path: str) -> str:
-    """The one time that a secret is shown: when the first start made a key."""
+def first_key_notice(key: Key, path: str, *, terminal: bool) -> str:
+    """The one time that a secret is shown: when the first start, on a terminal, made a key."""
+    if not terminal:
+        return f"Made a first key, {key.id}, and stored it with its secret in {path}.\n"
     return (
         f"Made a first key and stored it in {path}. Its secret is shown this once:\n"
         f"  access key id      {key.id}\n"
@@ -27,10 +35,23 @@ def first_key_notice(key: Key, path: str) -> str:
     )
 
 
-def banner(settings: Settings, *, port: int, now: float) -> str:
+def own_command(config: Path | None, program: str, folder: Path) -> str:
+    """How a shell starts this program again from any folder: ``cd folder && sluice``; with its ``config``.
+
+    ``program`` is ``sys.argv[0]``, ``folder`` the working directory.
+    """
+    words = [program] if Path(program).name == "sluice" else [sys.executable, "-m", "gateway"]
+    words.append("sign")
+    if config is not None:
+        words += ["--config", str(config)]
+    return f"cd {shlex.quote(str(folder))} && {shlex.join(words)}"
+
+
+def banner(settings: Settings, *, port: int, now: float, signer: str | None = None) -> str:
     """A signed upload and a ranged download by curl, signed at ``now`` (Unix seconds).
 
-    ``port`` is the one that is really listened on.
+    ``port`` is the one that is really listened on. With a ``signer``, the shell's words for ``sluice
+    sign``, nothing is signed here: the commands ask it for their URLs.
     """
     endpoint = local_endpoint(settings, port)
     lines = [f"Sluice {__version__} listens on {endpoint}", ""]
@@ -41,19 +62,31 @@ def banner(settings: Settings, *, port: int, now: float) -> str:
     elif target is None:
         lines.append("No bucket is configured: add [buckets.NAME] or [buckets_default].")
     else:
-        lines += _commands(_account(settings, endpoint, key), target, now, _trust(settings))
+        account = _account(settings, endpoint, key)
+        upload, download = (
+            shlex.quote(account.presigned(method, target, expires=LIFE, now=now))
+            if signer is None
+            else _made_by(signer, method, target, account)
+            for method in ("PUT", "GET")
+        )
+        lines += _commands(upload, download, _trust(settings))
         lines += _caution(settings, target) + _refusals(settings, key, target)
     return "\n".join([*lines, ""])
 
 
-def _commands(account: Account, target: ObjectKey, now: float, curl: str) -> list[str]:
-    upload = account.presigned("PUT", target, expires=LIFE, now=now)
-    download = account.presigned("GET", target, expires=LIFE, now=now)
+def _made_by(signer: str, method: str, target: ObjectKey, account: Account) -> str:
+    """A URL as the shell makes it, with this key and no other that its environment may name."""
+    options = ["--expires", f"{LIFE}s", "--key", account.access_key_id]
+    options += ["--endpoint", account.endpoint, "--region", account.region]
+    return f'"$({signer} {shlex.join([method, str(target), *options])})"'
+
+
+def _commands(upload: str, download: str, curl: str) -> list[str]:
     return [
         "Paste into another terminal. A signed upload:",
-        f"  echo 'Hello, Sluice!' > {_FILE} && {curl} -T {_FILE} {shlex.quote(upload)}",
+        f"  echo 'Hello, Sluice!' > {_FILE} && {curl} -T {_FILE} {upload}",
         "A ranged download, its first five bytes:",
-        f"  {curl} -r 0-4 {shlex.quote(download)}",
+        f"  {curl} -r 0-4 {download}",
         "These URLs are good for an hour; `sluice sign --help` makes others.",
     ]
 

@@ -3,23 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 import click
 
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
 from gateway.cli.mistakes import Mistake
-from gateway.cli.options import config_option, read_settings
+from gateway.cli.options import config_option, read_settings, tell_notices
 from gateway.errors import GatewayError
 from gateway.sessions.open import open_sessions
 from gateway.settings import Settings
 from gateway.settings.render import to_toml
 from gateway.storage.base import Capabilities, ObjectStore
+from gateway.transfer.placement import Placements
 from gateway.units import format_size
-
-#: Where probing writes in a bucket; what it writes there it removes.
-_PROBED: Final = ".sluice-probe/"
 
 
 @click.command(short_help="Check the configuration.", epilog="Example: sluice check --online")
@@ -32,6 +29,7 @@ def check(online: bool, config: Path | None) -> None:
     probed for what it really does; the probes write a few small objects and remove them.
     """
     settings = read_settings(config)
+    tell_notices(settings)
     keys = KeyRing.open(settings, lambda problem: click.echo(f"sluice: {problem}", err=True)).list()
     policies = list(Policies.open(settings, keys))
     open_sessions(settings.sessions.url, settings.sessions.timeout)  # only whether the URL is one
@@ -90,8 +88,32 @@ async def _check_online(settings: Settings) -> bool:
         areas = runtime.placements.areas()
         for store in runtime.stores.values():
             own = [(bucket, prefix) for owner, bucket, prefix in areas if owner is store]
-            right &= await check_store(store, own)
+            if own or store is not runtime.placements.passed_to:
+                right &= await check_store(store, own)
+            else:
+                right &= await _check_passed_to(store, runtime.placements)
     return right
+
+
+async def _check_passed_to(store: ObjectStore, placements: Placements) -> bool:
+    """Reach a store of which no bucket is named, and probe it in one of its own."""
+    from gateway.runtime import probe_any
+
+    where = f"storage.{store.name}"
+    try:
+        buckets = await placements.passed_through()
+        click.echo(f"{where}, listing its buckets: right")
+        probed = await probe_any(store, buckets)
+    except GatewayError as error:
+        click.echo(f"{where}: {error.code}: {error.detail}", err=True)
+        return False
+    if probed is None:
+        click.echo(f"{where}: no bucket is known on it, so nothing was probed")
+        return True
+    click.echo(f"{where}, probing in bucket {probed}: right")
+    for fact in describe(store.capabilities):
+        click.echo(f"  {fact}")
+    return True
 
 
 async def check_store(store: ObjectStore, areas: Sequence[tuple[str, str]]) -> bool:
@@ -100,6 +122,8 @@ async def check_store(store: ObjectStore, areas: Sequence[tuple[str, str]]) -> b
 
     Answers whether all could be reached.
     """
+    from gateway.runtime import PROBED
+
     where = f"storage.{store.name}"
     if not areas:
         click.echo(f"{where}: no bucket is configured on it, so nothing was probed")
@@ -108,7 +132,7 @@ async def check_store(store: ObjectStore, areas: Sequence[tuple[str, str]]) -> b
         right &= await _reached(f"{where}, bucket {bucket}", store.ping(bucket))
     if right and areas:
         bucket, prefix = areas[0]
-        right = await _reached(f"{where}, probing", store.probe(bucket, prefix + _PROBED))
+        right = await _reached(f"{where}, probing", store.probe(bucket, prefix + PROBED))
     if right:
         for fact in describe(store.capabilities):
             click.echo(f"  {fact}")

@@ -10,6 +10,7 @@ import click
 
 from gateway.model import ObjectKey
 from gateway.settings import Settings, load_settings
+from gateway.settings.notices import notices
 from gateway.units import parse_duration, parse_size
 
 #: Read from the working directory where no other is named.
@@ -109,3 +110,9 @@ def read_settings(config: Path | None) -> Settings:
     """
     path = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     return load_settings(path, os.environ)
+
+
+def tell_notices(settings: Settings) -> None:
+    """Say on standard error what the settings hold that has no effect."""
+    for notice in notices(settings):
+        click.echo(f"sluice: {notice}", err=True)

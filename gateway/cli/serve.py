@@ -1,5 +1,6 @@
 """``sluice serve``: the gateway itself."""
 
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,8 +9,8 @@ import click
 
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
-from gateway.cli.banner import banner, first_key_notice
-from gateway.cli.options import config_option, read_settings
+from gateway.cli.banner import banner, first_key_notice, own_command
+from gateway.cli.options import config_option, read_settings, tell_notices
 from gateway.settings import Settings
 
 
@@ -33,7 +34,7 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
 
     settings = with_overrides(read_settings(config), host=host, port=port, workers=workers)
     prepare(settings)
-    status = run(settings, make_apps, on_listening=lambda url: announce(settings, url))
+    status = run(settings, make_apps, on_listening=lambda url: announce(settings, url, config))
     raise SystemExit(status)
 
 
@@ -54,15 +55,17 @@ def prepare(settings: Settings) -> None:
     Raises:
         KeysError, PolicyError: they are wrong.
     """
+    tell_notices(settings)
     ring = KeyRing.open(settings, lambda problem: click.echo(f"sluice: {problem}", err=True))
     Policies.open(settings, ring.list())
     made = ring.ensure_first_key()
     if made is not None:
-        click.echo(first_key_notice(made, str(ring.path)))
+        click.echo(first_key_notice(made, str(ring.path), terminal=sys.stdout.isatty()))
 
 
-def announce(settings: Settings, url: str) -> None:
-    """Say that it listens at ``url``, with commands to paste."""
+def announce(settings: Settings, url: str, config: Path | None) -> None:
+    """Say that it listens at ``url``, with commands to paste: ready-made ones to a terminal only."""
     port = urlsplit(url).port
     assert port is not None
-    click.echo(banner(settings, port=port, now=time.time()))
+    signer = None if sys.stdout.isatty() else own_command(config, sys.argv[0], Path.cwd())
+    click.echo(banner(settings, port=port, now=time.time(), signer=signer))

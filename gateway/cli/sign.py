@@ -5,6 +5,9 @@ from typing import Any, Final
 
 import click
 
+from gateway.auth.authenticator import SLOT_POLICY
+from gateway.auth.policies import Policies
+from gateway.auth.policy import AccessRequest
 from gateway.cli.connection import Connection
 from gateway.cli.options import DURATION, OBJECT, SIZE, connection_options
 from gateway.cli.signed import (
@@ -16,6 +19,8 @@ from gateway.cli.signed import (
     sign_with_key,
 )
 from gateway.model import ObjectKey
+from gateway.settings import Settings, SlotSection
+from gateway.units import format_size
 
 _METHODS: Final = ("GET", "HEAD", "PUT", "DELETE")
 _SCHEMES: Final = tuple(dict.fromkeys((*KEY_SCHEMES, *SLOT_SCHEMES)))
@@ -84,4 +89,20 @@ def _by_slot(wanted: Wanted, scheme: str, name: str, connection: Connection) -> 
         raise click.UsageError(
             f"There is no slot {name!r} in the configuration; there is: {known}."
         )
-    return sign_slot(wanted, scheme, slots[name], connection.endpoint)
+    signed = sign_slot(wanted, scheme, slots[name], connection.endpoint)
+    limit = _limit(wanted, slots[name], connection.settings)
+    if wanted.size is not None and wanted.size > limit:
+        click.echo(
+            f"sluice: warning: uploads over {format_size(limit)} are refused by this slot (413),"
+            f" and this is one of {format_size(wanted.size)}",
+            err=True,
+        )
+    return signed
+
+
+def _limit(wanted: Wanted, slot: SlotSection, settings: Settings) -> int:
+    """The largest upload that the gateway takes here, in bytes."""
+    request = AccessRequest(action="write", key=wanted.key, principal=None)
+    policy = Policies.open(settings).get(SLOT_POLICY)
+    limits = (slot.max_size, settings.transfer.max_object, policy.decide(request).max_size)
+    return min(limit for limit in limits if limit is not None)

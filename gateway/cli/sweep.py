@@ -40,7 +40,7 @@ def describe(report: SweepReport) -> Iterator[str]:
         yield f"not ours, left alone: {listing.ref.store}: {listing.ref.key}, begun {begun}"
     for failure in report.failed:
         what = failure.what
-        where = what.bucket if isinstance(what, SweepTarget) else what.key
+        where = (what.bucket or "all buckets") if isinstance(what, SweepTarget) else what.key
         yield f"failed: {what.store}: {where}: {failure.error.detail}"
 
 

@@ -133,8 +133,12 @@ def _continuation(file: Path) -> str:
 
 
 def _about_key(error: Refused, connection: Connection) -> Mistake:
-    """A refusal of the credential says which key was used, and where it came from."""
+    """A refusal says who refused: there may be another server at that address than was meant. One of the
+    credential says which key was used, and where it came from."""
+    account = connection.account
     if error.status not in (401, 403):
-        return Mistake(str(error))
-    key_id = connection.account.access_key_id
-    return Mistake(f"{error} (signed with the key {key_id}, from {connection.source})")
+        return Mistake(f"{error} (from {account.endpoint})")
+    return Mistake(
+        f"{error} (from {account.endpoint}; signed with the key {account.access_key_id},"
+        f" from {connection.source})"
+    )

@@ -86,6 +86,8 @@ class Budget:
         self.elder: Claim | None = None
         #: Called after a change that may call for relief.
         self.strained: Callable[[], None] = lambda: None
+        #: Bytes in use up to which nothing calls for relief, while nobody waits.
+        self.quiet = -1
         self._queue: FairQueue[_Waiter] = FairQueue()
         self._tickets = count()
 
@@ -97,7 +99,7 @@ class Budget:
     @property
     def waiting(self) -> int:
         """How many claims wait."""
-        return len(self._queue)
+        return self._queue.count
 
     @property
     def wanted(self) -> int:
@@ -110,7 +112,7 @@ class Budget:
         Raises:
             Overloaded: so much is never free.
         """
-        if self._at_once(claim, size):
+        if self.charge_at_once(claim, size):
             return
         if size > (self.general if claim.ticket is None else self.total):
             raise Overloaded("More memory is needed than this gateway may use.", retry_after=60)
@@ -130,12 +132,22 @@ class Budget:
                 self._dispatch()
             raise
 
-    def _at_once(self, claim: Claim, size: int) -> bool:
-        limit = self.total if claim is self.elder else self.general
-        if self.used + size > limit or (self._queue and claim is not self.elder):
+    def charge_at_once(self, claim: Claim, size: int) -> bool:
+        """Take ``size`` bytes if nobody has to be waited for; answer whether they were taken."""
+        limit = self.total if claim is self.elder else self.total - self.reserve
+        if self.used + size > limit or (self._queue.count and claim is not self.elder):
             return False
         self._take(claim, size)
-        self.strained()
+        if self._queue.count or self.used > self.quiet:
+            self.strained()
+        return True
+
+    def spare(self, claim: Claim, size: int) -> bool:
+        """Take ``size`` bytes that nobody misses, if there are as many: nobody waits, and half of general memory
+        stays free, so that taking them brings nobody under pressure."""
+        if self._queue or (self.used + size) * 2 > self.general:
+            return False
+        self._take(claim, size)
         return True
 
     def credit(self, claim: Claim, size: int) -> None:
@@ -161,10 +173,13 @@ class Budget:
 
     def _take(self, claim: Claim, size: int) -> None:
         self.used += size
-        self.peak = max(self.peak, self.used)
+        if self.used > self.peak:
+            self.peak = self.used
         claim.held += size
 
     def _dispatch(self) -> None:
+        if not self._queue.count and self.used <= self.quiet:
+            return
         while (head := self._queue.head()) and self.used + head.size <= self.general:
             self._grant(self._queue.pop())
         if self._queue:

@@ -12,10 +12,11 @@ class FairQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._lines: dict[Hashable, deque[T]] = {}  # the first line's turn is next
-        self._count = 0
+        #: How many items there are.
+        self.count = 0
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def __iter__(self) -> Iterator[T]:
         for line in self._lines.values():
@@ -24,7 +25,7 @@ class FairQueue(Generic[T]):
     def push(self, key: Hashable, item: T) -> None:
         """Put ``item`` at the end of its key's line."""
         self._lines.setdefault(key, deque()).append(item)
-        self._count += 1
+        self.count += 1
 
     def head(self) -> T | None:
         """The item whose turn it is."""
@@ -43,7 +44,7 @@ class FairQueue(Generic[T]):
             item = line.popleft()
             if line:
                 self._lines[key] = line
-            self._count -= 1
+            self.count -= 1
             return item
         raise IndexError("nothing waits")
 
@@ -57,6 +58,6 @@ class FairQueue(Generic[T]):
         if line is None:
             raise ValueError("it does not wait")
         line.remove(item)
-        self._count -= 1
+        self.count -= 1
         if not line:
             del self._lines[key]

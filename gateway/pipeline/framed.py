@@ -36,11 +36,13 @@ class Frame(Protocol):
 
 class FramedSource:
     """The content of ``source``, of which ``begun`` was read already. It goes from the socket into the caller's
-    memory and stays there; the end is told only when the frame has ended rightly."""
+    memory and stays there; the end is told only when the frame has ended rightly. ``count``: bytes of content so
+    far."""
 
     def __init__(self, source: Source, frame: Frame, begun: bytes = b"") -> None:
         self._source = source
         self._frame = frame
+        self.count = 0
         self._begun = begun
         self._ready = memoryview(b"")
         self._ended = False
@@ -62,10 +64,12 @@ class FramedSource:
             if small:
                 self._ready = target[:size]
             elif size:
+                self.count += size
                 return size
         size = min(len(view), len(self._ready))
         view[:size] = self._ready[:size]
         self._ready = self._ready[size:]
+        self.count += size
         return size
 
     async def _fill(self, target: memoryview) -> int:

@@ -43,7 +43,7 @@ class Limiter:
 
     async def acquire(self, principal: str) -> int:
         """Wait for a place; answers how many are taken, this one included."""
-        if not self._queue and self._in_flight < self._limit.value:
+        if not self._queue.count and self._in_flight < self._limit.value:
             self._take()
             return self._in_flight
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -58,6 +58,13 @@ class Limiter:
                     self._queue.remove(principal, turn)
             raise
         return self._in_flight
+
+    def spare(self) -> bool:
+        """Take a place that nobody misses, if there is one: nobody waits, and half of the places are free."""
+        if self._queue or self._in_flight * 2 >= self._limit.value:
+            return False
+        self._take()
+        return True
 
     def release(self) -> None:
         """Give a place back."""
@@ -76,7 +83,7 @@ class Limiter:
         self._peak = max(self._peak, self._in_flight)
 
     def _dispatch(self) -> None:
-        while self._queue and self._in_flight < self._limit.value:
+        while self._queue.count and self._in_flight < self._limit.value:
             turn = self._queue.pop()
             if not turn.cancelled():
                 self._take()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -41,11 +42,15 @@ async def unbroken(work: Coroutine[Any, Any, T]) -> T:
     Raises:
         CancelledError: after the end, when a cancellation came meanwhile. Otherwise whatever ``work`` raises.
     """
-    task = asyncio.create_task(work)  # noqa: TID251 - joined below
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)  # joined below
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
+        # Not asyncio.wait: it costs twice what the task does.
+        waiter: asyncio.Future[None] = loop.create_future()
+        task.add_done_callback(partial(_wake, waiter))
         try:
-            await asyncio.wait([task])
+            await waiter
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
@@ -53,3 +58,8 @@ async def unbroken(work: Coroutine[Any, Any, T]) -> T:
             task.exception()  # seen: the cancellation is what the caller learns
         raise cancelled
     return task.result()
+
+
+def _wake(waiter: asyncio.Future[None], _: asyncio.Task[Any]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -43,6 +43,7 @@ class Pressure:
         self._moved_at = 0.0
         self._open_at = 0.0
         budget.strained = self.notice
+        budget.quiet = int(budget.general * _HIGH)
 
     def __len__(self) -> int:
         return len(self._claims)

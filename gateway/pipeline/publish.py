@@ -23,10 +23,18 @@ from gateway.errors import (
     StorageThrottled,
     StorageUnavailable,
 )
-from gateway.model import ObjectInfo, ObjectKey, PartReceipt, Stored
-from gateway.pipeline.flight import Retry
+from gateway.model import (
+    Attributes,
+    ObjectInfo,
+    ObjectKey,
+    PartReceipt,
+    Stored,
+    Views,
+    WriteCondition,
+)
+from gateway.pipeline.flight import Retry, part_digests
 from gateway.storage.base import ObjectStore
-from gateway.storage.etags import is_computed
+from gateway.storage.etags import is_computed, whole_etag
 
 #: Last-Modified counts whole seconds.
 _COARSE: Final = timedelta(seconds=2)
@@ -101,6 +109,31 @@ async def publish(
         if stored is None:
             raise
         return stored
+
+
+async def publish_whole(
+    store: ObjectStore,
+    key: ObjectKey,
+    views: Views,
+    attributes: Attributes,
+    condition: WriteCondition,
+    retry: Retry,
+    since: datetime,
+) -> Stored:
+    """One PutObject of a body that is all here, with the checksum that the store verifies, if there is one.
+
+    Raises:
+        GatewayError: as :func:`publish`.
+    """
+    digests = part_digests(store, views)
+    return await publish(
+        store,
+        key,
+        retry,
+        "PutObject",
+        lambda: store.put(key, views, attributes, condition=condition, digests=digests),
+        lambda: Fingerprint(sum([len(view) for view in views]), whole_etag(views), since),
+    )
 
 
 def _may_have_happened(error: StorageError) -> bool:

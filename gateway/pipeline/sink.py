@@ -35,17 +35,17 @@ from gateway.adapt.concurrency import Limit
 from gateway.adapt.part_size import PartPlan
 from gateway.errors import GatewayError, IncompleteBody, TooLarge
 from gateway.model import Attributes, MultipartRef, ObjectKey, PartReceipt, Stored, WriteCondition
-from gateway.pipeline.flight import Flight, Retry, part_digests
+from gateway.pipeline.flight import Flight, Retry
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal, Multipart
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.parts import Draft
-from gateway.pipeline.publish import Fingerprint, check_run, publish
+from gateway.pipeline.publish import Fingerprint, check_run, publish, publish_whole
 from gateway.pipeline.slabs import Account, Slab
 from gateway.pipeline.spool import Spool
 from gateway.storage.base import ObjectStore
-from gateway.storage.etags import multipart_etag, whole_etag
+from gateway.storage.etags import multipart_etag
 from gateway.telemetry import Instrument
 
 #: How long parts that are being sent may go on when an upload is abandoned, in seconds.
@@ -260,17 +260,14 @@ class PartSink:
             draft.release()
 
     async def _put_object(self, draft: Draft) -> Stored:
-        views = draft.views()
-        digests = part_digests(self._store, views)
-        stored = await publish(
+        stored = await publish_whole(
             self._store,
             self._key,
+            draft.views(),
+            self._attributes,
+            self._condition,
             self._retry,
-            "PutObject",
-            lambda: self._store.put(
-                self._key, views, self._attributes, condition=self._condition, digests=digests
-            ),
-            lambda: Fingerprint(draft.size, whole_etag(views), self._since),
+            self._since,
         )
         self._published = True
         return stored

@@ -11,7 +11,6 @@ somebody still looks at when its lease ends is not reused but left to the garbag
 import mmap
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -128,11 +127,23 @@ class Account:
     def close(self) -> None:
         """Leave. What is still leased stays charged until it is released."""
         self._pool.dismiss(self.claim)
+        self.claim.holder = (
+            None  # which holds us: nobody but the garbage collector would part the two
+        )
 
     async def take(self, size: int) -> Slab:
         """Wait for a slab of about ``size`` bytes: the next power of two in 16 KiB to 1 MiB, smaller when many
         share the budget."""
         return Slab(self, await self._pool.take(self.claim, size))
+
+    def take_at_once(self, size: int) -> Slab | None:
+        """The same where it needs no waiting; else None."""
+        memory = self._pool.take_at_once(self.claim, size)
+        return None if memory is None else Slab(self, memory)
+
+    def spare(self, size: int) -> list[Slab]:
+        """Slabs for ``size`` bytes out of memory that nobody misses, at once; none if there is not that much."""
+        return [Slab(self, memory) for memory in self._pool.spare(self.claim, size)]
 
     def give_back(self, memory: mmap.mmap) -> None:
         """For :class:`Slab` only."""
@@ -237,8 +248,32 @@ class SlabPool:
 
     async def take(self, claim: Claim, size: int) -> mmap.mmap:
         """A buffer of the right class, charged."""
+        memory = self.take_at_once(claim, size)
+        if memory is not None:
+            return memory
         size = self.class_of(size)
         await self.charge(claim, size)
+        return self._allocate(size)
+
+    def take_at_once(self, claim: Claim, size: int) -> mmap.mmap | None:
+        """The same where nobody must be waited for; else None."""
+        size = self.class_of(size)
+        if not self.budget.charge_at_once(claim, size):
+            return None
+        self._instrument.memory_held(self.budget.used, self.budget.waiting)
+        return self._allocate(size)
+
+    def spare(self, claim: Claim, size: int) -> list[mmap.mmap]:
+        """Buffers for ``size`` bytes, charged as :meth:`Budget.spare` does, or none."""
+        piece = self.class_of(size)
+        count = -(-size // piece)
+        if not self.budget.spare(claim, count * piece):
+            return []
+        self._instrument.memory_held(self.budget.used, self.budget.waiting)
+        return [self._allocate(piece) for _ in range(count)]
+
+    def _allocate(self, size: int) -> mmap.mmap:
+        """A free buffer of that size, or a new one; charged already."""
         free = self._free.get(size)
         if free:
             self._reused += 1
@@ -252,6 +287,8 @@ class SlabPool:
 
     def class_of(self, size: int) -> int:
         """The size of slab that is given for a wish of ``size`` bytes."""
+        if size <= SMALLEST:
+            return SMALLEST
         share = self.budget.general // (_SHARE_OF_CLIENTS * max(1, len(self._pressure)))
         largest = min(LARGEST, power_of_two(share + 1) // 2 if share else 0)
         return max(SMALLEST, min(power_of_two(max(1, size)), largest))
@@ -274,10 +311,15 @@ class SlabPool:
 
     @staticmethod
     def _is_looked_at(memory: mmap.mmap) -> bool:
-        with suppress(BufferError):
-            memory.resize(len(memory))  # refuses while a view of it exists; else it changes nothing
+        # Python looks for views before it looks at the size, which is none: so nothing changes, and the kernel is
+        # not asked.
+        try:
+            memory.resize(-1)
+        except ValueError:
             return False
-        return True
+        except BufferError:
+            return True
+        raise AssertionError("a buffer took a negative size")  # pragma: no cover
 
     def _make_room(self) -> None:
         """Drop free slabs, largest first, while they and what is in use exceed the budget."""

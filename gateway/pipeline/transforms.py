@@ -185,12 +185,21 @@ class Chain:
         self._guard = LengthGuard(length, max_size, min_size)
         self._claims = tuple(claims)
         self._signed = tuple(signed)
-        algorithms = dict.fromkeys((*(digest.algorithm for digest in (*claims, *signed)), *compute))
+        self._batch: asyncio.Future[None] | None = None
+        self._checksums: dict[str, Checksum] = {}
+        self._light: list[Tap] = [self._guard]
+        self._costly: list[Tap] = []
+        if claims or signed or compute or taps:
+            self._look_closer(compute, taps)
+
+    def _look_closer(self, compute: Iterable[str], taps: Sequence[Tap]) -> None:
+        """More than the length is of interest."""
+        claims = (*self._claims, *self._signed)
+        algorithms = dict.fromkeys((*(digest.algorithm for digest in claims), *compute))
         self._checksums = {algorithm: Checksum(algorithm) for algorithm in algorithms}
         all_taps: list[Tap] = [*self._checksums.values(), *taps]
-        self._light: list[Tap] = [self._guard, *(tap for tap in all_taps if not tap.costly)]
-        self._costly: list[Tap] = [tap for tap in all_taps if tap.costly]
-        self._batch: asyncio.Future[None] | None = None
+        self._light += [tap for tap in all_taps if not tap.costly]
+        self._costly += [tap for tap in all_taps if tap.costly]
 
     @property
     def size(self) -> int:
@@ -220,6 +229,17 @@ class Chain:
             raise
         data.release()
         done()
+
+    def look(self, data: memoryview) -> None:
+        """Show bytes to all taps, here and now: for a body that is small and all here.
+
+        Raises:
+            IncompleteBody, TooLarge: as :meth:`feed`.
+        """
+        assert self._batch is None, "settle() comes first"
+        for tap in self._light:
+            tap.update(data)
+        self._digest(data)
 
     def _start(self, data: memoryview, done: Callable[[], None]) -> None:
         def end(_: asyncio.Future[None]) -> None:

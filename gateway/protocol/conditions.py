@@ -43,6 +43,12 @@ def parse_entity_tags(text: str) -> tuple[str, ...]:
     return tuple(tags)
 
 
+_HEADERS: Final = frozenset(
+    {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
+)
+_NONE: Final = Preconditions()
+
+
 def read_conditions(head: RequestHead) -> Preconditions:
     """The preconditions of a request.
 
@@ -50,6 +56,8 @@ def read_conditions(head: RequestHead) -> Preconditions:
         InvalidArgument: a list of entity tags that cannot be read.
         BadRequest: a date header that occurs twice.
     """
+    if _HEADERS.isdisjoint(head.index):
+        return _NONE
     return Preconditions(
         if_match=_read_tags(head, b"if-match"),
         if_none_match=_read_tags(head, b"if-none-match"),

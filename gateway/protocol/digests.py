@@ -94,6 +94,9 @@ def format_digest_field(digests: Iterable[Digest]) -> str:
     )
 
 
+_HEADERS: Final = frozenset({b"content-digest", b"repr-digest", b"content-md5"})
+
+
 def parse_upload_checksum(text: str) -> Digest:
     """Read tus's ``Upload-Checksum``, header or trailer: ``sha1 BASE64`` (also sha256 and crc32).
 
@@ -136,6 +139,8 @@ def read_digests(head: RequestHead) -> tuple[Digest, ...]:
     Raises:
         InvalidDigest: one is malformed, or two differ for the same algorithm.
     """
+    if _HEADERS.isdisjoint(head.index):
+        return ()
     digests: list[Digest] = []
     for header, where in ((b"content-digest", "Content-Digest"), (b"repr-digest", "Repr-Digest")):
         field = head.joined(header)

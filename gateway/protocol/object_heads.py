@@ -28,6 +28,10 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE: Final = re.compile(rf"{_WORD}/{_WORD}[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _NAME: Final = re.compile(_WORD)
+#: Headers that are stored besides Content-Type and metadata. Most uploads have none of them.
+_STORED: Final = frozenset(
+    {b"content-disposition", b"content-encoding", b"content-language", b"cache-control", b"expires"}
+)
 #: Headers that a 304 repeats (RFC 9110, section 15.4.5).
 _NOT_MODIFIED: Final = frozenset({b"cache-control", b"content-location", b"expires", b"vary"})
 
@@ -160,6 +164,11 @@ def read_attributes(
     Raises:
         InvalidArgument, MetadataTooLarge, BadRequest: as the single readers.
     """
+    headers = head.headers if headers is None else headers
+    if _STORED.isdisjoint(head.index):
+        return Attributes(
+            content_type=read_content_type(head), metadata=read_metadata(headers, prefix)
+        )
     return Attributes(
         content_type=read_content_type(head),
         content_disposition=_read_value(head.get, b"content-disposition"),
@@ -167,7 +176,7 @@ def read_attributes(
         content_language=_read_value(head.joined, b"content-language"),
         cache_control=_read_value(head.joined, b"cache-control"),
         expires=_read_value(head.get, b"expires"),
-        metadata=read_metadata(head.headers if headers is None else headers, prefix),
+        metadata=read_metadata(headers, prefix),
     )
 
 
@@ -178,6 +187,8 @@ def _read_value(read: Callable[[bytes], str | None], name: bytes) -> str | None:
 
 def wire(text: str) -> bytes:
     """Header text as bytes. What a store holds from elsewhere may not be Latin-1 (then UTF-8) or not be clean."""
+    if text.isascii() and text.isprintable():
+        return text.encode("ascii")
     clean = _CONTROL.sub(" ", text)
     try:
         return clean.encode("latin-1")

@@ -13,6 +13,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from gateway.errors import BadRequest, InvalidUri
@@ -63,7 +64,12 @@ def host_of(head: RequestHead) -> str:
     values = head.index.get(b"host", [])
     if len(values) != 1:
         raise BadRequest("A request has exactly one Host header.")
-    match = _HOST.fullmatch(values[0].decode("latin-1"))
+    return _name_of(values[0])
+
+
+@lru_cache(maxsize=64)  # a gateway has few names
+def _name_of(host: bytes) -> str:
+    match = _HOST.fullmatch(host.decode("latin-1"))
     if match is None:
         raise BadRequest("The Host header is not a valid host name.")
     return match["name"].lower().removesuffix(".")
@@ -91,13 +97,14 @@ def route(head: RequestHead, slots: Sequence[SlotMount], domains: Sequence[str])
         slot, rest = mounted
         return Target("slot", _slot_key(slot, rest), slot.name)
     query = parse_query(head.raw_query)
+    signed = has_signature(head, query)
     resumable = _resumable(head)
-    dialect = resumable or ("s3" if _speaks_s3(head, query) else "plain")
+    dialect = resumable or ("s3" if signed or _speaks_s3(head, query) else "plain")
     if dialect == "tus":
         raise BadRequest("tus uploads begin with POST /-/uploads/{bucket} or .../{bucket}/{key}.")
     # Only an AWS signature makes dot segments literal, and only in S3's own dialect: a bearer token
     # beside an x-amz header stays under the strict rules.
-    literal = dialect == "s3" and has_signature(head, query)
+    literal = dialect == "s3" and signed
     key = _locate(head.raw_path, host, domains, strict=not literal)
     posted = resumable is None and head.method == "POST"
     if posted and key is not None and not key.name and is_form(head):
@@ -191,6 +198,8 @@ def _resumable(head: RequestHead) -> str | None:
 
 def _slot_of(head: RequestHead, slots: Sequence[SlotMount]) -> tuple[SlotMount, bytes] | None:
     """The slot whose base path is the longest that matches, and the raw rest of the path."""
+    if not slots:
+        return None
     found = [
         (slot, rest)
         for slot in slots
@@ -200,11 +209,13 @@ def _slot_of(head: RequestHead, slots: Sequence[SlotMount]) -> tuple[SlotMount, 
 
 
 def _speaks_s3(head: RequestHead, query: Query) -> bool:
-    return (
-        any(name.startswith(b"x-amz-") for name, _ in head.headers)
-        or any(name.lower().startswith("x-amz-") for name, _ in query)
-        or has_signature(head, query)
-    )
+    for name, _ in head.headers:
+        if name.startswith(b"x-amz-"):
+            return True
+    for parameter, _ in query:
+        if parameter.lower().startswith("x-amz-"):
+            return True
+    return has_signature(head, query)
 
 
 def _slot_key(slot: SlotMount, rest: bytes) -> ObjectKey:

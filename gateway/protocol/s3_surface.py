@@ -5,6 +5,7 @@ cannot change what the request does; whatever asks for protection, placement or 
 does not give is refused rather than dropped, because the sender relies on it.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from gateway.errors import BadRequest, InvalidArgument, NotImplementedHere
@@ -54,6 +55,13 @@ _OVERRIDES: Final = {
 MAX_OVERRIDE: Final = 1024
 
 
+@lru_cache(maxsize=64)  # the same few with every request
+def _header_named(parameter: str) -> str | None:
+    """The ``x-amz-*`` header that a query parameter stands for; None where it stands for none."""
+    name = parameter.lower()
+    return name if name.startswith("x-amz-") else None
+
+
 def amz_headers(head: RequestHead, query: dict[str, str]) -> dict[str, str]:
     """The ``x-amz-*`` headers, those that stand in the query of a presigned URL included; without metadata.
 
@@ -62,12 +70,11 @@ def amz_headers(head: RequestHead, query: dict[str, str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for raw, _ in head.headers:
-        name = raw.decode("latin-1")
-        if name.startswith("x-amz-") and not name.startswith("x-amz-meta-"):
-            found[name] = head.get(raw) or ""
+        if raw.startswith(b"x-amz-") and not raw.startswith(b"x-amz-meta-"):
+            found[raw.decode("latin-1")] = head.get(raw) or ""
     for original, value in query.items():
-        name = original.lower()
-        if not name.startswith("x-amz-") or name.startswith("x-amz-meta-"):
+        name = _header_named(original)
+        if name is None or name.startswith("x-amz-meta-"):
             continue
         if found.setdefault(name, value) != value:
             raise BadRequest(f"{name[:64]} differs between the query and the header.")
@@ -76,11 +83,13 @@ def amz_headers(head: RequestHead, query: dict[str, str]) -> dict[str, str]:
 
 def metadata_headers(head: RequestHead, query: dict[str, str]) -> Headers:
     """The headers with ``x-amz-meta-*`` parameters of a presigned URL added where the header is missing."""
-    return head.headers + tuple(
-        (name.lower().encode("utf-8"), value.encode("utf-8"))
+    missing = [
+        (header, value.encode("utf-8"))
         for name, value in query.items()
-        if name.lower().startswith("x-amz-meta-") and not head.has(name.lower().encode("utf-8"))
-    )
+        if name[:11].lower() == "x-amz-meta-"
+        and not head.has(header := name.lower().encode("utf-8"))
+    ]
+    return (*head.headers, *missing) if missing else head.headers
 
 
 def check_headers(amz: dict[str, str], *, writing: bool) -> None:
@@ -91,6 +100,8 @@ def check_headers(amz: dict[str, str], *, writing: bool) -> None:
         BadRequest: a copy source on a request that copies nothing (security case 81).
     """
     for name, value in amz.items():
+        if name in _IGNORED:
+            continue
         if name == "x-amz-copy-source" and not writing:
             raise BadRequest("x-amz-copy-source belongs on PUT.")
         if name == "x-amz-content-sha256":
@@ -103,9 +114,7 @@ def check_headers(amz: dict[str, str], *, writing: bool) -> None:
                 raise NotImplementedHere(
                     f"{name} can be {' or '.join(sorted(_VALUES[name]))} here."
                 )
-        elif name in _IGNORED or (writing and name in _CHECKSUM_CLAIMS):
-            continue
-        else:
+        elif not writing or name not in _CHECKSUM_CLAIMS:
             raise NotImplementedHere(f"{name[:64]} asks for what Sluice does not offer.")
 
 
@@ -148,8 +157,8 @@ def check_query(query: dict[str, str], *, reading: bool, ranged: bool) -> None:
         if not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= 10_000):
             raise InvalidArgument("partNumber is 1 to 10,000.")
     for name, value in query.items():
-        if name == "x-id" or name.lower().startswith("x-amz-"):
-            continue  # SDKs name the operation; the rest are headers in the query
+        if _header_named(name) is not None or name == "x-id":
+            continue  # headers in the query; and SDKs name the operation
         if (name == "versionId" and value == "null") or (reading and name in _OVERRIDES):
             continue
         raise NotImplementedHere(f"The query parameter {name[:64]!r} is not offered here.")
@@ -162,6 +171,8 @@ def read_overrides(query: dict[str, str], *, signed: bool) -> Headers:
         BadRequest: the request has no AWS signature: then anyone could have written them.
         InvalidArgument: over 1 KiB, not Latin-1, or with a control character.
     """
+    if _OVERRIDES.keys().isdisjoint(query):
+        return ()
     overrides: list[tuple[bytes, bytes]] = []
     for name, header in _OVERRIDES.items():
         value = query.get(name)

@@ -46,13 +46,18 @@ def safe_filename(name: str) -> str:
     bidirectional characters, which can make ``exe.gpj`` look like another extension. ``download`` if nothing is left.
     """
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    visible = "".join(
-        char for char in last if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
-    )
-    clean = _FORBIDDEN.sub("_", visible).strip(" .")
+    clean = _FORBIDDEN.sub("_", _visible(last)).strip(" .")
     if _DEVICE.match(clean):
         clean = f"_{clean}"
     return _shortened(clean) or "download"
+
+
+def _visible(name: str) -> str:
+    if name.isascii() and name.isprintable():
+        return name
+    return "".join(
+        char for char in name if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    )
 
 
 def _shortened(name: str) -> str:
@@ -142,7 +147,7 @@ def _disposition(info: ObjectInfo, asked: dict[bytes, bytes]) -> bytes:
     kind: Literal["inline", "attachment"] = (
         "inline" if is_inline_safe(content_type) and not wants_attachment else "attachment"
     )
-    name = stored_filename(stored) or info.key.name
+    name = (stored_filename(stored) if stored else None) or info.key.name
     return wire(content_disposition(kind, safe_filename(name)))
 
 

@@ -65,6 +65,8 @@ class RequestBody:
         self._failure: tuple[type[GatewayError], str] | None = None
         self._waiter: asyncio.Future[int] | None = None
         self._target: memoryview | None = None
+        self._filled = 0
+        self._whole = True
         self._piece: bytearray | None = None
 
     @property
@@ -90,6 +92,10 @@ class RequestBody:
     async def read_into(self, view: memoryview) -> int:
         """Fill ``view`` from its start with at least one byte; answer how many, 0 at the end.
 
+        Of a body whose length is known it waits until the view is full, or all that is left of the body is there:
+        a slab is looked at when it is full, so waking its reader before only costs. What came before a failure is
+        answered; the next call raises.
+
         Raises:
             ClientGone: the client left, or the response is already complete.
             RequestTimeout: it paused too long or came too slowly.
@@ -111,10 +117,14 @@ class RequestBody:
         return size
 
     async def read(self) -> bytes:
-        """The next piece of the body, at most 256 KiB; empty at the end."""
+        """The next piece of the body as it comes, at most 256 KiB; empty at the end."""
         if self._piece is None:
             self._piece = bytearray(min(PIECE, self._left) if self.length is not None else PIECE)
-        size = await self.read_into(memoryview(self._piece)) if self._piece else 0
+        self._whole = False
+        try:
+            size = await self.read_into(memoryview(self._piece)) if self._piece else 0
+        finally:
+            self._whole = True
         return bytes(memoryview(self._piece)[:size])
 
     async def _read(self, view: memoryview) -> int:
@@ -134,7 +144,7 @@ class RequestBody:
         if self._waiter is not None:
             raise RuntimeError("the body is already being read")
         self._waiter = asyncio.get_running_loop().create_future()
-        self._target = view
+        self._target, self._filled = view, 0
         self._wire.want(self._pace.wait(self._wire.time()))
         try:
             return await self._waiter
@@ -147,12 +157,19 @@ class RequestBody:
     def buffer(self) -> memoryview:
         """Where the next bytes of the socket go. Only while ``wanted``."""
         assert self._target is not None
-        return self._target
+        return self._target[self._filled :] if self._filled else self._target
 
     def received(self, size: int) -> None:
         """``size`` bytes were put there."""
+        assert self._target is not None
         self._left -= size
-        self._deliver(size)
+        self._filled += size
+        now = self._wire.time()
+        self._pace.progress(size, now)
+        if not self._whole or self._filled == len(self._target):
+            self._deliver(self._filled)
+        else:
+            self._wire.want(self._pace.wait(now))
 
     def skip(self, size: int) -> None:
         """``size`` bytes were thrown away unread."""
@@ -165,7 +182,10 @@ class RequestBody:
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             self._target = None
-            waiter.set_exception(self._failure[0](self._failure[1]))
+            if self._filled:
+                waiter.set_result(self._filled)
+            else:
+                waiter.set_exception(self._failure[0](self._failure[1]))
 
     def expire(self) -> None:
         """The client was too slow."""
@@ -176,7 +196,6 @@ class RequestBody:
             raise self._failure[0](self._failure[1])
 
     def _deliver(self, size: int) -> None:
-        self._pace.progress(size, self._wire.time())
         self._target = None
         self._wire.rest()
         assert self._waiter is not None
@@ -228,18 +247,19 @@ class ChunkedBody(RequestBody):
     def received(self, size: int) -> None:
         """Decode; bytes after the end of the body, or that have no room, wait in ``pending``."""
         assert self._target is not None
+        now = self._wire.time()
         if self._direct:
             self._decoder.took(size)
+            self._pace.progress(size, now)
             self._deliver(size)
             return
         wire = self._wire.scratch[:size]
         used, made = self._decode(wire, self._target)
         self._wire.pending += wire[used:]
+        self._pace.progress(made, now)
         if made or self._decoder.ended or self.broken:
             self._deliver(made)
         else:
-            now = self._wire.time()
-            self._pace.progress(0, now)
             self._wire.want(self._pace.wait(now))
 
     def _decode(self, wire: memoryview, view: memoryview) -> tuple[int, int]:

@@ -18,7 +18,8 @@ MAX_LINE: Final = 4 * KiB
 MAX_OVERHEAD: Final = 16 * KiB
 MAX_TRAILERS: Final = 8 * KiB
 
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\Z")
+#: A blank may stand only before the semicolon of an extension (RFC 9112, 7.1 and 7.1.1).
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\Z")
 _TRAILER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)\Z")
 
 

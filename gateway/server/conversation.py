@@ -50,6 +50,8 @@ class Conversation:
         self._shared = shared
         self._rules = shared.rules
         self._link = link
+        #: The event loop's clock.
+        self.time = link.time
         self._app = app
         self._server_state = server_state
         self._exchange: Exchange | None = None
@@ -171,10 +173,6 @@ class Conversation:
         self._linger()
 
     # --- what exchanges and their bodies ask for ---------------------------------------------
-
-    def time(self) -> float:
-        """The event loop's clock."""
-        return self._link.time()
 
     def want(self, due: float) -> None:
         """Read for the body."""

@@ -32,6 +32,8 @@ _HOST = re.compile(
 )
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}(?= )")
 _TARGET = re.compile(rb"[\x21\x22\x24-\x7e]*\Z")
+#: A CR or LF that is not half of a CR LF.
+_STRAY = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
 
 
 @dataclass(slots=True)
@@ -91,9 +93,12 @@ class _Reader:
 def find_end(pending: bytearray, scanned: int, rules: Rules) -> int:
     """Where the first head in ``pending`` ends (the index after it), or 0 when it is not all there.
 
-    ``scanned`` bytes were looked at before.
+    ``scanned`` bytes were looked at before. Lines end in CR LF and nothing else (RFC 9112, 2.2 lets
+    a server refuse the rest): a head that uses a lone LF would seem never to end, and a lone CR is
+    where two parsers disagree.
 
     Raises:
+        BadRequest: a line of it ends in LF or CR alone.
         UriTooLong: the request line is over its limit.
         HeadTooLarge: the header section is.
     """
@@ -105,7 +110,11 @@ def find_end(pending: bytearray, scanned: int, rules: Rules) -> int:
             raise UriTooLong(f"The request line is over {rules.max_header} bytes.")
         if line >= 0 and size - line - 2 > rules.max_head:
             raise HeadTooLarge(f"The header section is over {rules.max_head} bytes.")
-    return at + len(END) if at >= 0 else 0
+    if at >= 0:
+        return at + len(END)
+    if _STRAY.search(pending, max(0, scanned - 1)) is not None:
+        raise BadRequest("The request head has a line that does not end in CR LF.")
+    return 0
 
 
 def parse_head(data: bytes) -> Head:
@@ -132,6 +141,8 @@ def parse_head(data: bytes) -> Head:
         version=parser.get_http_version(),
         headers=reader.headers,
     )
+    if not data.startswith(b" " + head.target + b" HTTP/", len(head.method)):
+        raise BadRequest("The request line is not a method, a target and a version.")
     head.path, _, head.query = head.target.partition(b"?")
     head.keep_alive = head.version == "1.1"
     _read_framing(head)

@@ -54,6 +54,8 @@ class Front(asyncio.BufferedProtocol):
         self.client: tuple[str, int] | None = None
         self.server: tuple[str, int] | None = None
         self._loop = asyncio.get_running_loop()
+        #: The event loop's clock.
+        self.time = self._loop.time
         self._shared = shared
         self._rules = shared.rules
         self._app = cast("AsgiApp", config.loaded_app)
@@ -127,10 +129,6 @@ class Front(asyncio.BufferedProtocol):
         self._transport.abort()
 
     # --- what the conversation asks for ------------------------------------------------------
-
-    def time(self) -> float:
-        """The event loop's clock."""
-        return self._loop.time()
 
     def expect(self, due: float | None) -> None:
         """Something must come before ``due``."""

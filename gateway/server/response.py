@@ -19,6 +19,7 @@ BACKLOG: Final = 64 * KiB
 
 _BAD_NAME = re.compile(b'[\x00-\x20\x7f-\xff()<>@,;:\\\\\\[\\]={}"/?]')
 _BAD_VALUE = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]")
+_FRAMING: Final = frozenset({b"transfer-encoding", b"content-length", b"connection"})
 Header = tuple[bytes, bytes]
 
 
@@ -73,19 +74,23 @@ class Response:
             raise RuntimeError("The response was already started.")
         lines = [_STATUS_LINES[status]]
         closes = framed = False
-        for name, value in headers:
-            if _BAD_NAME.search(name) or _BAD_VALUE.search(value):
-                raise RuntimeError("Invalid response header.")
+        pairs = list(headers)
+        # All at once: joined by what either may hold, so that nothing passes that would not pass alone.
+        if _BAD_NAME.search(b"-".join([name for name, _ in pairs])) or _BAD_VALUE.search(
+            b"\t".join([value for _, value in pairs])
+        ):
+            raise RuntimeError("Invalid response header.")
+        for name, value in pairs:
             lower = name.lower()
-            if lower == b"transfer-encoding":
-                continue  # ours to decide
-            if lower == b"content-length":
+            if lower in _FRAMING:
+                if lower == b"transfer-encoding":
+                    continue  # ours to decide
+                if lower == b"connection":
+                    closes = closes or b"close" in value.lower()
+                    continue
                 self._left = int(value)
                 framed = True
-            elif lower == b"connection":
-                closes = closes or b"close" in value.lower()
-                continue
-            lines += (name, b": ", value, b"\r\n")
+            lines.append(b"%b: %b\r\n" % (name, value))
         self.started = True
         self._bodiless = self._is_head or status in (204, 304)
         if not framed and not self._bodiless:

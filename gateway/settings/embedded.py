@@ -18,7 +18,7 @@ def fill(tree: dict[str, Any]) -> None:
     _default(tree, "memory", "spool", str(data_dir / "spool"))
     if not any(name in tree for name in ("storage", "buckets", "buckets_default")):
         tree["storage"] = {EMBEDDED_STORE: {"kind": "local"}}
-        tree["buckets_default"] = {"storage": EMBEDDED_STORE, "create": True}
+        tree["buckets_default"] = {"storage": EMBEDDED_STORE}
     stores = tree.get("storage")
     for store in stores.values() if isinstance(stores, dict) else ():
         if isinstance(store, dict) and store.get("kind") == "local":

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from gateway.settings import shape
 from gateway.settings.embedded import fill
 from gateway.settings.overlay import overlay
-from gateway.settings.sections import Settings
+from gateway.settings.sections import Settings, StorageSection
 
 
 class SettingsError(Exception):
@@ -71,4 +71,17 @@ def _explain(item: Any, tree: dict[str, Any]) -> tuple[str, str]:
         steps.append(str(step))
         node = node.get(step) if isinstance(node, dict) else None
     place, message = ".".join(steps), item["msg"].removeprefix("Value error, ")
+    if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        place, message = f"{place}.kind", _about_kind(item["ctx"].get("tag"))
     return place, f"{place}: {message}" if place else message
+
+
+def _about_kind(given: str | None) -> str:
+    """A store of no kind, or of one that there is not."""
+    known = [name for model in shape.sections(StorageSection) if (name := shape.kind(model))]
+    listed = ", ".join(known)
+    if given is None:
+        return f"a store needs a kind: {listed}"
+    near = shape.nearest(given, known)
+    hint = f"did you mean {near!r}?" if near else "choose one"
+    return f"there is no kind {given!r}; {hint} (known: {listed})"

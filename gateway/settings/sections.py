@@ -3,6 +3,7 @@
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -41,8 +42,11 @@ Networks: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_listed)
 ]
 
-#: The smallest budget with which a part of 5 MiB, S3's smallest, fits a quarter of it beside a slab.
-SMALLEST_BUDGET_FOR_S3: Final = 4 * (5 * MiB + 16 * KiB)
+#: The share of the budget that is not for bytes of bodies but for what moving them takes: 50 KiB or so each for
+#: connection, tasks and buffers of the event loop (measured with 200 uploads at a time).
+_OVERHEAD_SHARE: Final = 8
+#: The smallest budget with which a part of 5 MiB, S3's smallest, fits a quarter of the slabs beside a slab.
+SMALLEST_BUDGET_FOR_S3: Final = 23 * MiB
 
 
 class Section(BaseModel):
@@ -102,12 +106,25 @@ class ServerSection(Section):
         return self
 
 
+def _endpoint(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that are not closed, a port that is no number
+        named = False
+    if not named:
+        raise ValueError(
+            f"{url!r} is not the URL of a store; write for example http://127.0.0.1:9000"
+        )
+    return url
+
+
 class S3Storage(Section):
     """A store that speaks S3."""
 
     kind: Literal["s3"]
     """`s3`."""
-    endpoint_url: str | None = None
+    endpoint_url: Annotated[str, AfterValidator(_endpoint)] | None = None
     """The store's URL; left out: Amazon's for the region."""
     region: str = "us-east-1"
     """The region to sign for."""
@@ -179,6 +196,13 @@ class BucketOptions(Section):
     anonymous: str | None = None
     """The policy for requests without a credential; left out: they are refused."""
 
+    @model_validator(mode="after")
+    def _key_with_kms(self) -> "BucketOptions":
+        """A key that no encryption uses would leave objects otherwise protected than was asked for."""
+        if self.sse_kms_key_id is not None and self.sse != "aws:kms":
+            raise ValueError('sse_kms_key_id needs sse = "aws:kms"')
+        return self
+
 
 class BucketSection(BucketOptions):
     """A bucket as clients see it."""
@@ -197,7 +221,7 @@ class BucketsDefault(BucketOptions):
     storage: str
     """The store they are passed through to, under their own names."""
     create: bool = False
-    """Whether clients may create buckets there. Has no effect yet: no request creates one."""
+    """Whether clients may create buckets there. No effect yet: CreateBucket is answered 501, as `sluice check` says."""
 
 
 class KeySection(Section):
@@ -268,7 +292,8 @@ class MemorySection(Section):
     """The budget for bodies in transit, per process."""
 
     budget: Annotated[Size, Field(ge=MiB)] = 512 * MiB
-    """Bytes of body that may be in memory at a time; with a store that speaks S3 at least 21 MiB."""
+    """Memory that bodies in transit may take: seven eighths for their bytes, the rest for what moving them needs;
+    with a store that speaks S3 at least 23 MiB."""
     max_wait: Duration = 30.0
     """How long a body may wait for its first memory before it is refused with 503."""
     spool: Path = Path(".sluice/spool")
@@ -276,12 +301,18 @@ class MemorySection(Section):
     spool_limit: Annotated[Size, Field(ge=MiB)] = 4 * GiB
     """Bytes the spool may take."""
 
+    @property
+    def slabs(self) -> int:
+        """The part of the budget, in bytes, that holds bytes of bodies."""
+        return self.budget - self.budget // _OVERHEAD_SHARE
+
 
 class TransferSection(Section):
     """How uploads are cut and sent."""
 
-    concurrency: Annotated[int, Field(ge=1, le=20)] = 10
-    """Parts of one upload in flight at a time, at most."""
+    concurrency: Annotated[int, Field(ge=1, le=20)] = 16
+    """Parts of one upload in flight at a time, at most, and connections of one large download. As many are used as
+    bring more than fewer did."""
     max_in_flight: Annotated[int, Field(ge=1)] = 64
     """Parts of all uploads in flight to one store at a time, at most."""
     part_size: Size = 8 * MiB
@@ -371,7 +402,7 @@ class Settings(Section):
         """A quarter of the memory holds the oldest unfinished part, and S3 has a smallest one."""
         speaks_s3 = any(isinstance(store, S3Storage) for store in self.storage.values())
         if speaks_s3 and self.memory.budget < SMALLEST_BUDGET_FOR_S3:
-            raise ValueError("memory.budget: with a store that speaks S3 at least 21MiB")
+            raise ValueError("memory.budget: with a store that speaks S3 at least 23MiB")
         return self
 
     @model_validator(mode="after")

@@ -90,6 +90,14 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def list_buckets(self) -> list[str] | None:
+        """The names of the buckets there are; None where our credential may use buckets but not list them.
+
+        Raises:
+            StorageError: the store is not reachable, or refuses us altogether.
+        """
+        ...
+
     async def head(self, key: ObjectKey) -> ObjectInfo:
         """Describe an object.
 

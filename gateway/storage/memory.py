@@ -131,6 +131,13 @@ class MemoryStore:
         """
         self._check_bucket(bucket)
 
+    async def list_buckets(self) -> list[str] | None:
+        """The given buckets; where every bucket exists, those that hold something."""
+        if self._buckets is not None:
+            return sorted(self._buckets)
+        used = {key.bucket for key in self._objects}
+        return sorted(used | {upload.ref.key.bucket for upload in self._uploads.values()})
+
     async def head(self, key: ObjectKey) -> ObjectInfo:
         """See ObjectStore."""
         return self._find(key).info

@@ -69,15 +69,22 @@ class Retrier:
         self._budget.deposit(self._clock())
         attempt = 1
         while True:
-            await self._rest()
-            ticket = self._admit()
+            if self._pause.left(self._clock()) > 0:
+                await self._rest()
+            began, ticket = self._admit()
             try:
-                return await self._attempt(operation, fn, ticket)
-            except GatewayError as error:
-                delay = self._policy.delay(error, attempt, self._rand()) if idempotent else None
+                result = await fn()
+            except BaseException as error:
+                self._settle(operation, ticket, error, began)
+                if not isinstance(error, GatewayError) or not idempotent:
+                    raise
+                delay = self._policy.delay(error, attempt, self._rand())
                 if delay is None or not self._budget.withdraw(self._clock()):
                     raise
                 self._instrument.call_retried(self._store, operation, error)
+            else:
+                self._settle(operation, ticket, None, began)
+                return result
             attempt += 1
             await self._sleep(delay)
 
@@ -91,7 +98,8 @@ class Retrier:
         if left > 0:
             await self._sleep(left * (1.0 + 0.5 * self._rand()))
 
-    def _admit(self) -> Ticket:
+    def _admit(self) -> tuple[float, Ticket]:
+        """When an attempt begins, and its ticket."""
         now = self._clock()
         refusal = self._breaker.refusal(now)
         if refusal is not None:
@@ -102,18 +110,7 @@ class Retrier:
         before = self._breaker.state
         ticket = self._breaker.admit(now)
         self._report(before)
-        return ticket
-
-    async def _attempt(self, operation: str, fn: Callable[[], Awaitable[T]], ticket: Ticket) -> T:
-        began = self._clock()
-        failure: BaseException | None = None
-        try:
-            return await fn()
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            self._settle(operation, ticket, failure, began)
+        return now, ticket
 
     def _settle(
         self, operation: str, ticket: Ticket, failure: BaseException | None, began: float

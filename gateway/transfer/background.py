@@ -14,12 +14,19 @@ from gateway.transfer.sweeper import Sweeper, SweepReport, SweepTarget
 PROBE_AGAIN: Final = 10.0
 RESTART: Final = 10.0
 
+#: How long the stores may be silent at the start before that is told, in seconds.
+PATIENCE: Final = 2.0
+
 
 class Reporter(Protocol):
     """Where what happened in the background is told."""
 
     def swept(self, report: SweepReport) -> None:
         """A sweep is done."""
+        ...
+
+    def waiting(self, task: str, seconds: float) -> None:
+        """A background task waits for an answer, for so long by now."""
         ...
 
     def failed(self, task: str, error: GatewayError) -> None:
@@ -99,14 +106,19 @@ class Background:
 
     async def _probing(self) -> None:
         """Until it succeeds once. Before that, stores count as capable of nothing special."""
+        loop = asyncio.get_running_loop()
         while True:
+            waiting = loop.call_later(PATIENCE, self._reporter.waiting, "probe", PATIENCE)
             try:
                 await self._probe()
             except GatewayError as error:
+                waiting.cancel()  # before the pause
                 self._reporter.failed("probe", error)
                 await asyncio.sleep(PROBE_AGAIN)
             else:
                 return
+            finally:
+                waiting.cancel()
 
     async def _sweeping(self) -> None:
         while True:

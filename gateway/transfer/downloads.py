@@ -11,6 +11,7 @@ from gateway.protocol.commands import GetObject, NotModified, ObjectOpened
 from gateway.protocol.conditions import evaluate_read, if_range
 from gateway.protocol.ranges import parse_range, resolve
 from gateway.telemetry import Instrument
+from gateway.transfer.ahead import WORTH, AheadSource, ReadAhead
 from gateway.transfer.placement import Placement, Placements
 from gateway.transfer.resuming import Call, ResumingSource
 
@@ -33,14 +34,19 @@ class Downloads:
     """Opens objects for reading."""
 
     def __init__(
-        self, placements: Placements, retriers: Mapping[str, Call], instrument: Instrument
+        self,
+        placements: Placements,
+        retriers: Mapping[str, Call],
+        instrument: Instrument,
+        ahead: ReadAhead,
     ) -> None:
         self._placements = placements
         self._retriers = retriers
         self._instrument = instrument
+        self._ahead = ahead
 
-    async def open(self, command: GetObject) -> Download:
-        """Open what the command names, for HEAD without a body.
+    async def open(self, command: GetObject, principal: str) -> Download:
+        """Open what the command names, for HEAD without a body. ``principal``: who pays for memory.
 
         An unconditional GET costs one call to the store. A condition, an ``If-Range`` or several
         ranges are judged on a HEAD first, and the GET then names the ETag that was judged, so the
@@ -57,7 +63,7 @@ class Downloads:
         requests = parse_range(command.range_header)
         looked = bool(command.conditions) or command.head_only or len(requests) > 1
         if looked or (requests and command.if_range is not None):
-            return await self._judged(placement, command, requests)
+            return await self._judged(placement, command, requests, principal)
         try:
             opened = await self._get(placement, requests[0] if requests else None, None)
         except InvalidRange as error:
@@ -66,7 +72,7 @@ class Downloads:
             info = await self._head(placement)
             raise InvalidRange(error.detail, size=info.size) from None
         partial = opened.range if requests else None
-        return self._deliver(placement, opened, partial)
+        return self._deliver(placement, opened, partial, principal)
 
     def finished(self, download: Download, outcome: str, sent: int) -> None:
         """A body is over: ``sent`` of its bytes are with the client. Outcome ``sent``, or what went wrong."""
@@ -75,7 +81,11 @@ class Downloads:
         )
 
     async def _judged(
-        self, placement: Placement, command: GetObject, requests: tuple[RangeRequest, ...]
+        self,
+        placement: Placement,
+        command: GetObject,
+        requests: tuple[RangeRequest, ...],
+        principal: str,
     ) -> Download:
         for _ in range(MAX_LOOKS):
             info = await self._head(placement)
@@ -91,16 +101,27 @@ class Downloads:
                 opened = await self._get(placement, _request(span), info.etag)
             except PreconditionFailed:
                 continue  # replaced since we looked: judge what is there now
-            return self._deliver(placement, opened, span)
+            return self._deliver(placement, opened, span, principal)
         raise ConcurrentWrite(
             "The object is replaced faster than it can be opened; try again.", retry_after=1
         )
 
-    def _deliver(self, placement: Placement, opened: Opened, partial: ByteRange | None) -> Download:
+    def _deliver(
+        self, placement: Placement, opened: Opened, partial: ByteRange | None, principal: str
+    ) -> Download:
         span = opened.range or ByteRange(0, 0)
-        retrier = self._retriers[placement.store.name]
-        source = ResumingSource(placement, opened, span, retrier, self._instrument)
+        source = self._source(placement, opened, span, principal)
         return Download(placement.store.name, ObjectOpened(info=opened.info, range=partial), source)
+
+    def _source(
+        self, placement: Placement, opened: Opened, span: ByteRange, principal: str
+    ) -> Source:
+        etag, retrier = opened.info.etag, self._retriers[placement.store.name]
+        if span.size < WORTH or self._ahead.streams == 1:
+            return ResumingSource(placement, etag, span, opened.source, retrier, self._instrument)
+        return AheadSource(
+            self._ahead, principal, placement, etag, span, opened.source, retrier, self._instrument
+        )
 
     async def _head(self, placement: Placement) -> ObjectInfo:
         retrier = self._retriers[placement.store.name]

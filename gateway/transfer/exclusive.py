@@ -48,7 +48,9 @@ class WriteRule:
     overwrite: bool = True
 
     def __bool__(self) -> bool:
-        return not self.overwrite or write_condition(self.conditions) != WriteCondition()
+        if not self.overwrite:
+            return True
+        return bool(self.conditions) and bool(write_condition(self.conditions))
 
     def judge(self, info: ObjectInfo | None) -> WriteCondition:
         """Judge it on the object as it is, and pin it to that state.

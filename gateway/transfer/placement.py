@@ -39,6 +39,7 @@ class Placements:
         self._buckets = settings.buckets
         self._default = settings.buckets_default
         self._stores = stores
+        self._slots = {slot.bucket for slot in settings.slots.values()} - settings.buckets.keys()
 
     def resolve(self, key: ObjectKey) -> Placement:
         """Place a client's key.
@@ -65,11 +66,37 @@ class Placements:
         return AnonymousPolicies(self._buckets, self._default)
 
     def areas(self) -> list[tuple[ObjectStore, str, str]]:
-        """Every (store, bucket there, prefix) that is listed: what probes and sweeps look at."""
-        return [
+        """Every (store, bucket there, prefix) that the configuration names: what probes and sweeps look at.
+
+        Beside the listed buckets these are the slots' that are passed through.
+        """
+        listed = [
             (self._stores[section.storage], section.bucket or name, section.prefix)
             for name, section in self._buckets.items()
         ]
+        store = self.passed_to
+        return listed + (
+            [] if store is None else [(store, name, "") for name in sorted(self._slots)]
+        )
+
+    @property
+    def passed_to(self) -> ObjectStore | None:
+        """The store that has all buckets which are not listed, if there is one."""
+        return None if self._default is None else self._stores[self._default.storage]
+
+    async def passed_through(self) -> list[str]:
+        """The buckets that are passed through and nobody has named: as the store lists them, if it does.
+
+        Raises:
+            StorageError: the store does not answer, or refuses us.
+        """
+        store, named = self.passed_to, self.named()
+        found = None if store is None else await store.list_buckets()
+        return [bucket for bucket in found or () if bucket not in named]
+
+    def named(self) -> frozenset[str]:
+        """The buckets that clients don't reach there by their own names, and the slots': those are areas."""
+        return frozenset(self._buckets) | self._slots
 
 
 class AnonymousPolicies(Mapping[str, str]):

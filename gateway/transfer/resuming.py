@@ -14,9 +14,11 @@ from gateway.errors import (
     NotFound,
     PreconditionFailed,
     StorageCorrupt,
+    StorageThrottled,
+    StorageTimeout,
     StorageUnavailable,
 )
-from gateway.model import ByteRange, From, Opened, Source
+from gateway.model import ByteRange, From, Source
 from gateway.telemetry import Instrument
 from gateway.transfer.placement import Placement
 
@@ -39,19 +41,21 @@ class Call(Protocol):
 
 
 class ResumingSource:
-    """A source over ``opened`` that reopens it when it breaks."""
+    """The bytes of ``span`` of the version ``etag`` of an object: out of ``source``, which begins there, and out of
+    what is opened when that breaks. Without a ``source`` one is opened when the first byte is asked for."""
 
     def __init__(
         self,
         placement: Placement,
-        opened: Opened,
+        etag: str,
         span: ByteRange,
+        source: Source | None,
         retrier: Call,
         instrument: Instrument,
     ) -> None:
         self._placement = placement
-        self._etag = opened.info.etag
-        self._source: Source | None = opened.source
+        self._etag = etag
+        self._source = source
         self._offset = span.start
         self._stop = span.stop
         self._retrier = retrier
@@ -59,9 +63,14 @@ class ResumingSource:
         self._breaks = 0
 
     @property
-    def length(self) -> int | None:
+    def length(self) -> int:
         """Bytes still to come."""
         return self._stop - self._offset
+
+    def end_at(self, stop: int) -> None:
+        """End earlier: at ``stop``, an offset in the object that was not read past yet."""
+        assert self._offset <= stop <= self._stop
+        self._stop = stop
 
     async def read_into(self, view: memoryview, /) -> int:
         """Fill the view, over as many backend connections as it takes.
@@ -114,8 +123,33 @@ class ResumingSource:
             await source.aclose()
 
     async def aclose(self) -> None:
-        """Close the backend connection."""
+        """Close the backend connection. Who reads on opens another one."""
+        self._breaks = 0
         await self._give_up_connection()
+
+
+class Watched:
+    """Calls that tell ``congested`` when an attempt had begun whose answer was to ask less, or none in time."""
+
+    def __init__(
+        self, retrier: Call, congested: Callable[[float], None], clock: Callable[[], float]
+    ) -> None:
+        self._retrier = retrier
+        self._congested = congested
+        self._clock = clock
+
+    async def call(self, operation: str, fn: Callable[[], Awaitable[T]]) -> T:
+        """See :class:`Call`."""
+
+        async def attempt() -> T:
+            started = self._clock()
+            try:
+                return await fn()
+            except (StorageThrottled, StorageTimeout):
+                self._congested(started)
+                raise
+
+        return await self._retrier.call(operation, attempt)
 
 
 def _replaced() -> StorageCorrupt:

@@ -18,7 +18,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from gateway.errors import BadRequest, GatewayError, MultipartLost, NotFound, StorageError
+from gateway.errors import (
+    BadRequest,
+    GatewayError,
+    MultipartLost,
+    NotFound,
+    StorageError,
+    StorageRejected,
+)
 from gateway.model import MultipartListing, MultipartRef, PartReceipt
 from gateway.sessions.base import NOBODY, Intent, SessionStore
 from gateway.sessions.owner import is_dead, is_running
@@ -48,14 +55,23 @@ class Multiparts(Protocol):
         """All unfinished uploads."""
         ...
 
+    async def list_buckets(self) -> list[str] | None:
+        """All buckets; None where that is not told."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SweepTarget:
-    """Where to look for foreign multiparts: a store's name, a bucket and a prefix as the store calls them."""
+    """Where to look for foreign multiparts: a store's name, a bucket and a prefix as the store calls them.
+
+    ``bucket`` None: every bucket that the store lists, but those in ``without``. ``listed``: found that way.
+    """
 
     store: str
-    bucket: str
+    bucket: str | None
     prefix: str = ""
+    without: frozenset[str] = frozenset()
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +175,7 @@ class Sweeper:
         """The intent with its upload's id; without, when it has no upload; None while that cannot be told."""
         if intent.upload_id is not None:
             return intent
-        listed = await self._listed(intent.store, intent.key.bucket, intent.key.name)
+        listed = await self._listed(SweepTarget(intent.store, intent.key.bucket, intent.key.name))
         # Read after the listing: whatever of ours is in it has had its intent before it.
         journal = await self._sessions.intents()
         current = next((found for found in journal if found.id == intent.id), None)
@@ -191,24 +207,46 @@ class Sweeper:
     async def _look_for_foreign(
         self, targets: Iterable[SweepTarget], unsettled: Sequence[Intent], report: SweepReport
     ) -> None:
-        for target in targets:
+        foreign: set[MultipartRef] = set()  # a bucket may be seen whole, and by a prefix besides
+        for target in await self._places(targets, report):
             try:
-                listed = await self._listed(target.store, target.bucket, target.prefix)
+                listed = await self._listed(target)
             except _OF_ONE_PLACE as error:
                 report.failed.append(SweepFailure(target, error))
                 continue
             # Intents that came or went while the store was listed explain what it listed.
             intents = [*unsettled, *await self._sessions.intents()]
             for listing in listed:
-                if listing.ref in report.aborted or any(
-                    _explains(intent, listing) for intent in intents
-                ):
+                known = listing.ref in foreign or listing.ref in report.aborted
+                if known or any(_explains(intent, listing) for intent in intents):
                     continue
                 if _is_probe(listing):
                     await self._clear_probe(target, listing, report)
                     continue
+                foreign.add(listing.ref)
                 report.foreign.append(listing)
                 self._instrument.orphan_found(target.store, ours=False)
+
+    async def _places(
+        self, targets: Iterable[SweepTarget], report: SweepReport
+    ) -> list[SweepTarget]:
+        """The targets, with the buckets that a store lists in place of "every bucket"."""
+        places: list[SweepTarget] = []
+        for target in targets:
+            if target.bucket is not None:
+                places.append(target)
+                continue
+            try:
+                names = await self._stores[target.store].list_buckets()
+            except _OF_ONE_PLACE as error:
+                report.failed.append(SweepFailure(target, error))
+                continue
+            places += [
+                SweepTarget(target.store, name, target.prefix, listed=True)
+                for name in names or ()
+                if name not in target.without
+            ]
+        return places
 
     async def _clear_probe(
         self, target: SweepTarget, listing: MultipartListing, report: SweepReport
@@ -224,12 +262,19 @@ class Sweeper:
         report.aborted.append(listing.ref)
         self._instrument.orphan_found(target.store, ours=True)
 
-    async def _listed(self, store: str, bucket: str, prefix: str) -> list[MultipartListing]:
-        """The store's unfinished multiparts; none where the bucket does not exist."""
+    async def _listed(self, place: SweepTarget) -> list[MultipartListing]:
+        """A bucket's unfinished multiparts; none where it does not exist, or where nobody named it and it is not
+        ours to use (another region's, or closed to our credential)."""
+        assert place.bucket is not None
+        store = self._stores[place.store]
         try:
-            return [found async for found in self._stores[store].list_multiparts(bucket, prefix)]
+            return [found async for found in store.list_multiparts(place.bucket, place.prefix)]
         except NotFound:
             return []
+        except StorageRejected:
+            if place.listed:
+                return []
+            raise
 
 
 def _may_be(listing: MultipartListing, intent: Intent) -> bool:

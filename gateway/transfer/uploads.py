@@ -6,10 +6,11 @@ body; verify everything that was claimed of it; only then commit.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from gateway.adapt.concurrency import Limit
+from gateway.adapt.concurrency import FIRST, Limit
 from gateway.adapt.part_size import PartPlan, plan
 from gateway.errors import (
     GatewayError,
@@ -24,6 +25,7 @@ from gateway.pipeline.multipart import Journal
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
 from gateway.pipeline.slabs import SlabPool
+from gateway.pipeline.small import SmallBody, is_small
 from gateway.pipeline.spool import Spool
 from gateway.pipeline.transforms import Chain
 from gateway.protocol.commands import ObjectStored, PutObject
@@ -34,6 +36,8 @@ from gateway.telemetry import Instrument
 from gateway.transfer.exclusive import ConditionalWrites, WriteRule, judges_alone
 from gateway.transfer.placement import Placement, Placements
 from gateway.units import format_size
+
+_UNCONDITIONAL: Final = WriteCondition()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,24 +112,43 @@ class Uploads:
         rules: UploadRules,
         chain: Chain,
     ) -> ObjectStored:
-        parts = self.plan(placement.store, command.length)
         rule = WriteRule(command.conditions, overwrite=rules.overwrite)
-        found = await self._look(placement, command, rule)
-        pinned = rule.judge(found)
-        leased = bool(rule) and not judges_alone(placement.store)
-        condition = WriteCondition() if leased else pinned
-        async with self._sink(placement, command, rules, parts, condition) as sink:
-            await self._first_memory(sink, command.length)
-            await pump(source, chain, sink)
-            chain.verify()
-            if leased:
-                async with self._conditional.commit(placement, rule, leased=True):
-                    stored = await _complete(sink, rule)
-            else:
-                stored = await _complete(sink, rule)
+        conditional = bool(rule)
+        self._check_length(command.length)
+        found = await self._look(placement, command, conditional=conditional)
+        pinned = rule.judge(found) if conditional else _UNCONDITIONAL
+        leased = conditional and not judges_alone(placement.store)
+        condition = _UNCONDITIONAL if leased else pinned
+        if is_small(command.length):
+            with self._small(placement, command, rules, condition) as body:
+                if not body.admit_at_once():
+                    await self._first_memory(body.admit())
+                await body.fill(source, chain)
+                stored = await self._commit(body.complete, chain, placement, rule, leased=leased)
+        else:
+            async with self._sink(placement, command, rules, condition) as sink:
+                await self._first_memory(sink.admit(command.length))
+                await pump(source, chain, sink)
+                stored = await self._commit(sink.complete, chain, placement, rule, leased=leased)
         return _answer(stored, chain, found)
 
-    async def _first_memory(self, sink: PartSink, length: int | None) -> None:
+    async def _commit(
+        self,
+        complete: Callable[[], Awaitable[Stored]],
+        chain: Chain,
+        placement: Placement,
+        rule: WriteRule,
+        *,
+        leased: bool,
+    ) -> Stored:
+        """Verify everything, then publish."""
+        chain.verify()
+        if not leased:
+            return await _complete(complete, rule)
+        async with self._conditional.commit(placement, rule, leased=True):
+            return await _complete(complete, rule)
+
+    async def _first_memory(self, admission: Awaitable[object]) -> None:
         """Wait for the memory that the body's first bytes go to: before any of them is asked for, so that
         who is refused has sent none.
 
@@ -134,7 +157,7 @@ class Uploads:
         """
         try:
             async with asyncio.timeout(self._machinery.max_wait):
-                await sink.admit(length)
+                await admission
         except TimeoutError:
             raise Overloaded(
                 "There is no memory for this upload just now; try again.", retry_after=5
@@ -146,9 +169,7 @@ class Uploads:
         Raises:
             TooLarge: it cannot be stored; ``max_length`` says what can.
         """
-        most = self._machinery.settings.max_object
-        if most is not None and length is not None and length > most:
-            raise TooLarge(f"At most {format_size(most)} can be stored here.", max_length=most)
+        self._check_length(length)
         return plan(
             length,
             store.capabilities.parts,
@@ -156,11 +177,18 @@ class Uploads:
             memory_cap=self._machinery.pool.part_cap,
         )
 
+    def _check_length(self, length: int | None) -> None:
+        most = self._machinery.settings.max_object
+        if most is not None and length is not None and length > most:
+            raise TooLarge(f"At most {format_size(most)} can be stored here.", max_length=most)
+
     async def _look(
-        self, placement: Placement, command: PutObject, rule: WriteRule
+        self, placement: Placement, command: PutObject, *, conditional: bool
     ) -> ObjectInfo | None:
         """The object as it is, where somebody needs to know: a rule, or the difference of 201 and 204."""
-        if rule or (command.tell_created and not placement.store.capabilities.tells_replaced):
+        if conditional or (
+            command.tell_created and not placement.store.capabilities.tells_replaced
+        ):
             return await self._conditional.current(placement)
         return None
 
@@ -179,35 +207,56 @@ class Uploads:
             compute=command.want_digests,
         )
 
+    def _small(
+        self,
+        placement: Placement,
+        command: PutObject,
+        rules: UploadRules,
+        condition: WriteCondition,
+    ) -> SmallBody:
+        machinery = self._machinery
+        store = placement.store
+        assert command.length is not None
+        return SmallBody(
+            command.length,
+            store=store,
+            key=placement.key,
+            memory=machinery.pool.account(rules.principal),
+            places=machinery.places[store.name],
+            retry=machinery.retriers[store.name].call,
+            attributes=placement.attributes(command.attributes),
+            condition=condition,
+            instrument=machinery.instrument,
+        )
+
     def _sink(
         self,
         placement: Placement,
         command: PutObject,
         rules: UploadRules,
-        parts: PartPlan,
         condition: WriteCondition,
     ) -> PartSink:
         machinery = self._machinery
-        store = placement.store
+        store, most = placement.store, machinery.settings.concurrency
         return PartSink(
             store=store,
             key=placement.key,
-            plan=parts,
+            plan=self.plan(store, command.length),
             memory=machinery.pool.account(rules.principal),
             places=machinery.places[store.name],
             retry=machinery.retriers[store.name].call,
             journal=machinery.journal,
             attributes=placement.attributes(command.attributes),
             condition=condition,
-            limit=Limit(maximum=machinery.settings.concurrency),
+            limit=Limit(min(FIRST, most), maximum=most),
             spool=machinery.spool,
             instrument=machinery.instrument,
         )
 
 
-async def _complete(sink: PartSink, rule: WriteRule) -> Stored:
+async def _complete(complete: Callable[[], Awaitable[Stored]], rule: WriteRule) -> Stored:
     try:
-        return await sink.complete()
+        return await complete()
     except PreconditionFailed:
         if rule.overwrite:
             raise

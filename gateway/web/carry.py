@@ -2,7 +2,7 @@
 
 A download moves through one slab of the memory budget, which it holds while its client reads. So that
 slow clients do not own the budget and uploads starve, the slab follows the client: it starts with
-64 KiB, grows to 256 KiB for one that takes it at once, and shrinks to 16 KiB for one that does not. The
+64 KiB, grows to 1 MiB for one that takes it at once, and shrinks to 16 KiB for one that does not. The
 pool admits only as many bodies as fit twice with the smallest slabs, so downloads at their slowest
 hold half of the memory at most; and who does not get his first slab in time is refused with 503.
 """
@@ -17,6 +17,7 @@ from gateway.auth.grant import Grant
 from gateway.auth.policy import Decision, Policy
 from gateway.errors import GatewayError, Overloaded
 from gateway.model import ObjectInfo, Source
+from gateway.pipeline.framed import FramedSource
 from gateway.pipeline.slabs import Account, Slab, SlabPool
 from gateway.protocol.commands import (
     Command,
@@ -37,11 +38,10 @@ from gateway.protocol.upload_commands import UploadDialect
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Download, Downloads
 from gateway.transfer.uploads import UploadRules, Uploads
-from gateway.units import KiB
+from gateway.units import KiB, MiB
 from gateway.web.exchange import Exchange
 from gateway.web.heads import send_head
 from gateway.web.streams import (
-    CountingSource,
     Receive,
     Scope,
     Send,
@@ -50,7 +50,7 @@ from gateway.web.streams import (
 )
 
 FIRST_SLAB: Final = 64 * KiB
-LARGEST_SLAB: Final = 256 * KiB
+LARGEST_SLAB: Final = 1 * MiB
 #: For a request whose signature stands in its headers: no browser opened it, so nothing is invented
 #: that a copy made with it would take for the object's own (and RFC 9111, 3.5, keeps shared caches off).
 _TO_PROGRAMS: Final[Headers] = (
@@ -77,7 +77,7 @@ class Work:
         self.exchange = exchange
         self.dialect = dialect
         self.headers: Headers = ()
-        self.body: Source | None = None
+        self.body: FramedSource | None = None
 
     def permit(self, grant: Grant, policy: Policy, decision: Decision) -> None:
         """Set down what came of authenticating and authorising."""
@@ -88,7 +88,7 @@ class Work:
     def render(self, command: Command, reply: Reply) -> ResponseHead:
         """The response's head."""
         head = self.dialect.render(self.exchange.head, command, reply, self.exchange.request_id)
-        return replace(head, headers=head.headers + self.headers)
+        return replace(head, headers=head.headers + self.headers) if self.headers else head
 
     async def reply(self, head: ResponseHead) -> None:
         """Send a whole response."""
@@ -132,8 +132,7 @@ class Carrier:
                 assert_never(command)
 
     async def _put(self, command: PutObject, work: Work) -> None:
-        body = work.body or request_source(work.scope, work.receive, command.length)
-        source = CountingSource(body)
+        source = work.body or request_source(work.scope, work.receive, command.length)
         rules = UploadRules(
             principal=work.grant.principal.id,
             max_size=work.decision.max_size,
@@ -148,7 +147,7 @@ class Carrier:
         await work.reply(work.render(command, stored))
 
     async def _get(self, command: GetObject, work: Work) -> None:
-        download = await self._downloads.open(command)
+        download = await self._downloads.open(command, work.grant.principal.id)
         reply = download.reply
         try:
             reply = replace(reply, serving=_serving(command, reply.info, work))
@@ -195,7 +194,7 @@ class Carrier:
                 size.on_read(count, time.perf_counter() - started)
                 if count == slab.size:
                     size.on_filled()
-                if self._fits_better(size.size, slab.size):
+                if source.length != 0 and self._fits_better(size.size, slab.size):
                     slab.release()
                     slab = await account.take(size.size)
         finally:
@@ -204,9 +203,13 @@ class Carrier:
 
     async def _first_slab(self, source: Source, account: Account) -> Slab:
         wanted = FIRST_SLAB if source.length is None else min(source.length, FIRST_SLAB)
+        wanted = max(1, wanted)
+        slab = account.take_at_once(wanted)
+        if slab is not None:
+            return slab
         try:
             async with asyncio.timeout(self._max_wait):
-                return await account.take(max(1, wanted))
+                return await account.take(wanted)
         except TimeoutError:
             raise Overloaded(
                 "There is no memory for this download just now; try again.", retry_after=5
@@ -223,7 +226,7 @@ def _serving(command: GetObject, info: ObjectInfo, work: Work) -> Headers:
     if work.grant.scheme == Scheme.SIGV4:
         return replaced(_TO_PROGRAMS, asked.headers)
     return serving_headers(
-        replace(info, key=command.key),
+        info if info.key == command.key else replace(info, key=command.key),
         inline=asked.inline,
         signed=work.grant.signed,
         immutable=work.dialect.name == "slot",

@@ -1,8 +1,8 @@
 """One request and its answer, as the log and the metrics will tell of it."""
 
 import asyncio
-import secrets
 import time
+from random import getrandbits
 from typing import Any, Final
 
 from gateway.auth.grant import Grant
@@ -38,7 +38,8 @@ class Exchange:
 
     def __init__(self, head: RequestHead) -> None:
         self.head = head
-        self.request_id = secrets.token_hex(8)
+        # A name, no secret: unpredictable it need not be.
+        self.request_id = f"{getrandbits(64):016x}"
         self.started = time.perf_counter()
         self.status = 0
         self.status_at = 0.0

@@ -32,7 +32,7 @@ class FieldReader:
         self._places = asyncio.Semaphore(places)
         self._timeout = timeout
 
-    async def read(self, exchange: Exchange, scope: Scope, receive: Receive) -> Source:
+    async def read(self, exchange: Exchange, scope: Scope, receive: Receive) -> FramedSource:
         """Read the fields into ``exchange.head``, which becomes a FormHead, also where they cannot all be read: the
         answer's form depends on them. Answer the file's bytes as a source.
 

@@ -16,16 +16,25 @@ def request_head(scope: Scope, proxies: TrustedProxies) -> RequestHead:
     raw_path = scope.get("raw_path")
     if not isinstance(raw_path, bytes):
         raise BadRequest("The server does not hand over the raw request target.")
-    headers = tuple((name.lower(), value.strip(b" \t")) for name, value in scope["headers"])
+    headers = tuple(scope["headers"])
+    if "sluice.body" not in (scope.get("extensions") or ()):  # our own front has done it
+        headers = tuple([(name.lower(), value.strip(b" \t")) for name, value in headers])
     client = scope.get("client")
     peer = client[0] if client else None
+    scheme = scope.get("scheme", "http")
+    if peer in proxies:
+        headers, scheme, peer = (
+            proxies.host(peer, headers),
+            proxies.scheme(peer, scheme, headers),
+            proxies.client(peer, headers),
+        )
     return RequestHead(
         scope["method"],
         raw_path.partition(b"?")[0],
         scope.get("query_string", b""),
-        proxies.host(peer, headers),
-        scheme=proxies.scheme(peer, scope.get("scheme", "http"), headers),
-        peer=proxies.client(peer, headers),
+        headers,
+        scheme=scheme,
+        peer=peer,
     )
 
 

@@ -5,9 +5,11 @@ a request (no bucket, key, address or principal is a label).
 """
 
 import os
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.errors import GatewayError
@@ -17,60 +19,122 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
 
 
-_M = TypeVar("_M", Counter, Gauge, Histogram)
+_M = TypeVar("_M", bound="Waiting | Histogram")
 
 
 class Labelled(dict[tuple[str, ...] | str, _M]):
     """A metric's children by the values of their labels, in order. Each is looked up at Prometheus once:
     its own look-up costs more than counting does."""
 
-    def __init__(self, metric: _M) -> None:
+    def __init__(self, child: Callable[[tuple[str, ...]], _M]) -> None:
         super().__init__()
-        self._metric: Any = metric
+        self._child = child
 
     def __missing__(self, values: tuple[str, ...] | str) -> _M:
-        labels = (values,) if isinstance(values, str) else values
-        child: _M = self._metric.labels(*labels)
-        self[values] = child
+        child = self[values] = self._child((values,) if isinstance(values, str) else values)
         return child
+
+
+class Waiting:
+    """A counter or a gauge in front of Prometheus's own, which takes a lock and several calls for each change: here a
+    change is a plain number, and is handed on when somebody asks for the metrics. Workers that share their values
+    through files hand on at once, as others ask."""
+
+    __slots__ = ("_at_once", "_metric", "_new", "_value")
+
+    def __init__(self, metric: Counter | Gauge) -> None:
+        self._metric: Any = metric
+        self._at_once = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        self._new: float = 0
+        self._value: float | None = None
+
+    def inc(self, amount: float = 1) -> None:
+        """It grew."""
+        self._new += amount
+        if self._at_once:
+            self.hand_on()
+
+    def dec(self) -> None:
+        """It is one less."""
+        self.inc(-1)
+
+    def set(self, value: float) -> None:
+        """It is ``value`` now; for gauges that are never changed otherwise."""
+        self._value = value
+        if self._at_once:
+            self.hand_on()
+
+    def hand_on(self) -> None:
+        """Let Prometheus know."""
+        if self._value is not None:
+            self._metric.set(self._value)
+            self._value = None
+        if self._new:
+            self._metric.inc(self._new)
+            self._new = 0
+
+
+class Books:
+    """A registry, and all :class:`Waiting` in front of its metrics: they hand on when it is read."""
+
+    def __init__(self) -> None:
+        self.registry: Final = CollectorRegistry()
+        self._waiting: list[Waiting] = []
+        self.registry.register(self)  # before all others, so that it is asked first
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by the registry whenever somebody reads it; adds nothing of its own."""
+        for waiting in self._waiting:
+            waiting.hand_on()
+        return iter(())
+
+    def waiting(self, metric: Counter | Gauge) -> Waiting:
+        """One in front of ``metric``."""
+        made = Waiting(metric)
+        self._waiting.append(made)
+        return made
 
 
 class Family:
     """Metrics that belong together, in one registry. Those with labels are :class:`Labelled`."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._registry = books.registry
 
-    def counter(self, name: str, text: str) -> Counter:
+    def counter(self, name: str, text: str) -> Waiting:
         """A number that only grows; ``name`` ends with its unit or what it counts."""
-        return Counter(f"sluice_{name}_total", text, registry=self._registry)
+        return self._books.waiting(Counter(f"sluice_{name}_total", text, registry=self._registry))
 
-    def counters(self, name: str, text: str, *labels: str) -> Labelled[Counter]:
+    def counters(self, name: str, text: str, *labels: str) -> Labelled[Waiting]:
         """The same, by labels."""
-        return Labelled(Counter(f"sluice_{name}_total", text, labels, registry=self._registry))
+        metric = Counter(f"sluice_{name}_total", text, labels, registry=self._registry)
+        return Labelled(lambda values: self._books.waiting(metric.labels(*values)))
 
-    def gauge(self, name: str, text: str) -> Gauge:
+    def gauge(self, name: str, text: str) -> Waiting:
         """A number as it is now, summed over the workers that live."""
-        return Gauge(f"sluice_{name}", text, registry=self._registry, multiprocess_mode="livesum")
+        return self._books.waiting(
+            Gauge(f"sluice_{name}", text, registry=self._registry, multiprocess_mode="livesum")
+        )
 
-    def gauges(self, name: str, text: str, *labels: str) -> Labelled[Gauge]:
+    def gauges(self, name: str, text: str, *labels: str) -> Labelled[Waiting]:
         """The same, by labels."""
         name = f"sluice_{name}"
-        return Labelled(
-            Gauge(name, text, labels, registry=self._registry, multiprocess_mode="livesum")
-        )
+        metric = Gauge(name, text, labels, registry=self._registry, multiprocess_mode="livesum")
+        return Labelled(lambda values: self._books.waiting(metric.labels(*values)))
 
     def seconds(self, name: str, text: str, *labels: str) -> Labelled[Histogram]:
         """A distribution of times."""
         name = f"sluice_{name}_seconds"
-        return Labelled(Histogram(name, text, labels, registry=self._registry, buckets=_SECONDS))
+        metric = Histogram(name, text, labels, registry=self._registry, buckets=_SECONDS)
+        return Labelled(lambda values: metric.labels(*values))
 
 
 class RequestMetrics(Family):
     """What clients asked for."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        super().__init__(registry)
+    def __init__(self, books: Books) -> None:
+        super().__init__(books)
         counted = ("dialect", "method", "status")
         timed = ("dialect", "method")
         self.answered = self.counters("requests", "Requests answered", *counted)
@@ -89,8 +153,8 @@ class RequestMetrics(Family):
 class MemoryMetrics(Family):
     """Where bodies are while they are in transit."""
 
-    def __init__(self, registry: CollectorRegistry, budget: int) -> None:
-        super().__init__(registry)
+    def __init__(self, books: Books, budget: int) -> None:
+        super().__init__(books)
         self.budget = self.gauge("memory_budget_bytes", "Bytes of body that may be in memory")
         self.used = self.gauge("memory_used_bytes", "Bytes of the budget in use")
         self.waiters = self.gauge("memory_waiters", "Transfers waiting for memory")
@@ -104,8 +168,8 @@ class MemoryMetrics(Family):
 class StoreMetrics(Family):
     """What was asked of the stores."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        super().__init__(registry)
+    def __init__(self, books: Books) -> None:
+        super().__init__(books)
         self.calls = self.counters(
             "store_calls", "Calls to stores", "store", "operation", "outcome"
         )
@@ -131,8 +195,8 @@ class StoreMetrics(Family):
 class TransferMetrics(Family):
     """Whole objects, in and out."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        super().__init__(registry)
+    def __init__(self, books: Books) -> None:
+        super().__init__(books)
         self.uploads = self.counters("uploads", "Uploads ended", "store", "outcome")
         self.upload_bytes = self.counters("upload_bytes", "Bytes of uploads ended", "store")
         self.upload_seconds = self.seconds("upload", "Time of uploads", "store")
@@ -143,17 +207,21 @@ class TransferMetrics(Family):
         self.resumed = self.counters(
             "downloads_resumed", "Downloads continued after a break", "store"
         )
+        self.widened = self.counters(
+            "downloads_widened", "Downloads read ahead over several connections", "store"
+        )
 
 
 class Metrics(Instrument):
     """Every fact, counted. ``budget`` in bytes."""
 
     def __init__(self, budget: int) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = RequestMetrics(self.registry)
-        self.memory = MemoryMetrics(self.registry, budget)
-        self.stores = StoreMetrics(self.registry)
-        self.transfers = TransferMetrics(self.registry)
+        books = Books()
+        self.registry = books.registry
+        self.requests = RequestMetrics(books)
+        self.memory = MemoryMetrics(books, budget)
+        self.stores = StoreMetrics(books)
+        self.transfers = TransferMetrics(books)
 
     def text(self) -> bytes:
         """The exposition, of all workers where there are several."""
@@ -217,6 +285,9 @@ class Metrics(Instrument):
 
     def download_resumed(self, store: str) -> None:
         self.transfers.resumed[store].inc()
+
+    def download_widened(self, store: str) -> None:
+        self.transfers.widened[store].inc()
 
     def orphan_found(self, store: str, *, ours: bool) -> None:
         self.stores.orphans[store, str(ours).lower()].inc()

@@ -1,17 +1,22 @@
 """What operators ask: ``/-/healthz``, ``/-/readyz``, ``/-/metrics``, ``/-/version``, ``/-/errors/{code}``."""
 
 import asyncio
+import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway import __version__
 from gateway.drain import Drain
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, MethodNotAllowed, NotFound
+from gateway.protocol.commands import RequestHead
+from gateway.protocol.problems import render_problem
 from gateway.protocol.remedies import every_error, remedy
 from gateway.web.metrics import Metrics
 
@@ -87,7 +92,7 @@ class Ops:
         code = request.path_params["code"]
         found = {error.code: error for error in every_error()}.get(code)
         if found is None:
-            return PlainTextResponse("There is no such error code.\n", status_code=404)
+            return _refusal(request, NotFound("There is no such error code."))
         story = " ".join((found.__doc__ or "").split())
         again = "may succeed when sent again" if found.retryable else "fails again unless changed"
         return PlainTextResponse(
@@ -95,6 +100,32 @@ class Ops:
             f"What to do: {remedy(found)}\n\n"
             f"Whose fault: the {found.fault}'s. The same request {again}.\n"
         )
+
+
+def pages(routes: Sequence[Route]) -> Starlette:
+    """An application of these routes: it refuses as the rest of the gateway does, and never redirects
+    (Starlette builds a redirect's URL out of the Host header)."""
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _refuse})
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals, of paths and methods that are not there."""
+    assert isinstance(error, HTTPException)
+    allow = (error.headers or {}).get("Allow")
+    if error.status_code == 405 and allow is not None:
+        methods = tuple(sorted(allow.split(", ")))
+        return _refusal(request, MethodNotAllowed("This page is only for reading.", allow=methods))
+    return _refusal(request, NotFound("There is no such page."))
+
+
+def _refusal(request: Request, error: GatewayError) -> Response:
+    path: bytes = request.scope.get("raw_path") or b"/-/"
+    answer = render_problem(RequestHead(request.method, path), error, secrets.token_hex(8))
+    response = Response(answer.body, status_code=answer.status)
+    response.raw_headers = list(answer.headers)
+    return response
 
 
 def _unready(why: str) -> Response:

@@ -6,10 +6,11 @@ from gateway.web.log import Log
 
 
 class LogReporter:
-    """See :class:`gateway.transfer.background.Reporter`."""
+    """See :class:`gateway.transfer.background.Reporter`. ``awaited`` are the stores, for people."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, awaited: str) -> None:
         self._log = log
+        self._awaited = awaited
 
     def swept(self, report: SweepReport) -> None:
         """Told only when there was something to sweep or to report."""
@@ -20,6 +21,12 @@ class LogReporter:
         }
         if any(facts.values()):
             self._log.info("swept", kept=len(report.kept), **facts)
+
+    def waiting(self, task: str, seconds: float) -> None:
+        """Whom is waited for is in the configuration; requests are served meanwhile."""
+        self._log.warning(
+            "waiting", task=task, seconds=seconds, detail=f"no answer yet from {self._awaited}"
+        )
 
     def failed(self, task: str, error: GatewayError) -> None:
         """Something will be tried again."""

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol, TypeAlias
 
 from gateway.errors import ClientGone, IncompleteBody
-from gateway.model import Source
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -39,13 +38,15 @@ class BodyWriter(Protocol):
 
 
 class ExtensionSource:
-    """A request's body through the front's extension: no copy between the socket and the slab."""
+    """A request's body through the front's extension: no copy between the socket and the slab. ``count``: bytes that
+    went through."""
 
-    __slots__ = ("_reader", "_remaining")
+    __slots__ = ("_reader", "_remaining", "count")
 
     def __init__(self, reader: BodyReader) -> None:
         self._reader = reader
         self._remaining = reader.length
+        self.count = 0
 
     @property
     def length(self) -> int | None:
@@ -55,6 +56,7 @@ class ExtensionSource:
     async def read_into(self, view: memoryview, /) -> int:
         """Fill the view from the socket."""
         count = await self._reader.read_into(view)
+        self.count += count
         if self._remaining is not None:
             self._remaining -= count
         return count
@@ -64,15 +66,16 @@ class ExtensionSource:
 
 
 class ReceiveSource:
-    """A request's body through ASGI's ``receive()``, copied once."""
+    """A request's body through ASGI's ``receive()``, copied once. ``count``: bytes that went through."""
 
-    __slots__ = ("_left", "_more", "_receive", "_remaining")
+    __slots__ = ("_left", "_more", "_receive", "_remaining", "count")
 
     def __init__(self, receive: Receive, length: int | None) -> None:
         self._receive = receive
         self._remaining = length
         self._left = memoryview(b"")
         self._more = True
+        self.count = 0
 
     @property
     def length(self) -> int | None:
@@ -92,6 +95,7 @@ class ReceiveSource:
         count = min(len(view), len(self._left))
         view[:count] = self._left[:count]
         self._left = self._left[count:]
+        self.count += count
         if self._remaining is not None:
             self._remaining -= count
         return count
@@ -107,7 +111,9 @@ class ReceiveSource:
         """Nothing to give up: the server drains or closes."""
 
 
-def request_source(scope: Scope, receive: Receive, length: int | None) -> Source:
+def request_source(
+    scope: Scope, receive: Receive, length: int | None
+) -> ExtensionSource | ReceiveSource:
     """The request's body as a source, by the fastest way that the server offers."""
     reader: BodyReader | None = (scope.get("extensions") or {}).get("sluice.body")
     return ReceiveSource(receive, length) if reader is None else ExtensionSource(reader)
@@ -134,28 +140,3 @@ def response_writer(scope: Scope, send: Send) -> BodyWriter:
     """
     writer: BodyWriter | None = (scope.get("extensions") or {}).get("sluice.writer")
     return SendWriter(send) if writer is None else writer
-
-
-class CountingSource:
-    """A source that remembers how much went through it."""
-
-    __slots__ = ("_source", "count")
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.count = 0
-
-    @property
-    def length(self) -> int | None:
-        """Bytes still to come."""
-        return self._source.length
-
-    async def read_into(self, view: memoryview, /) -> int:
-        """Fill the view."""
-        count = await self._source.read_into(view)
-        self.count += count
-        return count
-
-    async def aclose(self) -> None:
-        """Give up what is left."""
-        await self._source.aclose()

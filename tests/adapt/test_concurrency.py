@@ -168,3 +168,30 @@ def test_the_window_stays_within_its_bounds(
         )
         assert 2 <= limit.value <= 12
     assert all(decision.old != decision.new for decision in limit.decisions)
+
+
+def test_a_start_that_is_a_step_already_must_bring_something() -> None:
+    for goodput, value, reason in ((1.1, 1, "no gain"), (3.0, 8, "probe")):
+        limit = Limit(4, before=(1, SIZE))
+        for _ in range(4):
+            limit.on_sample(ok(0.0, 4.0 / goodput, in_flight=4))
+        assert (limit.value, limit.decisions[-1].reason) == (value, reason)
+
+
+def test_a_step_that_brought_a_little_is_taken_back_in_part() -> None:
+    limit = Limit(4)
+    for _ in range(4):
+        limit.on_sample(ok(0.0, 4.0, in_flight=4))
+    assert limit.value == 8
+    for _ in range(8):
+        limit.on_sample(ok(4.0, 10.4, in_flight=8))  # a quarter more, of as much again
+    assert (limit.value, limit.decisions[-1].reason) == (5, "no gain")
+
+
+def test_a_step_counts_as_used_while_the_window_still_fills() -> None:
+    limit = Limit(4)
+    for _ in range(4):
+        limit.on_sample(ok(0.0, 4.0, in_flight=4))
+    for width in (5, 6, 7, 8, 7, 7, 7, 7):
+        limit.on_sample(ok(4.0, 8.0, in_flight=width))
+    assert (limit.value, limit.decisions[-1].reason) == (10, "probe")

@@ -81,3 +81,16 @@ def test_a_policy_is_called_like_its_file(tmp_path: Path) -> None:
     policy = read_policy(path)
     assert (policy.name, policy.file, policy.description) == ("drop.box", "drop.box.toml", "Drop")
     assert policy.rules[0].place == "drop.box.toml, rule 1 (all)"
+
+
+def test_a_mistake_in_a_list_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text('[[rules]]\nactions = ["raed"]\nbuckets = ["*"]')
+    with pytest.raises(PolicyError) as error:
+        read_policy(path)
+    assert str(error.value).splitlines() == [
+        f"{path}: rules 1 actions 1: Input should be 'read', 'write', 'delete' or 'list'"
+    ]
+    path.write_text('[[rules]]\nactions = []\nbuckets = ["*"]')
+    with pytest.raises(PolicyError, match="at least 1"):
+        read_policy(path)

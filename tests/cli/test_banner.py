@@ -1,13 +1,14 @@
 """The commands to paste."""
 
 import shlex
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from gateway.auth.keys import KeyRing
-from gateway.cli.banner import LIFE, banner
+from gateway.cli.banner import LIFE, banner, own_command
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import sigv4
 from gateway.protocol.signatures.canonical import CanonicalQuery
@@ -92,3 +93,17 @@ def test_curl_is_told_to_trust_our_own_certificate(folder: Path) -> None:
     _, download = commands(banner(settings(folder, text), port=443, now=NOW))
     assert download[:3] == ["curl", "--cacert", "my cert.pem"]
     assert download[-1].startswith("https://127.0.0.1:443/demo/")
+
+
+def test_a_signer_makes_the_urls_where_they_are_pasted(folder: Path) -> None:
+    signer = own_command(Path("my sluice.toml"), ".venv/bin/sluice", Path("/a b"))
+    assert signer == "cd '/a b' && .venv/bin/sluice sign --config 'my sluice.toml'"
+    output = banner(settings(folder), port=8080, now=NOW, signer=signer)
+    assert f'  curl -r 0-4 "$({signer} GET demo/hello.txt --expires 3600s --key SLUICE' in output
+    assert "--endpoint http://127.0.0.1:8080 --region us-east-1" in output
+    assert "X-Amz-" not in output
+
+
+def test_without_a_command_of_its_own_it_is_started_as_a_module() -> None:
+    signer = own_command(None, "/somewhere/gateway/__main__.py", Path("/a"))
+    assert signer == f"cd /a && {shlex.quote(sys.executable)} -m gateway sign"

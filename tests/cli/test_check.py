@@ -49,6 +49,7 @@ def test_a_policy_that_does_not_exist_is_named_with_its_place(run: Run, folder: 
     result = run("check")
     assert result.exit_code == 1
     assert "keys.EXAMPLEKEY000001.policy" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
     assert "did you mean 'full-access'?" in result.stderr
 
 
@@ -114,6 +115,24 @@ def test_online_everything_is_reached_and_probed(run: Run, folder: Path) -> None
         "storage.disk, probing: right",
     ]
     assert "storage.spare: no bucket is configured on it, so nothing was probed" in lines
+
+
+def test_online_a_store_that_buckets_are_passed_to_is_probed_in_one_of_its_own(
+    run: Run, folder: Path
+) -> None:
+    (folder / "sluice.toml").write_text(
+        '[storage.disk]\nkind = "local"\nbuckets = "existing"\n[buckets_default]\nstorage = "disk"\ncreate = true'
+    )
+    result = run("check", "--online")
+    assert "storage.disk: no bucket is known on it, so nothing was probed" in result.stdout
+    assert "buckets_default.create has no effect yet" in result.stderr
+    (folder / ".sluice" / "objects" / "films").mkdir()
+    lines = run("check", "--online").stdout.splitlines()
+    assert lines[2:4] == [
+        "storage.disk, listing its buckets: right",
+        "storage.disk, probing in bucket films: right",
+    ]
+    assert lines[4].startswith("  parts: ")
 
 
 def test_online_what_cannot_be_reached_is_told_with_exit_status_one(run: Run, folder: Path) -> None:

@@ -15,10 +15,23 @@ from gateway.cli.serve import announce, prepare, with_overrides
 from gateway.settings import load_settings
 from tests.cli.conftest import Run
 
+#: What another terminal may have set for Amazon's own tools.
+OTHERS = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "x",
+    "AWS_REGION": "eu-west-1",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+}
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
 
 def test_the_first_start_makes_a_key_and_shows_it_once(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    on_a_terminal(monkeypatch)
     settings = load_settings(None, {})
     prepare(settings)
     (key,) = KeyRing.open(settings).list()
@@ -28,6 +41,30 @@ def test_the_first_start_makes_a_key_and_shows_it_once(
     assert (folder / ".sluice" / "keys.json").stat().st_mode & 0o777 == 0o600
     prepare(settings)
     assert capsys.readouterr().out == ""
+
+
+def test_case_91_no_secret_and_no_signature_is_written_to_a_log(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings(None, {})
+    prepare(settings)
+    announce(settings, "http://127.0.0.1:4321", None)
+    shown = capsys.readouterr().out
+    (key,) = KeyRing.open(settings).list()
+    assert key.id in shown
+    assert ".sluice/keys.json" in shown
+    assert key.secret not in shown
+    assert "X-Amz-" not in shown
+
+
+def test_a_terminal_is_shown_ready_made_urls(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_terminal(monkeypatch)
+    settings = load_settings(None, {})
+    prepare(settings)
+    announce(settings, "http://127.0.0.1:4321", None)
+    assert capsys.readouterr().out.count("X-Amz-Signature=") == 2
 
 
 def test_a_wrong_policy_stops_the_start() -> None:
@@ -49,7 +86,7 @@ def test_it_is_announced_with_the_port_that_is_listened_on(
 ) -> None:
     settings = load_settings(None, {})
     prepare(settings)
-    announce(settings, "http://127.0.0.1:4321")
+    announce(settings, "http://127.0.0.1:4321", None)
     assert "listens on http://127.0.0.1:4321" in capsys.readouterr().out
 
 
@@ -61,10 +98,19 @@ def test_what_is_wrong_with_the_keys_is_said(capsys: pytest.CaptureFixture[str])
     assert "run chmod 600" in capsys.readouterr().err
 
 
-def test_it_serves_what_it_announced_until_it_is_told_to_stop(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "program",
+    [[sys.executable, "-m", "gateway"], [str(Path(sys.executable).parent / "sluice")]],
+    ids=["module", "command"],
+)
+def test_it_serves_what_it_announced_until_it_is_told_to_stop(
+    folder: Path, program: list[str]
+) -> None:
+    """Its output is a pipe here. The commands are pasted in another folder, where other keys are set."""
+    (folder / "else where").mkdir()
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("SLUICE_", "AWS_"))}
     with subprocess.Popen(
-        [sys.executable, "-m", "gateway", "serve", "--port", "0"],
+        [*program, "serve", "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
         env=environ,
@@ -77,7 +123,14 @@ def test_it_serves_what_it_announced_until_it_is_told_to_stop(folder: Path) -> N
                 break
         commands = [line.strip() for line in said if line.startswith("  ") and "curl" in line]
         answers = [
-            subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30).stdout
+            subprocess.run(
+                ["sh", "-c", command],
+                capture_output=True,
+                text=True,
+                timeout=30,
+                cwd=folder / "else where",
+                env=environ | OTHERS,
+            ).stdout
             for command in commands
         ]
         process.send_signal(signal.SIGTERM)

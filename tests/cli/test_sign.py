@@ -65,3 +65,23 @@ def test_a_life_that_cannot_be_signed_is_told(run: Run) -> None:
 
 def test_the_command_is_the_one_of_the_program() -> None:
     assert sign.name == "sign"
+
+
+def test_a_size_that_the_slot_will_refuse_is_warned_of(run: Run, folder: Path) -> None:
+    words = ("sign", "PUT", "files/a/b.jpg", "--slot", "upload", "--size")
+    (folder / "sluice.toml").write_text(CONFIG + 'max_size = "1MiB"\n')
+    refused = run(*words, "2MiB")
+    assert (refused.exit_code, refused.stdout.count("?v2=")) == (0, 1)
+    assert "uploads over 1MiB are refused by this slot (413)" in refused.stderr
+    assert run(*words, "1MiB").stderr == ""
+
+
+def test_a_size_that_the_policy_of_slots_will_refuse_is_warned_of(run: Run, folder: Path) -> None:
+    (folder / "policies").mkdir()
+    (folder / "policies" / "full-access.toml").write_text(
+        '[[rules]]\nactions = ["write"]\nbuckets = ["*"]\nmax_size = "3KiB"'
+    )
+    (folder / "sluice.toml").write_text('[server]\npolicies = "policies"\n' + CONFIG)
+    words = ("sign", "PUT", "files/a/b.jpg", "--slot", "upload", "--size")
+    assert "uploads over 3KiB are refused" in run(*words, "4KiB").stderr
+    assert run(*words, "3KiB").stderr == ""

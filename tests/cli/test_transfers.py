@@ -65,8 +65,8 @@ def test_a_refused_key_is_named_with_where_it_came_from(
         result = run(*arguments, **environ)
         assert result.exit_code == 1
         assert result.stderr == (
-            "sluice: 403 InvalidAccessKeyId: No such key. "
-            "(signed with the key ANOTHERKEY012345, from SLUICE_ACCESS_KEY_ID)\n"
+            f"sluice: 403 InvalidAccessKeyId: No such key. (from {environ['SLUICE_ENDPOINT']}; "
+            "signed with the key ANOTHERKEY012345, from SLUICE_ACCESS_KEY_ID)\n"
         )
 
 
@@ -74,7 +74,9 @@ def test_another_refusal_is_told_as_it_is(
     run: Run, origin: Origin, environ: dict[str, str]
 ) -> None:
     origin.faults = [refused(400, "InvalidRequest")]
-    assert run("get", "b/k", **environ).stderr == "sluice: 400 InvalidRequest: Later.\n"
+    assert run("get", "b/k", **environ).stderr == (
+        f"sluice: 400 InvalidRequest: Later. (from {environ['SLUICE_ENDPOINT']})\n"
+    )
 
 
 def test_a_download_that_broke_says_how_to_go_on(

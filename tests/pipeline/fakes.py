@@ -88,6 +88,9 @@ class MemoryPartStore:
 
     async def ping(self, bucket: str) -> None: ...
 
+    async def list_buckets(self) -> list[str] | None:
+        return None
+
     @asynccontextmanager
     async def _call(self, operation: str) -> AsyncIterator[None]:
         self.calls[operation] += 1

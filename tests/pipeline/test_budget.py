@@ -138,3 +138,17 @@ async def test_no_more_comes_back_than_was_taken() -> None:
 def test_a_reserve_leaves_general_memory(reserve: int) -> None:
     with pytest.raises(ValueError, match="does not fit"):
         Budget(100, reserve)
+
+
+async def test_spare_memory_is_of_the_free_half_and_nobody_waits() -> None:
+    budget, a, b = Budget(100, 20), Claim("a"), Claim("b")
+    assert not budget.spare(a, 41)
+    assert budget.spare(a, 40)
+    assert not budget.spare(a, 1)
+    assert (budget.used, a.held) == (40, 40)
+    waiting = await waits(budget, b, 60)
+    budget.credit(a, 10)
+    assert not budget.spare(a, 1), "somebody waits"
+    budget.credit(a, 10)
+    await waiting
+    assert (budget.used, a.held, b.held) == (80, 20, 60)

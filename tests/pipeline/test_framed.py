@@ -19,6 +19,7 @@ async def drained(source: FramedSource, size: int) -> bytes:
     while count := await source.read_into(view):
         found += view[:count]
     assert (source.length, await source.read_into(view)) == (0, 0)
+    assert source.count == len(found)
     return found
 
 

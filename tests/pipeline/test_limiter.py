@@ -88,3 +88,20 @@ async def test_a_limit_that_grows_lets_callers_in() -> None:
 def test_a_place_is_given_back_once() -> None:
     with pytest.raises(AssertionError, match="twice"):
         Limiter.of(1).release()
+
+
+async def test_a_spare_place_is_one_of_the_free_half_that_nobody_waits_for() -> None:
+    limiter = Limiter.of(4)
+    assert [limiter.spare() for _ in range(3)] == [True, True, False]
+    limiter.release()
+    assert limiter.spare()
+    for _ in range(2):
+        await limiter.acquire("a")
+    waiting = asyncio.ensure_future(limiter.acquire("b"))
+    await asyncio.sleep(0)
+    limiter.on_sample(congestion(1.0), 4)
+    assert not limiter.spare()
+    for _ in range(3):
+        limiter.release()
+    await waiting
+    assert limiter.statistics().in_flight == 2

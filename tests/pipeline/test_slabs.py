@@ -219,3 +219,17 @@ async def test_a_wait_for_memory_is_told() -> None:
 def test_the_largest_part_fits_the_reserve() -> None:
     assert SlabPool(64 * MiB).part_cap == 16 * MiB - 16 * KiB
     assert SlabPool(64 * MiB, 1000).part_cap == 0
+
+
+async def test_spare_slabs_are_all_there_or_none() -> None:
+    pool = SlabPool(8 * MiB, 4 * MiB)
+    with pool.account("a") as account:
+        assert account.spare(2 * MiB + 1) == []
+        assert account.held == 0
+        slabs = account.spare(2 * MiB)
+        assert sum(slab.size for slab in slabs) == account.held == 2 * MiB
+        assert account.spare(1) == []
+        for slab in slabs:
+            slab.release()
+        assert [slab.size for slab in account.spare(100 * KiB)] == [128 * KiB]
+        assert pool.statistics().used == 128 * KiB

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest, GatewayError, InvalidUri
-from gateway.protocol.query import has_signature, parse_query, single
+from gateway.protocol.query import has_signature, parse_query, refuse_overrides, single
 from tests.protocol.heads import request
 
 
@@ -71,3 +71,17 @@ def test_a_signature_is_seen_in_the_header_or_the_query(text: str, signed: bool)
 def test_only_gateway_errors_escape(raw: bytes) -> None:
     with suppress(GatewayError):
         single(parse_query(raw))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"response-content-type=a", b"a=b&RESPONSE-expires", b"response%2Dx=1", b"%72esponse-x=1"],
+)
+def test_case_29_overrides_of_unsigned_reads_are_refused(raw: bytes) -> None:
+    with pytest.raises(BadRequest, match="signature"):
+        refuse_overrides(raw)
+
+
+@pytest.mark.parametrize("raw", [b"", b"a=response-content-type", b"xresponse-a=1", b"a%20=b"])
+def test_other_parameters_are_no_overrides(raw: bytes) -> None:
+    refuse_overrides(raw)

@@ -92,6 +92,7 @@ def forged(wire: Wire) -> Wire:
     return edited(wire, signature, other)
 
 
+STREAMING = ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
 BEARER = ("authorization", "Bearer abc.def.ghi")
 #: What is sent, and the answer's status and code.
 CASES: dict[str, tuple[Make, int, str]] = {
@@ -105,6 +106,20 @@ CASES: dict[str, tuple[Make, int, str]] = {
     "case_02_v2_and_v4": (lambda: more(url(), b"&AWSAccessKeyId=x&Signature=y"), 400, "InvalidRequest"),
     "case_02_bearer_and_url": (
         lambda: twice(url(), b"authorization", b"Bearer a.b.c"), 400, "InvalidRequest",
+    ),
+    "case_03_unsigned_trailer_with_a_forged_signature": (
+        lambda: forged(header("PUT", [("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")])),
+        403, "SignatureDoesNotMatch",
+    ),
+    "case_04_only_a_credential_in_the_query": (
+        lambda: unsigned("PUT", f"/cases/a?X-Amz-Credential={KEY_ID}", STREAMING), 403, "AccessDenied",
+    ),
+    "case_04_only_a_credential_on_a_public_bucket": (
+        lambda: unsigned("GET", f"/public/a?x-amz-credential={KEY_ID}"), 403, "AccessDenied",
+    ),
+    "case_04_a_dated_credential": (
+        lambda: unsigned("PUT", f"/cases/a?X-Amz-Credential={KEY_ID}&X-Amz-Date=20260101T000000Z", STREAMING),
+        403, "AccessDenied",
     ),
     "case_07_unsigned_acl": (
         lambda: twice(header(), b"x-amz-acl", b"public-read"), 403, "AccessDenied",
@@ -210,7 +225,26 @@ CASES: dict[str, tuple[Make, int, str]] = {
         lambda: url(query=b"response-content-disposition=" + b"a" * 1025), 400, "",
     ),
     "case_29_unsigned": (
-        lambda: unsigned("GET", "/public/a?response-content-type=text/html", ("x-amz-date", "x")), 400, "",
+        lambda: unsigned("GET", "/public/a?response-content-type=text/html", ("x-amz-date", "x")),
+        400, "InvalidRequest",
+    ),
+    "case_29_unsigned_and_private": (
+        lambda: unsigned("GET", "/cases/a?response-content-type=text/html", ("x-amz-date", "x")), 400, "InvalidRequest",
+    ),
+    "case_29_plain_and_public": (
+        lambda: unsigned("GET", "/public/a?response-content-type=text/html"), 400, "bad-request",
+    ),
+    "case_29_plain_and_private": (
+        lambda: unsigned("GET", "/cases/a?a=b&Response-Expires=x"), 400, "bad-request",
+    ),
+    "case_29_plain_and_escaped": (
+        lambda: unsigned("GET", "/public/a?response%2dcontent-type=text/html"), 400, "bad-request",
+    ),
+    "case_29_plain_head": (
+        lambda: unsigned("HEAD", "/public/a?response-cache-control=public"), 400, "",
+    ),
+    "case_29_of_a_slot": (
+        lambda: unsigned("GET", "/up/a/b?response-content-type=text/html"), 400, "bad-request",
     ),
     "case_30_an_expired_url": (lambda: url(age=120, expires=60), 403, "AccessDenied"),
     "case_48_no_hash": (

@@ -86,10 +86,48 @@ async def test_the_buffer_is_the_callers_view_and_ends_with_the_body() -> None:
     assert buffer.obj is memory
     assert len(buffer) == 6  # never into the next request
     assert wire.due == [wire.now + IDLE]
-    arrive(body, b"abc")
+    arrive(body, b"abcdef")
     assert not body.wanted
+    assert await task == 6
+    assert (body.left, body.size, body.complete) == (0, 6, True)
+
+
+async def test_a_reader_is_woken_when_its_view_is_full_and_not_for_less() -> None:
+    wire = Wire()
+    body = known(wire, 6)
+    memory = bytearray(4)
+    task = await start(body, memoryview(memory))
+    arrive(body, b"abc")
+    assert body.wanted
+    assert len(body.buffer()) == 1
+    assert len(wire.due) == 2  # what came set the deadline anew
+    arrive(body, b"d")
+    assert await task == 4
+    assert bytes(memory) == b"abcd"
+    assert (body.left, body.size, body.complete) == (2, 4, False)
+    task = await start(body, memoryview(memory))
+    arrive(body, b"ef")  # all that is left is enough
+    assert await task == 2
+    assert body.complete
+
+
+async def test_what_came_before_a_failure_is_answered_and_then_the_failure() -> None:
+    body = known(Wire(), 6)
+    memory = bytearray(6)
+    task = await start(body, memoryview(memory))
+    arrive(body, b"abc")
+    body.fail(ClientGone, "gone")
     assert await task == 3
-    assert (body.left, body.size, body.complete) == (3, 3, False)
+    with pytest.raises(ClientGone):
+        await body.read_into(memoryview(memory))
+
+
+async def test_a_piece_is_received_as_it_comes() -> None:
+    body = known(Wire(), 6)
+    task = asyncio.create_task(body.read())
+    await asyncio.sleep(0)
+    arrive(body, b"ab")
+    assert await task == b"ab"
 
 
 async def test_room_for_nothing_is_a_mistake_of_the_caller() -> None:

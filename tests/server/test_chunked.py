@@ -123,6 +123,21 @@ def test_malformed_or_bloated_framing_is_refused(wire: bytes) -> None:
         decode(wire, [], 1 << 16)
 
 
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"5 \r\nhello\r\n0\r\n\r\n", b"5\t\r\nhello\r\n0\r\n\r\n", b"5\r\nhello\r\n0 \r\n\r\n",
+        b"5\nhello\r\n0\r\n\r\n", b"5;a\nhello\r\n0\r\n\r\n", b"5;a\r;b\r\nhello\r\n0\r\n\r\n",
+        b"5\r\nhello\n0\r\n\r\n", b"5\r\nhello\r0\r\n\r\n", b"5\r\nhello\r\n0\n\r\n",
+        b"5\r\nhello\r\n0\r\n\n", b"5\r\nhello\r\n0\r\na: b\n\r\n", b"5\r\nhello\r\n0\r\na: b\rc: d\r\n\r\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("step", [1, 100])
+def test_case_33_blanks_after_a_size_and_lone_line_ends_are_refused(wire: bytes, step: int) -> None:
+    with pytest.raises(BadRequest):
+        decode(wire, list(range(0, len(wire), step)), 64)
+
+
 def test_small_honest_chunks_are_welcome() -> None:
     body, _, decoder = decode(b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n", [], 1 << 16)
     assert (len(body), decoder.ended) == (50_000, True)

@@ -88,6 +88,9 @@ def test_case_55_hosts_that_are_not(host: bytes) -> None:
         (b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", BadRequest),
         (b"PUT / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab\r\n\r\n", BadRequest),
         (b"nonsense\r\n\r\n", BadRequest),
+        (b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n", BadRequest),
+        (b"GET /  HTTP/1.1\r\nHost: x\r\n\r\n", BadRequest),
+        (b"GET /\r\n\r\n", BadRequest),
     ],
 )
 def test_what_is_no_head_is_named(data: bytes, error: type[GatewayError]) -> None:
@@ -132,6 +135,32 @@ def test_the_end_of_a_head_is_found_however_it_is_cut(cuts: list[int], rest: byt
         if end:
             break
     assert pending[:end] == GET + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\nHost: x\n\n",
+        b"GET / HTTP/1.1\r\nHost: x\n\n",
+        b"GET / HTTP/1.1\nHost: x\r\n",
+        b"GET / HTTP/1.1\rHost: x\r\r",
+        b"GET / HTTP/1.1\r\nHost: x\r\r\n",
+        b"\nGET",
+    ],
+)
+@pytest.mark.parametrize("step", [1, 7, 100])
+def test_case_33_lone_line_ends_are_refused_without_waiting_for_more(
+    data: bytes, step: int
+) -> None:
+    def arrive() -> None:
+        pending = bytearray()
+        for at in range(0, len(data), step):
+            scanned = len(pending)
+            pending += data[at : at + step]
+            assert find_end(pending, scanned, RULES) == 0
+
+    with pytest.raises(BadRequest):
+        arrive()
 
 
 def test_case_51_a_head_is_refused_before_it_is_complete() -> None:

@@ -11,7 +11,7 @@ def test_without_a_store_the_embedded_one_takes_every_bucket() -> None:
     tree: dict[str, Any] = {}
     fill(tree)
     assert tree["storage"] == {"disk": {"kind": "local", "path": ".sluice/objects"}}
-    assert tree["buckets_default"] == {"storage": "disk", "create": True}
+    assert tree["buckets_default"] == {"storage": "disk"}
 
 
 def test_files_stand_under_the_data_directory_wherever_it_is() -> None:

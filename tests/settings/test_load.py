@@ -24,7 +24,7 @@ def test_nothing_at_all_is_a_working_gateway() -> None:
     settings = load_settings(None, {})
     assert isinstance(settings.storage["disk"], LocalStorage)
     assert settings.buckets_default is not None
-    assert settings.buckets_default.create
+    assert settings.buckets_default.storage == "disk"
     assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8080)
 
 
@@ -64,6 +64,23 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
         ("server = 3", "server: Input should be a valid dictionary"),
         ("[buckets.a]\nstorage = 'no'", "buckets.a.storage: there is no [storage.no]"),
         ("[server]\ntls_cert = 'x'", "server: tls_cert and tls_key go together"),
+        (
+            "[storage.main]\nkind = 's4'",
+            "storage.main.kind: there is no kind 's4'; did you mean 's3'? (known: s3, local, memory)",
+        ),
+        ("[storage.main]\nkind = 'qqq'", "storage.main.kind: there is no kind 'qqq'; choose one"),
+        (
+            "[storage.main]\npath = 'x'",
+            "storage.main.kind: a store needs a kind: s3, local, memory",
+        ),
+        (
+            "[storage.main]\nkind = 's3'\nendpoint_url = 'localhost:9000'",
+            "storage.main.endpoint_url: 'localhost:9000' is not the URL of a store; write for example http://",
+        ),
+        (
+            "[storage.m]\nkind = 'memory'\n[buckets.a]\nstorage = 'm'\nsse_kms_key_id = 'k'",
+            'buckets.a: sse_kms_key_id needs sse = "aws:kms"',
+        ),
         ("port = = 1", "not TOML: Invalid value (at line 1, column 8)"),
     ],
 )

@@ -40,7 +40,7 @@ def test_lists_may_be_written_with_commas() -> None:
             "slots.y.base_path is that of slots.x already",
         ),
         ({"server": {"trusted_proxies": "10.0.0.0/8, balancer"}}, "'balancer' does not appear"),
-        ({"storage": {"s": {"kind": "s3"}}, "memory": {"budget": "20MiB"}}, "at least 21MiB"),
+        ({"storage": {"s": {"kind": "s3"}}, "memory": {"budget": "22MiB"}}, "at least 23MiB"),
         ({"memory": {"budget": "1000KiB"}}, "greater than or equal"),
         ({"memory": {"spool_limit": 0}}, "greater than or equal"),
     ],
@@ -54,7 +54,7 @@ def test_the_smallest_budget_for_s3_holds_its_smallest_part() -> None:
     least = Settings.model_validate(
         {"storage": {"s": {"kind": "s3"}}, "memory": {"budget": SMALLEST_BUDGET_FOR_S3}}
     )
-    assert SlabPool(least.memory.budget).part_cap >= PartLimits().min_size
+    assert SlabPool(least.memory.slabs).part_cap >= PartLimits().min_size
 
 
 def test_a_slot_may_name_a_bucket_that_is_passed_through() -> None:
@@ -72,3 +72,35 @@ def test_tls_needs_both_files() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().server.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3.example.org",
+        "127.0.0.1:9000",
+        "//h",
+        "ftp://h",
+        "http://",
+        "http://[::1",
+        "http://h:x",
+        "http://h:0",
+    ],
+)
+def test_an_endpoint_is_a_whole_url(url: str) -> None:
+    with pytest.raises(ValidationError, match="not the URL of a store"):
+        Settings.model_validate({"storage": {"main": {"kind": "s3", "endpoint_url": url}}})
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:7480", "https://s3.example.org/base"])
+def test_an_endpoint_may_have_a_port_and_a_path(url: str) -> None:
+    found = Settings.model_validate({"storage": {"main": {"kind": "s3", "endpoint_url": url}}})
+    assert getattr(found.storage["main"], "endpoint_url", None) == url
+
+
+@pytest.mark.parametrize("sse", [{}, {"sse": "AES256"}])
+def test_a_kms_key_without_kms_is_refused(sse: dict[str, str]) -> None:
+    options = {"storage": "main", "sse_kms_key_id": "k"} | sse
+    for tree in ({"buckets": {"a": options}}, {"buckets_default": options}):
+        with pytest.raises(ValidationError, match='needs sse = "aws:kms"'):
+            Settings.model_validate(STORE | tree)

@@ -50,6 +50,12 @@ class ObjectContract(ContractBase):
 
     odd_keys: ClassVar[list[str]] = ODD_KEYS
 
+    async def test_a_bucket_with_an_object_is_listed(
+        self, store: ObjectStore, key: ObjectKey
+    ) -> None:
+        await self.put(store, key, TEN)
+        assert key.bucket in (await store.list_buckets() or [])
+
     async def test_an_object_comes_back_as_it_was_put(
         self, store: ObjectStore, key: ObjectKey
     ) -> None:

@@ -20,6 +20,7 @@ from gateway.storage.base import ConditionalPut, ObjectStore
 from gateway.storage.memory import MemoryStore
 from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
+from gateway.transfer.ahead import ReadAhead
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Downloads
 from gateway.transfer.exclusive import ConditionalWrites
@@ -130,6 +131,7 @@ class Facts(Instrument):
         self.uploads: list[tuple[str, int]] = []
         self.downloads: list[tuple[str, int]] = []
         self.resumed = 0
+        self.widened = 0
 
     def upload_finished(self, store: str, outcome: str, size: int, seconds: float) -> None:
         self.uploads.append((outcome, size))
@@ -139,6 +141,9 @@ class Facts(Instrument):
 
     def download_resumed(self, store: str) -> None:
         self.resumed += 1
+
+    def download_widened(self, store: str) -> None:
+        self.widened += 1
 
 
 class Bench:
@@ -160,17 +165,19 @@ class Bench:
         quick = RetrySection(attempts=3, base=0.0, cap=0.0, budget=1.0, breaker_failures=1000)
         self.retriers = {"main": Retrier("main", quick, self.facts)}
         self.conditional = ConditionalWrites(self.sessions, self.retriers, "me", lambda: self.now)
+        places = {"main": Limiter.of(64)}
+        self.ahead = ReadAhead(pool=self.pool, places=places, streams=10)
         self.machinery = Machinery(
             pool=self.pool,
             spool=spool,
-            places={"main": Limiter.of(64)},
+            places=places,
             retriers=self.retriers,
             journal=SessionJournal(self.sessions, "me", lambda: self.now),
             instrument=self.facts,
             **machinery,
         )
         self.uploads = Uploads(self.placements, self.conditional, self.machinery)
-        self.downloads = Downloads(self.placements, self.retriers, self.facts)
+        self.downloads = Downloads(self.placements, self.retriers, self.facts, self.ahead)
         self.deletes = Deletes(self.placements, self.retriers, self.conditional)
 
     async def put(

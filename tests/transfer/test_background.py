@@ -17,11 +17,15 @@ from gateway.transfer.sweeper import Sweeper, SweepReport
 class Reports:
     def __init__(self) -> None:
         self.sweeps: list[SweepReport] = []
+        self.waits: list[str] = []
         self.failures: list[tuple[str, str]] = []
         self.crashes: list[tuple[str, str]] = []
 
     def swept(self, report: SweepReport) -> None:
         self.sweeps.append(report)
+
+    def waiting(self, task: str, seconds: float) -> None:
+        self.waits.append(task)
 
     def failed(self, task: str, error: GatewayError) -> None:
         self.failures.append((task, error.code))
@@ -72,6 +76,28 @@ async def test_a_store_is_probed_until_it_answers(monkeypatch: pytest.MonkeyPatc
         rig.background.check()
 
     assert rig.reports.failures == [("probe", "storage-unavailable")] * 2
+
+
+async def test_a_store_that_does_not_answer_is_told_of_once_a_try(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(background, "PATIENCE", 0.005)
+    answered = asyncio.Event()
+    rig = Rig(lambda: answered.wait())  # type: ignore[arg-type, return-value]
+    async with rig.background.running():
+        await rig.until(lambda: rig.reports.waits)
+        await asyncio.sleep(0.02)
+        answered.set()
+    assert rig.reports.waits == ["probe"]
+
+
+async def test_a_store_that_answers_in_time_is_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "PATIENCE", 0.01)
+    rig = Rig(planned(StorageUnavailable("away")))
+    async with rig.background.running():
+        await rig.until(lambda: rig.reports.failures)
+        await asyncio.sleep(0.03)
+    assert rig.reports.waits == []
 
 
 async def test_sweeps_go_on_after_the_sessions_were_away(monkeypatch: pytest.MonkeyPatch) -> None:

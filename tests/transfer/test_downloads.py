@@ -1,6 +1,7 @@
 """Downloads: judged, ranged, of one version."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from gateway.errors import (
 )
 from gateway.model import ByteRange, ObjectKey
 from gateway.protocol.commands import GetObject, NotModified, ObjectOpened, Preconditions
+from gateway.transfer.ahead import WORTH, AheadSource
 from gateway.transfer.downloads import MAX_LOOKS, Download
+from gateway.transfer.resuming import ResumingSource
+from gateway.units import MiB
 from tests.transfer.lab import KEY, Bench, Store, bench, everything
 
 DATA = b"0123456789"
@@ -34,7 +38,7 @@ def calls(lab: Bench) -> list[str]:
 
 
 async def read(lab: Bench, **command: Any) -> tuple[ByteRange | None, bytes]:
-    download = await lab.downloads.open(GetObject(key=KEY, **command))
+    download = await lab.downloads.open(GetObject(key=KEY, **command), "alice")
     assert isinstance(download.reply, ObjectOpened)
     assert download.source is not None
     return download.reply.range, await everything(download.source)
@@ -112,10 +116,10 @@ async def test_conditions_are_judged_before_a_byte_is_fetched(lab: Bench) -> Non
     etag = (await lab.store.head(KEY)).etag
     same = Preconditions(if_none_match=(f'"{etag}"',))
     calls(lab).clear()
-    unchanged = await lab.downloads.open(GetObject(key=KEY, conditions=same))
+    unchanged = await lab.downloads.open(GetObject(key=KEY, conditions=same), "alice")
     with pytest.raises(PreconditionFailed):
         await lab.downloads.open(
-            GetObject(key=KEY, conditions=Preconditions(if_match=('"other"',)))
+            GetObject(key=KEY, conditions=Preconditions(if_match=('"other"',))), "alice"
         )
 
     assert isinstance(unchanged.reply, NotModified)
@@ -125,7 +129,7 @@ async def test_conditions_are_judged_before_a_byte_is_fetched(lab: Bench) -> Non
 
 async def test_head_opens_nothing(lab: Bench) -> None:
     download = await lab.downloads.open(
-        GetObject(key=KEY, head_only=True, range_header="bytes=0-1")
+        GetObject(key=KEY, head_only=True, range_header="bytes=0-1"), "alice"
     )
 
     assert isinstance(download.reply, ObjectOpened)
@@ -137,7 +141,7 @@ async def test_what_is_missing_is_missing(lab: Bench) -> None:
     for head_only in (True, False):
         with pytest.raises(ObjectNotFound):
             await lab.downloads.open(
-                GetObject(key=ObjectKey("photos", "none"), head_only=head_only)
+                GetObject(key=ObjectKey("photos", "none"), head_only=head_only), "alice"
             )
 
 
@@ -196,7 +200,26 @@ async def _nothing(name: str) -> None: ...
 
 
 async def test_the_end_of_a_body_is_told(lab: Bench) -> None:
-    download: Download = await lab.downloads.open(GetObject(key=KEY))
+    download: Download = await lab.downloads.open(GetObject(key=KEY), "alice")
     lab.downloads.finished(download, "sent", 10)
 
     assert lab.facts.downloads == [("sent", 10)]
+
+
+@pytest.mark.parametrize(
+    ("size", "streams", "kind"),
+    [(WORTH - 1, 10, ResumingSource), (WORTH, 10, AheadSource), (WORTH, 1, ResumingSource)],
+)
+async def test_only_large_bodies_may_be_read_ahead(
+    lab: Bench, size: int, streams: int, kind: type
+) -> None:
+    await lab.put(bytes(size))
+    lab.downloads._ahead = replace(lab.ahead, streams=streams)
+    calls(lab).clear()
+    download = await lab.downloads.open(GetObject(key=KEY), "alice")
+    assert type(download.source) is kind
+    assert download.source is not None
+    assert await everything(download.source, MiB) == bytes(size)
+    await download.source.aclose()
+    assert calls(lab) == ["get"]
+    await lab.assert_clean()

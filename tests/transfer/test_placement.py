@@ -74,3 +74,19 @@ def test_areas_are_what_is_listed() -> None:
     found = [(store.name, bucket, prefix) for store, bucket, prefix in placements().areas()]
 
     assert found == [("a", "plain", ""), ("b", "real", "team1/"), ("a", "cold", "")]
+    assert placements().passed_to is None
+
+
+async def test_slots_buckets_are_areas_and_the_rest_is_passed_through() -> None:
+    slot = {"base_path": "/up/", "secret": "s"}
+    found = placements(
+        buckets_default={"storage": "b"},
+        slots={"x": slot | {"bucket": "drop"}, "y": slot | {"bucket": "plain", "base_path": "/y/"}},
+    )
+    assert [(store.name, bucket) for store, bucket, _ in found.areas()][3:] == [("b", "drop")]
+    assert found.passed_to is not None
+    assert found.named() == {"plain", "mapped", "cold", "drop"}
+    for bucket in ("films", "cold", "drop"):
+        await found.passed_to.put(ObjectKey(bucket, "k"), [], Attributes())
+    assert await found.passed_through() == ["films"]
+    assert await placements().passed_through() == []

@@ -27,7 +27,9 @@ async def opened(lab: Bench, span: ByteRange | None = None) -> ResumingSource:
     span = span or ByteRange(0, len(DATA))
     found = await lab.store.get(KEY, range=From(span.start, span.stop))
     placement = lab.placements.resolve(KEY)
-    return ResumingSource(placement, found, span, lab.retriers["main"], lab.facts)
+    return ResumingSource(
+        placement, found.info.etag, span, found.source, lab.retriers["main"], lab.facts
+    )
 
 
 def breaks(lab: Bench, error: Exception, *sizes: int) -> Breaking:

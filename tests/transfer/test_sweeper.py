@@ -15,6 +15,7 @@ from gateway.errors import (
     InvalidBucketName,
     MultipartLost,
     SessionsUnavailable,
+    StorageRejected,
     StorageUnavailable,
 )
 from gateway.model import MultipartListing, MultipartRef, ObjectKey, PartReceipt
@@ -41,6 +42,8 @@ class Shelf:
         self.before_listing: Callable[[], None] = lambda: None
         self.after_listing: Callable[[], None] = lambda: None
         self.stubborn = False
+        self.buckets: list[str] | None = None
+        self.closed: set[str] = set()
         self.aborts: list[MultipartRef] = []
 
     def begin(self, upload_id: str, *, at: float = NOW - 600, key: ObjectKey = KEY) -> MultipartRef:
@@ -63,10 +66,17 @@ class Shelf:
             raise MultipartLost("No such upload.")
         return []
 
+    async def list_buckets(self) -> list[str] | None:
+        if self.fault is not None:
+            raise self.fault
+        return self.buckets
+
     async def list_multiparts(self, bucket: str, prefix: str) -> AsyncIterator[MultipartListing]:
         self.before_listing()
         if self.fault is not None:
             raise self.fault
+        if bucket in self.closed:
+            raise StorageRejected("Not ours.")
         found = [
             MultipartListing(ref, datetime.fromtimestamp(initiated, UTC))
             for ref, initiated in self.uploads.items()
@@ -469,3 +479,27 @@ async def test_a_slow_sweep_does_not_take_the_next_best_after_a_faster_one(
     shelf.before_listing = sessions._intents.clear
     await sweeper.sweep()
     assert list(shelf.uploads) == [foreign]
+
+
+async def test_every_bucket_that_the_store_lists_can_be_a_target(
+    shelf: Shelf, sweeper: Sweeper
+) -> None:
+    shelf.buckets = ["photos", "films", "music", "closed"]
+    shelf.closed = {"closed"}  # nobody named it, so that it refuses us is no failure
+    for number, bucket in enumerate(shelf.buckets):
+        shelf.begin(f"u{number}", key=ObjectKey(bucket, "a"))
+    every = SweepTarget("main", None, without=frozenset({"films"}))
+    report = await sweeper.sweep([SweepTarget("main", "photos", "a"), every])
+    assert [found.ref.upload_id for found in report.foreign] == ["u0", "u2"]
+    assert report.failed == []
+    named = SweepTarget("main", "closed")
+    assert [failure.what for failure in (await sweeper.sweep([named])).failed] == [named]
+
+
+async def test_a_store_that_does_not_list_its_buckets_has_no_further_targets(
+    shelf: Shelf, sweeper: Sweeper
+) -> None:
+    every = SweepTarget("main", None)
+    assert (await sweeper.sweep([every])).failed == []
+    shelf.fault = StorageUnavailable("down")
+    assert (await sweeper.sweep([every])).failed == [SweepFailure(every, shelf.fault)]

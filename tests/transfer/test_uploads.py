@@ -394,3 +394,11 @@ async def test_pitfall_14_sweeping_one_abandoned_upload_stops_no_other(lab: Benc
     assert [ref for report in reports for ref in report.aborted] == [left]
     assert any(report.kept for report in reports)
     await lab.assert_clean()
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 20])
+async def test_any_concurrency_that_may_be_set_works(tmp_path: Path, concurrency: int) -> None:
+    section = TransferSection(concurrency=concurrency, part_size=5 * MiB)
+    async with bench(tmp_path, settings=section) as lab:
+        assert (await lab.put(bytes(11 * MiB))).size == 11 * MiB
+        await lab.assert_clean()

@@ -246,7 +246,7 @@ async def test_a_request_that_is_cut_off_is_told(
 ) -> None:
     reached = asyncio.Event()
 
-    async def hang(self: Any, command: Any) -> Any:
+    async def hang(self: Any, command: Any, principal: str) -> Any:
         reached.set()
         await asyncio.sleep(60)
 

@@ -23,9 +23,10 @@ from gateway.model import (
 from gateway.storage.memory import MemoryStore
 from gateway.telemetry import Instrument
 from gateway.units import KiB, MiB
-from gateway.web.metrics import Metrics
+from gateway.web.metrics import Metrics, Waiting
 from gateway.web.streams import Message
 from tests.protocol.signatures.wire import botocore_presigned
+from tests.transfer.far import eager
 from tests.web import lab
 from tests.web.test_endpoint import Broken
 
@@ -71,14 +72,15 @@ def moved(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     def recording(method: Any) -> Any:
         def record(self: Any, *values: Any) -> None:
-            names.add(self._name)
+            if isinstance(self._metric, prometheus_client.Gauge):
+                names.add(self._metric._name)
             method(self, *values)
 
         return record
 
     for name in ("set", "inc", "dec"):
-        method = getattr(prometheus_client.Gauge, name)
-        monkeypatch.setattr(prometheus_client.Gauge, name, recording(method))
+        method = getattr(Waiting, name)
+        monkeypatch.setattr(Waiting, name, recording(method))
     return names
 
 
@@ -124,7 +126,8 @@ async def test_pitfall_21_every_metric_moves_in_one_run(
     }
     async with lab.gateway(tmp_path, **sections) as client:
         await client.signed("PUT", "/public/a", bytes(3 * PART), now=time.time())
-        await client.send("GET", "/public/a")
+        with eager():
+            await client.send("GET", "/public/a")
         await client.send("GET", "/photos/a")
         gate = asyncio.Event()
         slow = await start_uploads(client, 12, gate)
@@ -194,3 +197,25 @@ def test_several_workers_show_one_exposition(
 
     # This process keeps its values in memory; what is merged are the (absent) workers' files.
     assert Metrics(1).text() == b""
+
+
+def test_a_change_is_told_when_somebody_reads() -> None:
+    metrics = Metrics(1)
+    metrics.memory_held(7, 2)
+    metrics.memory_held(5, 0)
+    metrics.slab_taken(1, reused=True)
+    metrics.slab_taken(1, reused=True)
+    for _ in range(2):  # reading changes nothing
+        assert metrics.registry.get_sample_value("sluice_memory_used_bytes") == 5
+        assert metrics.registry.get_sample_value("sluice_slabs_total", {"origin": "reused"}) == 2
+
+
+def test_workers_that_share_files_tell_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    counter = prometheus_client.Counter("told", "text", registry=None)
+    gauge = prometheus_client.Gauge("level", "text", registry=None)
+    Waiting(counter).inc(3)
+    Waiting(gauge).set(4)
+    assert [metric.samples[0].value for metric in (*counter.collect(), *gauge.collect())] == [3, 4]

@@ -1,17 +1,17 @@
 """What operators ask."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
 from gateway import __version__
 from gateway.drain import Drain
 from gateway.errors import StorageUnavailable
 from gateway.web import ops
 from gateway.web.metrics import Metrics
-from gateway.web.ops import Ops
+from gateway.web.ops import Ops, pages
 from tests.web.lab import Client
 
 
@@ -32,7 +32,7 @@ class Pages:
     def __init__(self, **more: Any) -> None:
         self.drain, self.checks = Drain(), Checks()
         self.ops = Ops(self.drain, Metrics(1), more.pop("check", self.checks))
-        self.client = Client(Starlette(routes=self.ops.routes(metrics=True)))
+        self.client = Client(pages(self.ops.routes(metrics=True)))
 
 
 async def test_health_is_about_the_process_alone() -> None:
@@ -105,3 +105,31 @@ async def test_version_metrics_and_errors_have_their_pages() -> None:
 
 async def test_pages_are_read_only() -> None:
     assert (await Pages().client.send("POST", "/-/healthz")).status == 405
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/-/nowhere", 404, "not-found"),
+        ("GET", "/-/healthz/", 404, "not-found"),
+        ("GET", "/-/errors/no-such", 404, "not-found"),
+        ("POST", "/-/healthz", 405, "method-not-allowed"),
+        ("DELETE", "/-/metrics", 405, "method-not-allowed"),
+    ],
+)
+async def test_case_93_refusals_are_problems_here_too(
+    method: str, path: str, status: int, code: str
+) -> None:
+    answer = await Pages().client.send(method, path)
+
+    assert (answer.status, answer.get("content-type")) == (status, "application/problem+json")
+    problem = json.loads(answer.body)
+    assert problem["type"] == f"/-/errors/{code}"
+    assert problem["request_id"] == answer.get("x-request-id")
+    assert answer.get("allow") == ("GET, HEAD" if status == 405 else None)
+
+
+async def test_a_refused_head_has_no_body() -> None:
+    answer = await Pages().client.send("HEAD", "/-/nowhere")
+
+    assert (answer.status, answer.body) == (404, b"")

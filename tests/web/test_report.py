@@ -14,7 +14,7 @@ from tests.web.lab import lines
 @pytest.fixture
 def reporter() -> LogReporter:
     configure(LogSection())
-    return LogReporter(get_log())
+    return LogReporter(get_log(), "storage.main (h:1)")
 
 
 def test_a_sweep_is_told_when_there_was_something(
@@ -36,3 +36,13 @@ def test_failures_and_bugs_are_told(
 
     assert (failed["task"], failed["error"]) == ("probe", "storage-unavailable")
     assert (bug["task"], bug["exception"][0]["exc_type"]) == ("sweep", "ZeroDivisionError")
+
+
+def test_waiting_names_who_is_waited_for(
+    reporter: LogReporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reporter.waiting("probe", 2.0)
+    (line,) = lines(capsys.readouterr().out)
+
+    assert (line["event"], line["task"], line["seconds"]) == ("waiting", "probe", 2.0)
+    assert line["detail"] == "no answer yet from storage.main (h:1)"

@@ -2,7 +2,8 @@
 
 ``POST`` with a raw body to an object's URL is the same as PUT. User metadata travels as
 ``Sluice-Meta-<name>``: a name of our own, because ``x-amz-*`` would make the request S3's. Query
-parameters mean nothing here.
+parameters mean nothing here, except that ``response-*`` is refused on reads: only S3's requests
+may set response headers.
 """
 
 from typing import ClassVar, assert_never
@@ -46,6 +47,7 @@ from gateway.protocol.object_heads import (
     wire,
 )
 from gateway.protocol.problems import render_problem
+from gateway.protocol.query import refuse_overrides
 
 
 class PlainDialect:
@@ -70,6 +72,7 @@ class PlainDialect:
                 "Only objects can be read and written: /{bucket}/{key}.", allow=("OPTIONS",)
             )
         if method in ("GET", "HEAD"):
+            refuse_overrides(head.raw_query)
             return read_get(head, key)
         if method == "DELETE":
             return DeleteObject(key=key, conditions=read_conditions(head))

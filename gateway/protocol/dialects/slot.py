@@ -46,6 +46,7 @@ from gateway.protocol.object_heads import (
     wire,
 )
 from gateway.protocol.problems import render_problem
+from gateway.protocol.query import refuse_overrides
 
 
 class SlotDialect:
@@ -66,6 +67,7 @@ class SlotDialect:
             return _parse_put(head, key)
         if method == "DELETE":
             return DeleteObject(key=key)
+        refuse_overrides(head.raw_query)
         return read_get(head, key)
 
     def render(

@@ -17,6 +17,11 @@ from gateway.errors import BadRequest, InvalidUri, SignatureMismatch
 
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9._~-]*").fullmatch
 _PLAIN_PATH: Final = re.compile(rb"[A-Za-z0-9._~/-]*").fullmatch
+#: A whole query in which every piece is spelled canonically already: as presigners write it.
+_CANONICAL_QUERY: Final = re.compile(
+    rb"[A-Za-z0-9._~=&-]*"
+    rb"(?:%(?!2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])[0-9A-F]{2}[A-Za-z0-9._~=&-]*)*"
+).fullmatch
 _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 
 
@@ -38,7 +43,8 @@ def decode_once(raw: bytes) -> bytes:
 
 def encode(value: bytes, *, safe: str = "") -> bytes:
     """Percent-encode all but RFC 3986's unreserved characters, and those in ``safe``."""
-    return value if _PLAIN(value) else quote_from_bytes(value, safe=safe).encode("ascii")
+    plain = _PLAIN_PATH if safe == "/" else _PLAIN
+    return value if plain(value) else quote_from_bytes(value, safe=safe).encode("ascii")
 
 
 def canonical_path(raw: bytes) -> bytes:
@@ -69,11 +75,13 @@ class CanonicalQuery:
             InvalidUri: a broken percent escape.
         """
         pairs: dict[bytes, bytes] = {}
+        canonical = _CANONICAL_QUERY(raw)
         for piece in raw.split(b"&"):
             if not piece:
                 continue
             name, _, value = piece.partition(b"=")
-            name, value = _respell(name), _respell(value)
+            if not canonical or b"=" in value:
+                name, value = _respell(name), _respell(value)
             if name in pairs:
                 raise BadRequest(
                     f"The query parameter {name.decode()} was sent more than once; send it once."
@@ -91,16 +99,36 @@ class CanonicalQuery:
             InvalidUri: the value is not UTF-8.
         """
         value = self._pairs.get(_spelled(name))
-        return None if value is None else _text(_decoded(value))
+        if value is None:
+            return None
+        try:
+            return (_unescaped(value) if b"%" in value else value).decode()
+        except UnicodeDecodeError:
+            raise InvalidUri("A query parameter is not UTF-8.") from None
 
     def names(self) -> Iterable[bytes]:
         """The names in the order they were sent, in canonical spelling: for the letters, digits and
         hyphens of every known parameter that is the plain one."""
         return self._pairs.keys()
 
-    def raw(self, name: bytes) -> bytes:
-        """The decoded bytes of a parameter of :meth:`names`."""
-        return _decoded(self._pairs[name])
+    def starting_with(self, prefix: bytes) -> dict[bytes, bytes]:
+        """The decoded bytes of the parameters whose names begin with ``prefix`` (lower case) in any spelling, by
+        lower-case name.
+
+        Raises:
+            BadRequest: one was sent in two spellings.
+        """
+        found: dict[bytes, bytes] = {}
+        for name, value in self._pairs.items():
+            lowered = name.lower()
+            if not lowered.startswith(prefix):
+                continue
+            if lowered in found:
+                raise BadRequest(
+                    f"The query parameter {lowered.decode()} was sent in two spellings; send it once."
+                )
+            found[lowered] = _unescaped(value) if b"%" in value else value
+        return found
 
     def canonical(self, *, without: bytes = b"") -> bytes:
         """The canonical query string: sorted by name, all with ``=``; ``without`` is left out."""
@@ -126,20 +154,9 @@ def _respelled(raw: bytes) -> bytes:
     return encode(decode_once(raw))
 
 
-def _decoded(value: bytes) -> bytes:
-    return _unescaped(value) if b"%" in value else value
-
-
 @lru_cache(maxsize=64)
 def _unescaped(value: bytes) -> bytes:
     return unquote_to_bytes(value)
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise InvalidUri("A query parameter is not UTF-8.") from None
 
 
 def canonical_value(values: Sequence[bytes]) -> bytes:

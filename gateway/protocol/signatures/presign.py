@@ -6,7 +6,13 @@ Source: "Authenticating Requests: Using CanonicalQuery Parameters", Amazon S3 AP
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.errors import BadRequest, MalformedCredential, MalformedPresignedUrl, RequestExpired
+from gateway.errors import (
+    BadRequest,
+    Forbidden,
+    MalformedCredential,
+    MalformedPresignedUrl,
+    RequestExpired,
+)
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures.authorization import Credentials
 from gateway.protocol.signatures.canonical import (
@@ -30,6 +36,8 @@ from gateway.protocol.signatures.sigv4 import (
 
 #: Longest life of a presigned URL in seconds: seven days.
 MAX_EXPIRES: Final = 604_800
+#: Without any of these a query was never meant as a presigned URL's: a key's name proves nothing.
+_PROOF: Final = frozenset({b"x-amz-algorithm", b"x-amz-signature"})
 
 
 def read_query(
@@ -40,10 +48,13 @@ def read_query(
     The life of the URL is what was signed and nothing else: no leeway at its end.
 
     Raises:
+        Forbidden: it names a credential and nothing that would prove it (security case 4).
         MalformedPresignedUrl: a parameter of the signature is missing or malformed.
         RequestExpired: past its expiry, or dated in the future beyond the skew.
         GatewayError: as :func:`~.sigv4.make_claim`.
     """
+    if _PROOF.isdisjoint(name.lower() for name in query.names()):
+        raise Forbidden("The URL names a credential but is not signed; presign it.")
     try:
         return _read(head, query, region=region, now=now, max_skew=max_skew)
     except MalformedCredential as error:
@@ -60,7 +71,8 @@ def _read(
     timestamp = _required(query, "X-Amz-Date")
     credential = read_credential(_required(query, "X-Amz-Credential"), timestamp, region)
     _check_life(timestamp, _required(query, "X-Amz-Expires"), now, max_skew)
-    stand_ins = _stand_ins(query)
+    # The parameters that speak for headers.
+    stand_ins = query.starting_with(b"x-amz-")
     return make_claim(
         head,
         credential=credential,
@@ -92,21 +104,6 @@ def _check_life(timestamp: str, expires: str, now: float, max_skew: float) -> No
         raise RequestExpired("The presigned URL is not valid yet; set the signer's clock.")
     if now > begins + int(expires):
         raise RequestExpired("The presigned URL has expired; make a new one.")
-
-
-def _stand_ins(query: CanonicalQuery) -> dict[bytes, bytes]:
-    """The parameters that speak for ``x-amz-*`` headers, by lower-case name."""
-    found: dict[bytes, bytes] = {}
-    for name in query.names():
-        lowered = name.lower()
-        if not lowered.startswith(b"x-amz-"):
-            continue
-        if lowered in found:
-            raise BadRequest(
-                f"The query parameter {lowered.decode()} was sent in two spellings; send it once."
-            )
-        found[lowered] = query.raw(name)
-    return found
 
 
 def _payload(head: RequestHead, stand_ins: dict[bytes, bytes]) -> str:

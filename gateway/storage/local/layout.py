@@ -11,6 +11,7 @@ look into the folder; letters a file system may dislike are replaced.
 """
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -47,6 +48,14 @@ class Layout:
                 "a letter or digit at both ends, no two dots in a row."
             )
         return self.root / name
+
+    def buckets(self) -> list[str]:
+        """The buckets that have a folder. Blocks."""
+        return sorted(
+            entry.name
+            for entry in os.scandir(self.root)
+            if entry.is_dir() and _BUCKET.fullmatch(entry.name) and ".." not in entry.name
+        )
 
     def object(self, key: ObjectKey) -> Path:
         """An object's file.

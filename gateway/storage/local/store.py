@@ -84,6 +84,11 @@ class LocalStore:
         folder = self._folder
         await folder.readers.run(lambda _: folder.check(bucket))
 
+    async def list_buckets(self) -> list[str] | None:
+        """See ObjectStore: the folders that are there."""
+        folder = self._folder
+        return await folder.readers.run(lambda _: folder.layout.buckets())
+
     async def head(self, key: ObjectKey) -> ObjectInfo:
         """See ObjectStore."""
         folder = self._folder

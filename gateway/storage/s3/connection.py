@@ -20,7 +20,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -32,10 +31,10 @@ from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import NoCredentialsError
-from botocore.loaders import create_loader
 
 from gateway.settings.sections import S3Storage
 from gateway.storage.s3.body import ViewsBody
+from gateway.storage.s3.service_files import service_files
 
 #: The name under which botocore finds our signer.
 _SIGNER: Final = "sluice-s3v4"
@@ -166,15 +165,9 @@ class Connection:
         await self._stack.aclose()
 
 
-@cache
-def _loader() -> Any:
-    """One for all stores: it keeps the parsed description of S3 (a tenth of a second, some megabytes)."""
-    return create_loader()
-
-
 def _session(section: S3Storage) -> AioSession:
     session = get_session()
-    session.register_component("data_loader", _loader())
+    session.register_component("data_loader", service_files())
     if section.access_key_id is not None:
         secret, token = section.secret_access_key, section.session_token
         session.set_credentials(

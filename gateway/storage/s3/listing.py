@@ -1,4 +1,4 @@
-"""ListParts and ListMultipartUploads, all pages of them."""
+"""ListBuckets, ListParts and ListMultipartUploads, all pages of them."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -6,6 +6,7 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
+from gateway.errors import StorageRejected
 from gateway.model import MultipartListing, MultipartRef, ObjectKey, PartReceipt
 from gateway.storage.s3 import checksums, fields
 from gateway.storage.s3.errors import map_s3_errors
@@ -17,6 +18,26 @@ _UNREADABLE: Final = "500"
 def target(ref: MultipartRef) -> dict[str, str]:
     """The parameters that name an upload."""
     return {"Bucket": ref.key.bucket, "Key": ref.key.name, "UploadId": ref.upload_id}
+
+
+async def buckets(client: Any) -> list[str] | None:
+    """The account's buckets; None where our credential is good but may not list them.
+
+    Raises:
+        StorageError: there is no answer, or another refusal.
+    """
+    try:
+        with map_s3_errors("ListBuckets"):
+            answer = await client.list_buckets()
+    except StorageRejected as error:
+        if isinstance(error.__cause__, ClientError) and _code(error.__cause__) == "AccessDenied":
+            return None
+        raise
+    return [bucket["Name"] for bucket in answer.get("Buckets", ())]
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 async def parts(client: Any, ref: MultipartRef) -> list[PartReceipt]:

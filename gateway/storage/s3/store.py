@@ -119,6 +119,10 @@ class S3Store:
         with map_s3_errors("HeadBucket"):
             await self._client.head_bucket(Bucket=bucket)
 
+    async def list_buckets(self) -> list[str] | None:
+        """ListBuckets."""
+        return await listing.buckets(self._client)
+
     async def head(self, key: ObjectKey) -> ObjectInfo:
         """HeadObject."""
         return await self._data.head(key)

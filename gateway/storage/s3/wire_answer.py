@@ -8,6 +8,7 @@ pass through the parser.
 import re
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html import unescape
 from typing import Final
 
@@ -33,7 +34,7 @@ class Parser:
         self.headers: dict[str, str] = {}
         self.ended = False
         self.decoded: deque[bytes] = deque()
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
     def parse(self, head: bytes | bytearray, method: str) -> "Answer":
         """Read a whole head.
@@ -42,6 +43,7 @@ class Parser:
             Garbled: it is none.
         """
         self.feed(head)
+        assert self._parser is not None
         status = int(self._parser.get_status_code())
         headers = self.headers
         if method == "HEAD" or status in (204, 304) or status < 200:
@@ -58,6 +60,9 @@ class Parser:
             if "connection" in headers
             else self._parser.get_http_version() == "1.1"
         )
+        if not chunked:
+            # It holds our methods, and so us: left alone, only the garbage collector would find the two.
+            self._parser = None
         return Answer(status, headers, length, self if chunked else None, keep_alive)
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
@@ -66,6 +71,7 @@ class Parser:
         Raises:
             Garbled: that is no HTTP.
         """
+        assert self._parser is not None, "the whole head was read, and there are no chunks"
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -74,8 +80,13 @@ class Parser:
     # --- called by httptools
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; repeats are joined (llhttp has refused a second Content-Length)."""
-        key, text = name.lower().decode("latin-1"), _text(value)
+        """One header; repeats are joined (llhttp has refused a second Content-Length). Values are UTF-8 as stores
+        send it, where they are that; else each byte is a character."""
+        key = _name(name)
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
         if key not in self.headers:
             self.headers[key] = text
         else:
@@ -116,12 +127,9 @@ def find_end(data: bytearray, start: int) -> int:
     return 0
 
 
-def _text(value: bytes) -> str:
-    """UTF-8 as stores send it, where it is that; else each byte a character."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+@lru_cache(maxsize=256)  # stores send the same few with every answer
+def _name(raw: bytes) -> str:
+    return raw.lower().decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,9 @@ class Body:
             if self.left is not None:
                 data = data[: self.left]
                 self.left -= len(data)
-            self._ready = memoryview(bytes(self._ready) + bytes(data))
+            # What came behind a head is ours; a view is of memory that others use next.
+            own = isinstance(data, bytearray) and not self._ready
+            self._ready = memoryview(data if own else bytes(self._ready) + bytes(data))
             ended = self.left == 0
         if self._target is not None:
             self._hand_over()

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from gateway.errors import (
+    BadRequest,
     InvalidArgument,
     InvalidDigest,
     MetadataTooLarge,
@@ -270,3 +271,9 @@ def test_errors_are_problems_and_401_names_a_scheme() -> None:
     )
     failed = PLAIN.render_error(request(GET), PreconditionFailed("No."), "r-1")
     assert b"www-authenticate" not in dict(failed.headers)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_case_29_a_read_without_an_aws_signature_sets_no_headers(method: str) -> None:
+    with pytest.raises(BadRequest, match="signature"):
+        parse(f"{method} /photos/a/b.txt?response-content-type=text/html\nAuthorization: Bearer x")

@@ -166,3 +166,8 @@ def test_statuses_are_those_that_xmpp_clients_expect(
     assert answer.status == status
     assert json.loads(answer.body)["status"] == status
     assert b"www-authenticate" not in dict(answer.headers)
+
+
+def test_case_29_a_slots_reader_sets_no_headers() -> None:
+    with pytest.raises(BadRequest, match="signature"):
+        SLOT.parse(request("GET /upload/a?response-content-type=text/html"), TARGET)

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.errors import (
     BadRequest,
+    Forbidden,
     GatewayError,
     InvalidToken,
     MalformedPresignedUrl,
@@ -250,3 +251,15 @@ def test_case_18_a_session_token_in_the_url_is_refused() -> None:
 def test_no_url_is_made_that_would_be_refused(expires: int) -> None:
     with pytest.raises(GatewayError):
         _presigned(expires=expires)
+
+
+@pytest.mark.parametrize("raw", [b"X-Amz-Credential=a/b", b"x-amz-credential=a&X-Amz-Date=b"])
+def test_case_04_a_credential_that_nothing_proves_is_403(raw: bytes) -> None:
+    with pytest.raises(Forbidden, match="not signed"):
+        read_query(
+            RequestHead("PUT", b"/photos/a", raw),
+            CanonicalQuery(raw),
+            region="us-east-1",
+            now=0,
+            max_skew=900,
+        )

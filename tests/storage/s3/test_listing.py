@@ -29,6 +29,7 @@ class Client:
         return page
 
     list_multipart_uploads = list_parts
+    list_buckets = list_parts
 
 
 def refused(code: str, status: int) -> ClientError:
@@ -134,3 +135,16 @@ async def test_another_error_is_not_taken_for_an_unreadable_list() -> None:
     with pytest.raises(StorageRejected):
         await found(client)
     assert len(client.asked) == 1
+
+
+async def test_buckets_are_named_where_we_may_know_them() -> None:
+    client = Client({"Buckets": [{"Name": "a"}, {"Name": "b"}]}, {}, refused("AccessDenied", 403))
+    assert await listing.buckets(client) == ["a", "b"]
+    assert await listing.buckets(client) == []
+    assert await listing.buckets(client) is None
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch"])
+async def test_a_store_that_does_not_know_us_is_an_error(code: str) -> None:
+    with pytest.raises(StorageRejected):
+        await listing.buckets(Client(refused(code, 403)))

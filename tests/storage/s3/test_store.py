@@ -617,6 +617,6 @@ async def test_a_store_can_be_closed_twice(moto_s3: S3Endpoint) -> None:
 
 
 async def test_a_configuration_that_cannot_be_used_is_said_at_start(moto_s3: S3Endpoint) -> None:
-    store = S3Store("main", section(moto_s3, endpoint_url="not a url"))
+    store = S3Store("main", section(moto_s3, region="no such/region"))
     with pytest.raises(StorageRejected, match="main"):
         await store.start()
