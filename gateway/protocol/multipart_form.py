@@ -179,7 +179,9 @@ class FormParser:
         _check_start(value, self._boundary)
         if not self._behind:
             assert self._name is not None
-            self.fields[self._name] = decode_utf8(value, "A form's field")
+            self.fields[self._name] = text = decode_utf8(value, "A form's field")
+            if self._name == "_charset_" and text.lower() != "utf-8":
+                _refuse("A form's fields must be UTF-8.")
         return self._go(end + len(delimiter), self._line_end)
 
     def _epilogue(self) -> bool:

@@ -81,6 +81,10 @@ def test_an_empty_line_may_stand_before_the_form_and_white_space_after_it() -> N
     assert read(b"\r\n" + form({"key": "a"}) + b"\r\n \t", size=1)[1] == b"hello"
 
 
+def test_a_form_may_say_that_it_is_utf_8() -> None:
+    assert read(form({"_charset_": "UTF-8"}))[0].fields == {"_charset_": "UTF-8"}
+
+
 def test_padding_behind_a_boundary_is_white_space() -> None:
     padded = form({"key": "a"}).replace(LINE + b"\r\n", LINE + b" \t\r\n")
     assert read(padded, size=1)[1] == b"hello"
@@ -125,6 +129,7 @@ MALFORMED = {
     "field twice": form([("key", "a"), ("key", "a")]),
     "field twice in two cases": form([("key", "a"), ("KEY", "b")]),
     "wrong charset": form([("key", "ü".encode("latin-1"))]),
+    "another charset": form([("_charset_", "iso-8859-1")]),
     "file of another name": LINE + b"\r\n" + part("photo", b"x", "; filename=a") + LINE + b"--\r\n",
     "two files": LINE + b"\r\n" + FILE + LINE + b"\r\n" + FILE + LINE + b"--\r\n",
     "another file behind": LINE
