@@ -34,6 +34,12 @@ class Instrument:
     def parts_in_flight(self, store: str, count: int) -> None:
         """Parts being sent to a store now."""
 
+    def passage_opened(self, store: str) -> None:
+        """A slow client's part goes to the store as it comes, from now on."""
+
+    def passage_ended(self, store: str) -> None:
+        """It is there, or given up."""
+
     def call_finished(self, store: str, operation: str, outcome: str, seconds: float) -> None:
         """A call to a store ended: outcome ``ok`` or the error's code."""
 

@@ -61,6 +61,13 @@ TOGETHER: Final = {
     "gateway/sessions/redis_link.py": "tests/sessions/test_redis.py",
     "gateway/sessions/redis_scripts.py": "tests/sessions/test_redis_uploads.py",
     "gateway/sessions/sqlite_file.py": "tests/sessions/test_sqlite.py",
+    "gateway/storage/s3/deleting.py": "tests/storage/s3/test_store.py",
+    "gateway/transfer/resumable/body.py": "tests/transfer/resumable/test_appending.py",
+    "gateway/transfer/resumable/chunk_sink.py": "tests/transfer/resumable/test_chunks.py",
+    "gateway/transfer/resumable/engine.py": "tests/transfer/resumable/test_takeover.py",
+    "gateway/transfer/resumable/shared.py": "tests/transfer/resumable/test_chunks.py",
+    "gateway/transfer/resumable/site.py": "tests/transfer/resumable/test_completing.py",
+    "gateway/transfer/resumable/slice_sink.py": "tests/transfer/resumable/test_appending.py",
 }
 
 

@@ -17,6 +17,14 @@ _FILL_TIME: Final = 0.02
 #: Older measurements lose half their weight for every such time spent reading.
 _HALF_LIFE: Final = 1.0
 
+#: Clients between these rates, in bytes per second, are read from as rarely as this: when so many bytes should be
+#: there, but after this many seconds at most, so that they wait in the kernel's buffer and never fill it.
+_NAPPING: Final = (8 * KiB, 512 * KiB)
+_GATHERED: Final = 64 * KiB
+_LONGEST_NAP: Final = 1.0
+#: Seconds of reading after which a client's rate is known.
+_KNOWN: Final = 0.5
+
 
 def power_of_two(size: int) -> int:
     """The smallest power of two that is at least ``size`` (which is at least 1)."""
@@ -47,10 +55,25 @@ class BufferSize:
         self._total += size
         self._seconds += seconds
 
-    def on_filled(self) -> None:
-        """A slab is full: choose the next size."""
+    def on_filled(self, *, more: bool = False) -> None:
+        """A slab is full: choose the next size. ``more``: one read filled all that was offered although the one
+        before had just ended, so the client is faster than we are, whatever its rate looks like then."""
         fitting = power_of_two(max(1, int(min(self.rate() * _FILL_TIME, self._largest))))
-        self._size = max(SMALLEST, min(fitting, self._size * 2, self._largest))
+        wanted = self._size * 2 if more else min(fitting, self._size * 2)
+        self._size = max(SMALLEST, min(wanted, self._largest))
+
+    def nap(self, coming: int) -> float:
+        """Seconds to let a slow client's next bytes gather before they are read, of ``coming`` that are still to
+        come: one read of them all costs what each small one does. 0 for whoever is fast, not known for long enough,
+        or so slow that it must be watched."""
+        if self._seconds < _KNOWN or not _NAPPING[0] <= self._total / self._seconds <= _NAPPING[1]:
+            return 0.0
+        return min(_LONGEST_NAP, min(coming, _GATHERED) * self._seconds / self._total)
+
+    @property
+    def gathered(self) -> int:
+        """Bytes for a slab that takes what gathers in a nap, with room to see that there was no more."""
+        return 2 * _GATHERED if self.nap(_GATHERED) else self._size
 
     def rate(self, pending: float = 0.0) -> float:
         """Bytes per second lately; ``pending`` seconds of waiting that are not over yet count as well."""

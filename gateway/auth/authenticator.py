@@ -128,6 +128,17 @@ class Authenticator:
             case _:
                 return self._anonymous(head, target)
 
+    def presented(self, head: RequestHead) -> bool:
+        """Whether the request carries a credential at all, holding or not.
+
+        Raises:
+            AmbiguousCredentials: more than one.
+            BadRequest: two Authorization headers, or a query that can't be read.
+        """
+        query = CanonicalQuery(head.raw_query)
+        ignore = self._rules.auth.ignore_foreign_bearer
+        return find(head, query, on_slot=False, ignore_foreign_bearer=ignore) is not None
+
     def _signed(
         self, head: RequestHead, query: CanonicalQuery, scheme: Scheme, now: float
     ) -> Grant:

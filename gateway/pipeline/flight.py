@@ -35,7 +35,8 @@ class Retry(Protocol):
 
 
 class Flight:
-    """What is in flight. ``failed`` is told about the first error, from the event loop."""
+    """What is in flight. From the event loop, ``failed`` is told about the first error, ``received`` about each
+    receipt."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Flight:
         instrument: Instrument,
         failed: Callable[[BaseException], None],
         clock: Callable[[], float] = time.monotonic,
+        received: Callable[[PartReceipt], None] = lambda receipt: None,
     ) -> None:
         self._store = store
         self._principal = principal
@@ -56,6 +58,7 @@ class Flight:
         self._retry = retry
         self._instrument = instrument
         self._failed = failed
+        self._received = received
         self._clock = clock
         self._tasks = Owner()
         self._landed = asyncio.Event()
@@ -99,6 +102,17 @@ class Flight:
             await self._tasks.join()
         return landed
 
+    def landed(self, receipt: PartReceipt, number: int, size: int) -> None:
+        """The store has acknowledged the part ``number`` of ``size`` bytes.
+
+        Raises:
+            StorageCorrupt: the receipt is another's.
+        """
+        if (receipt.number, receipt.size) != (number, size):
+            raise StorageCorrupt("The store acknowledged another part than was sent.")
+        self.receipts[number] = receipt
+        self._received(receipt)
+
     async def _landing(self) -> None:
         self._landed.clear()
         await self._landed.wait()
@@ -117,9 +131,7 @@ class Flight:
         try:
             part = draft.part(part_digests(self._store, draft.views()))
             receipt = await self._retry("UploadPart", attempt)
-            if (receipt.number, receipt.size) != (part.number, part.size):
-                raise StorageCorrupt("The store acknowledged another part than was sent.")
-            self.receipts[part.number] = receipt
+            self.landed(receipt, part.number, part.size)
         except asyncio.CancelledError:
             if not self._stopping:
                 raise

@@ -41,10 +41,16 @@ class Limiter:
         """Figures for metrics and tests."""
         return LimiterStatistics(self._limit.value, self._in_flight, self._peak, len(self._queue))
 
+    def acquire_now(self) -> bool:
+        """Take a place if there is one and nobody waits for it; answer whether there was."""
+        free = not self._queue.count and self._in_flight < self._limit.value
+        if free:
+            self._take()
+        return free
+
     async def acquire(self, principal: str) -> int:
         """Wait for a place; answers how many are taken, this one included."""
-        if not self._queue.count and self._in_flight < self._limit.value:
-            self._take()
+        if self.acquire_now():
             return self._in_flight
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.push(principal, turn)

@@ -80,8 +80,11 @@ async def publish(
     operation: str,
     call: Callable[[], Awaitable[Stored]],
     fingerprint: Callable[[], Fingerprint],
+    *,
+    repeat: bool = True,
 ) -> Stored:
-    """Carry out ``call`` by the retry policy; when an answer was lost on the way, ask the object.
+    """Carry out ``call`` by the retry policy, or once if it can't be repeated; when an answer was lost on the way, ask
+    the object.
 
     Raises:
         GatewayError: nothing of ours was published, as far as can be known; the last attempt's error.
@@ -97,7 +100,7 @@ async def publish(
             raise
 
     try:
-        return await retry(operation, attempt)
+        return await (retry(operation, attempt) if repeat else attempt())
     except (
         MultipartLost,
         InvalidPart,

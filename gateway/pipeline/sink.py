@@ -4,7 +4,8 @@
    of the budget, slab by slab, charged at the slab's capacity, and only then the source is asked. So a slow store
    closes the client's TCP window, and no queue exists anywhere. Slabs start small and grow with the
    client's rate: a thousand phones that trickle do not own the budget.
-2. *It cannot deadlock.* A part begins when the spool could take all of it. When memory is out, the oldest
+2. *It cannot deadlock.* A part begins when the spool could take all of it, or the store will as it comes
+   (:mod:`gateway.pipeline.passing`). When memory is out, the oldest
    unfinished part may use the reserve until it is complete (:mod:`gateway.pipeline.budget`). One whose client is
    slow loses that right and goes to disk (:mod:`gateway.pipeline.pressure`, :mod:`gateway.pipeline.spool`). A complete
    part depends on the store only: it is sent before memory for the next one is asked for. That holds for
@@ -14,7 +15,8 @@
 4. *Memory first, then a place*: a spooled part takes memory for its bytes, then waits for a place, never
    the other way round.
 5. *A part stays as it is until its receipt is here*, so that a retry never touches the client. Then its
-   memory goes back at once.
+   memory goes back at once. Only what is passed on as it comes is gone when it is sent: then the store's failure is
+   the upload's.
 6. *Nothing becomes visible unverified*: :meth:`PartSink.complete` comes after the chain's ``verify()``. A body
    that ends within the first part is one PutObject, the empty one too; anything else is completed as a
    multipart.
@@ -41,6 +43,7 @@ from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal, Multipart
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.parts import Draft
+from gateway.pipeline.passing import Passing
 from gateway.pipeline.publish import Fingerprint, check_run, publish, publish_whole
 from gateway.pipeline.slabs import Account, Slab
 from gateway.pipeline.spool import Spool
@@ -78,6 +81,7 @@ class PartSink:
         condition: WriteCondition | None = None,
         limit: Limit | None = None,
         spool: Spool | None = None,
+        passages: Limiter | None = None,
         instrument: Instrument | None = None,
         clock: Callable[[], float] = time.monotonic,
         grace: float = GRACE,
@@ -96,8 +100,22 @@ class PartSink:
             store, key, self._attributes, retry=retry, journal=journal, instrument=self._instrument
         )
         self._flight = self._open_flight(limit or Limit(), clock)
-        self._intake = Intake(plan, memory, spool, owed=lambda: self._flight.count > 0, clock=clock)
+        self._passing = None if passages is None else self._open_passing(passages)
+        self._intake = self._open_intake(memory, spool, clock)
         self._since = datetime.now(UTC)
+
+    def _open_intake(
+        self, memory: Account, spool: Spool | None, clock: Callable[[], float]
+    ) -> Intake:
+        return Intake(
+            self._plan,
+            memory,
+            spool,
+            owed=lambda: self._flight.count > 0,
+            passing=self._passing,
+            failed=self._fail,
+            clock=clock,
+        )
 
     def _open_flight(self, limit: Limit, clock: Callable[[], float]) -> Flight:
         return Flight(
@@ -109,6 +127,19 @@ class PartSink:
             instrument=self._instrument,
             failed=self._fail,
             clock=clock,
+        )
+
+    def _open_passing(self, places: Limiter) -> Passing:
+        return Passing(
+            self._store,
+            self._key,
+            self._attributes,
+            self._condition,
+            places=places,
+            principal=self._principal,
+            multipart=self._multipart,
+            retry=self._retry,
+            instrument=self._instrument,
         )
 
     # --- the block ---
@@ -183,7 +214,8 @@ class PartSink:
         return self._intake.ended()
 
     async def put(self) -> None:
-        """Send the part if it is complete. Waits for a place in flight, never for a receipt.
+        """Send the part if it is complete, or what came of it if it is passed on as it comes. Waits for a place in
+        flight, for a receipt only of a part that was passed on.
 
         Raises:
             GatewayError: an earlier part failed, or the multipart can't be created.
@@ -192,6 +224,8 @@ class PartSink:
         whole = draft.number == 1 and draft.size == self._plan.length
         if not draft.room and not whole:
             await self._send(self._intake.cut())
+        elif draft.passes:
+            await self._intake.forward(draft)
 
     def overrun(self) -> GatewayError:
         """What is wrong when bytes come although :meth:`admit` said that none may."""
@@ -207,11 +241,19 @@ class PartSink:
     async def _send(self, draft: Draft) -> None:
         try:
             await self._intake.gather(draft)
+            if draft.passes:
+                await self._finish_part(draft)
+                return
             ref = await unbroken(self._multipart.create())
         except BaseException:
             draft.release()
             raise
         await self._flight.send(ref, draft)
+
+    async def _finish_part(self, draft: Draft) -> None:
+        assert self._passing is not None
+        self._flight.landed(await self._passing.finish_part(draft), draft.number, draft.size)
+        draft.release()
 
     # --- the end ---
 
@@ -251,6 +293,8 @@ class PartSink:
     async def _put_whole(self, draft: Draft) -> Stored:
         try:
             await self._intake.gather(draft)
+            if self._passing is not None and draft.passes:
+                return await unbroken(self._finish_whole(self._passing, draft))
             await self._places.acquire(self._principal)
             try:
                 return await unbroken(self._put_object(draft))
@@ -258,6 +302,11 @@ class PartSink:
                 self._places.release()
         finally:
             draft.release()
+
+    async def _finish_whole(self, passing: Passing, draft: Draft) -> Stored:
+        stored = await passing.finish_whole(draft)
+        self._published = True
+        return stored
 
     async def _put_object(self, draft: Draft) -> Stored:
         stored = await publish_whole(

@@ -24,6 +24,8 @@ from gateway.telemetry import Instrument
 _FLAGS: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 #: Slabs that wait for their clients' bytes can't be spilled. They may own this share of general memory.
 _SHARE_OF_CLIENTS: Final = 4
+#: Slabs that nobody has may take this share of the budget.
+_SHARE_OF_FREE: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +51,14 @@ class PoolStatistics:
 class Slab:
     """A leased buffer. ``filled`` bytes of it, from its start, are somebody's data."""
 
-    __slots__ = ("_account", "_leases", "_memory", "_view", "filled", "size")
+    __slots__ = ("_account", "_leases", "_memory", "_open", "_view", "filled", "size")
 
     def __init__(self, account: "Account", memory: mmap.mmap) -> None:
         self._account = account
         self._memory = memory
         self._view = memoryview(memory)
         self._leases = 1
+        self._open = True
         self.size: Final = len(memory)
         self.filled = 0
 
@@ -67,6 +70,12 @@ class Slab:
         """What is filled, not writable."""
         return self._view[: self.filled].toreadonly()
 
+    def seal(self) -> None:
+        """It takes no more bytes: it waits for nobody who might not send any."""
+        if self._open:
+            self._open = False
+            self._account.sealed(self.size)
+
     def retain(self) -> None:
         """One more :meth:`release` is needed before the memory goes back."""
         self._leases += 1
@@ -77,6 +86,7 @@ class Slab:
             raise AssertionError("a slab was released twice")
         self._leases -= 1
         if self._leases == 0:
+            self.seal()
             self._view.release()
             memory = self._memory
             del self._memory  # a slab that is kept by mistake keeps no memory
@@ -136,6 +146,10 @@ class Account:
         share the budget."""
         return Slab(self, await self._pool.take(self.claim, size))
 
+    def sealed(self, size: int) -> None:
+        """For :class:`Slab` only."""
+        self._pool.sealed(size)
+
     def take_at_once(self, size: int) -> Slab | None:
         """The same where it needs no waiting; else None."""
         memory = self._pool.take_at_once(self.claim, size)
@@ -143,7 +157,10 @@ class Account:
 
     def spare(self, size: int) -> list[Slab]:
         """Slabs for ``size`` bytes out of memory that nobody misses, at once; none if there is not that much."""
-        return [Slab(self, memory) for memory in self._pool.spare(self.claim, size)]
+        slabs = [Slab(self, memory) for memory in self._pool.spare(self.claim, size)]
+        for slab in slabs:
+            slab.seal()  # it waits for a store, not for a client
+        return slabs
 
     def give_back(self, memory: mmap.mmap) -> None:
         """For :class:`Slab` only."""
@@ -193,6 +210,7 @@ class SlabPool:
         self._clock = clock
         self._free: dict[int, list[mmap.mmap]] = {}
         self._free_bytes = 0
+        self._open_bytes = 0
         self._allocated = self._reused = self._retired = 0
 
     @property
@@ -252,7 +270,11 @@ class SlabPool:
         if memory is not None:
             return memory
         size = self.class_of(size)
-        await self.charge(claim, size)
+        self._open_bytes += size  # from now on: many may wait, and all will get what they asked for
+        try:
+            await self.charge(claim, size)
+        finally:
+            self._open_bytes -= size
         return self._allocate(size)
 
     def take_at_once(self, claim: Claim, size: int) -> mmap.mmap | None:
@@ -273,7 +295,8 @@ class SlabPool:
         return [self._allocate(piece) for _ in range(count)]
 
     def _allocate(self, size: int) -> mmap.mmap:
-        """A free buffer of that size, or a new one; charged already."""
+        """A free buffer of that size, or a new one; charged already. It is open until it is sealed."""
+        self._open_bytes += size
         free = self._free.get(size)
         if free:
             self._reused += 1
@@ -286,12 +309,18 @@ class SlabPool:
         return mmap.mmap(-1, size, flags=_FLAGS)
 
     def class_of(self, size: int) -> int:
-        """The size of slab that is given for a wish of ``size`` bytes."""
+        """The size of slab that is given for a wish of ``size`` bytes: it fits what slabs that wait for their
+        clients leave of their share, or else everybody's part of that."""
         if size <= SMALLEST:
             return SMALLEST
-        share = self.budget.general // (_SHARE_OF_CLIENTS * max(1, len(self._pressure)))
-        largest = min(LARGEST, power_of_two(share + 1) // 2 if share else 0)
+        share = self.budget.general // _SHARE_OF_CLIENTS
+        fair = share // max(1, len(self._pressure))
+        largest = min(LARGEST, _power_below(max(fair, share - self._open_bytes)))
         return max(SMALLEST, min(power_of_two(max(1, size)), largest))
+
+    def sealed(self, size: int) -> None:
+        """A slab of ``size`` bytes waits for nobody any more."""
+        self._open_bytes -= size
 
     def put(self, claim: Claim, memory: mmap.mmap) -> None:
         """Take a buffer back."""
@@ -322,8 +351,15 @@ class SlabPool:
         raise AssertionError("a buffer took a negative size")  # pragma: no cover
 
     def _make_room(self) -> None:
-        """Drop free slabs, largest first, while they and what is in use exceed the budget."""
-        while self._free_bytes and self.budget.used + self._free_bytes > self.budget.total:
+        """Drop free slabs, largest first, while they and what is in use exceed the budget, or they alone a part of it:
+        thousands of slow clients' small slabs would stay for ever, of no use to anybody else."""
+        most = self.budget.total // _SHARE_OF_FREE
+        while self._free_bytes > min(most, self.budget.total - self.budget.used):
             size = max(size for size, free in self._free.items() if free)
             self._free[size].pop()
             self._free_bytes -= size
+
+
+def _power_below(size: int) -> int:
+    """The largest power of two that is not over ``size``; 0 of nothing."""
+    return 1 << (size.bit_length() - 1) if size > 0 else 0

@@ -119,6 +119,13 @@ class Spool:
         await self._commitments.charge(claim, size)
         return lambda: self._commitments.credit(claim, size)
 
+    def begin_now(self, principal: str, size: int) -> Callable[[], None] | None:
+        """As :meth:`begin`, without waiting; None: somebody would have to."""
+        claim, size = Claim(principal), min(size, self._limit)
+        if not self._commitments.charge_at_once(claim, size):
+            return None
+        return lambda: self._commitments.credit(claim, size)
+
     def has_room(self, size: int) -> bool:
         """Whether ``size`` more bytes are likely to find a place."""
         return not self.full and self.used + size <= self._limit

@@ -7,6 +7,8 @@ from typing import Final
 from gateway.settings.sections import ServerSection
 
 BACKLOG: Final = 2048
+#: Connections that are accepted in one turn of the event loop. All but one cost a futile system call for each.
+ACCEPTORS: Final = 8
 
 
 class ListenError(Exception):
@@ -27,6 +29,12 @@ class Listeners:
         host, port = self.main.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         return f"{'https' if self.tls else 'http'}://{shown}:{port}"
+
+    def acceptors(self) -> list[socket.socket]:
+        """The main socket, several times. The event loop accepts one connection per socket and turn (libuv since
+        1.46), and a turn with thousands of busy connections is long: a new client would wait behind all that came
+        before it."""
+        return [self.main, *(self.main.dup() for _ in range(ACCEPTORS - 1))]
 
     def close(self) -> None:
         """Close this process's copies."""

@@ -76,7 +76,7 @@ def run_worker(
     """Serve in this process; ``parent`` is a descriptor whose end of file means to drain."""
     server = DrainingServer(settings.server, make_apps, settings, listeners, ready, parent)
     try:
-        server.run(sockets=[listeners.main])
+        server.run(sockets=listeners.acceptors())
     except SystemExit as error:  # uvicorn's way to say that the application did not start
         return error.code if isinstance(error.code, int) else 1
     return 0

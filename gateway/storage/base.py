@@ -8,7 +8,7 @@ A store moves views and answers sources; it knows no pipeline, no HTTP and no re
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
 from gateway.model import (
     Attributes,
@@ -51,6 +51,56 @@ class Capabilities:
     tells_replaced: bool = False
 
 
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Passage(Protocol[T_co]):
+    """A call that has been begun and whose body is still coming. Nothing of it can be repeated.
+
+    Exactly the size that was announced is sent, the last byte of it with :meth:`finish`: a store that got less
+    commits nothing. One task at a time.
+    """
+
+    async def send(self, views: Views) -> None:
+        """Send the next bytes; when this returns, the views may change.
+
+        Raises:
+            StorageError: the call has failed; nothing of it is stored. So has every later one.
+            GatewayError: the store has refused it, as :meth:`ObjectStore.put` does.
+        """
+        ...
+
+    async def finish(self, views: Views) -> T_co:
+        """Send the last bytes, of which there is one at least, and answer what the store says.
+
+        Raises:
+            GatewayError: as :meth:`send`; where no answer came, it may be stored nevertheless.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """End the call: of what was not sent nothing leaves any more, and an unfinished body is never
+        stored. May be called more than once, and after the end."""
+        ...
+
+
+class Passages(Protocol):
+    """How a store takes bodies that are still coming. What was refused or failed before a method here returned may
+    be tried again: no byte was taken."""
+
+    async def open_put(
+        self, key: ObjectKey, size: int, attributes: Attributes, *, condition: WriteCondition
+    ) -> Passage[Stored]:
+        """Begin to store a whole object of ``size`` bytes (at least one). Raises as :meth:`ObjectStore.put`."""
+        ...
+
+    async def open_part(
+        self, ref: MultipartRef, number: int, offset: int, size: int
+    ) -> Passage[PartReceipt]:
+        """Begin to store a part of ``size`` bytes (at least one). Raises as :meth:`ObjectStore.upload_part`."""
+        ...
+
+
 class ObjectStore(Protocol):
     """Object storage. Keys here are the store's own (bucket and prefix already mapped)."""
 
@@ -62,6 +112,12 @@ class ObjectStore(Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """What the store does; the defaults of its kind until :meth:`probe` has run."""
+        ...
+
+    @property
+    def passages(self) -> Passages | None:
+        """How it takes bodies that are still coming; None: it does not, or not without what only a whole body
+        tells (a hash, a checksum). Known after :meth:`start`."""
         ...
 
     async def start(self) -> None:
@@ -143,6 +199,14 @@ class ObjectStore(Protocol):
 
         Raises:
             PreconditionFailed: ``if_match`` was given and the object's ETag is another (or it is missing).
+        """
+        ...
+
+    async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        """Remove objects of one bucket, however many; missing ones are no error. Some may be gone when it fails.
+
+        Raises:
+            StorageError: one of them, or more, could not be removed.
         """
         ...
 

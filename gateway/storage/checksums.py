@@ -70,21 +70,41 @@ _ALGORITHMS: Final[dict[str, Callable[[], _Running]]] = {
 ALGORITHMS: Final = frozenset(_ALGORITHMS)
 
 
+class Running:
+    """A digest of bytes that are still coming.
+
+    Raises:
+        InvalidDigest: the algorithm is not one of :data:`ALGORITHMS`.
+    """
+
+    def __init__(self, algorithm: str) -> None:
+        make = _ALGORITHMS.get(algorithm)
+        if make is None:
+            raise InvalidDigest(
+                f"The digest algorithm {algorithm!r} is not one of {', '.join(sorted(ALGORITHMS))}."
+            )
+        self.algorithm: Final = algorithm
+        self._state = make()
+
+    def update(self, data: memoryview, /) -> None:
+        """See the next bytes."""
+        self._state.update(data)
+
+    def digest(self) -> Digest:
+        """Of all bytes so far."""
+        return Digest(self.algorithm, self._state.digest())
+
+
 def compute(algorithm: str, views: Views) -> Digest:
     """The digest of ``views`` in a row.
 
     Raises:
         InvalidDigest: the algorithm is not one of :data:`ALGORITHMS`.
     """
-    make = _ALGORITHMS.get(algorithm)
-    if make is None:
-        raise InvalidDigest(
-            f"The digest algorithm {algorithm!r} is not one of {', '.join(sorted(ALGORITHMS))}."
-        )
-    running = make()
+    running = Running(algorithm)
     for view in views:
         running.update(view)
-    return Digest(algorithm, running.digest())
+    return running.digest()
 
 
 def verify(views: Views, digests: Sequence[Digest]) -> None:

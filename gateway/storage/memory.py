@@ -28,6 +28,7 @@ from gateway.model import (
 )
 from gateway.storage import checksums
 from gateway.storage.base import Capabilities
+from gateway.storage.memory_passage import MemoryPassage
 from gateway.storage.rules import (
     check_condition,
     check_match,
@@ -106,6 +107,11 @@ class MemoryStore:
         self._objects: dict[ObjectKey, _Object] = {}
         self._uploads: dict[str, _Upload] = {}
 
+    @property
+    def passages(self) -> "MemoryStore":
+        """Itself."""
+        return self
+
     async def start(self) -> None:
         """Nothing to open."""
 
@@ -173,6 +179,11 @@ class MemoryStore:
         check_match(if_match, self._etag(key))
         self._objects.pop(key, None)
 
+    async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        """See ObjectStore."""
+        for key in keys:
+            await self.delete(key)
+
     async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
         """See ObjectStore."""
         self._check_bucket(key.bucket)
@@ -182,6 +193,9 @@ class MemoryStore:
 
     async def upload_part(self, ref: MultipartRef, part: Part) -> PartReceipt:
         """See ObjectStore."""
+        return self._keep(ref, part)
+
+    def _keep(self, ref: MultipartRef, part: Part) -> PartReceipt:
         upload = self._upload(ref)
         data = b"".join(part.views)
         check_part(part, len(data), self.capabilities.parts)
@@ -189,6 +203,24 @@ class MemoryStore:
         receipt = PartReceipt(part.number, part.offset, len(data), new_etag(), part.digests)
         upload.parts[part.number] = receipt, data
         return receipt
+
+    async def open_put(
+        self, key: ObjectKey, size: int, attributes: Attributes, *, condition: WriteCondition
+    ) -> MemoryPassage[Stored]:
+        """See Passages."""
+        self._check_bucket(key.bucket)
+        check_condition(condition, self._etag(key))
+        return MemoryPassage(size, lambda data: self._publish(key, data, attributes, condition))
+
+    async def open_part(
+        self, ref: MultipartRef, number: int, offset: int, size: int
+    ) -> MemoryPassage[PartReceipt]:
+        """See Passages."""
+        self._upload(ref)
+        return MemoryPassage(
+            size,
+            lambda data: self._keep(ref, Part(number, offset, len(data), (memoryview(data),))),
+        )
 
     async def complete_multipart(
         self,

@@ -6,7 +6,8 @@ body; verify everything that was claimed of it; only then commit.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,12 +54,14 @@ class UploadRules:
 
 @dataclass(frozen=True, kw_only=True)
 class Machinery:
-    """What uploads run on; one per process. ``places`` and ``retriers`` by store; ``max_wait``, in seconds, is
+    """What uploads run on; one per process. ``places``, ``passages`` (none: no cut-through there)
+    and ``retriers`` by store; ``max_wait``, in seconds, is
     how long an upload waits for its first memory."""
 
     pool: SlabPool
     spool: Spool
     places: Mapping[str, Limiter]
+    passages: Mapping[str, Limiter] = field(default_factory=dict)
     retriers: Mapping[str, Retrier]
     journal: Journal
     settings: TransferSection = field(default_factory=TransferSection)
@@ -126,10 +129,14 @@ class Uploads:
                 await body.fill(source, chain)
                 stored = await self._commit(body.complete, chain, placement, rule, leased=leased)
         else:
-            async with self._sink(placement, command, rules, condition) as sink:
-                await self._first_memory(sink.admit(command.length))
-                await pump(source, chain, sink)
-                stored = await self._commit(sink.complete, chain, placement, rule, leased=leased)
+            # Around all of it: a store may judge as soon as a body that passes through is announced.
+            with _worded(rule):
+                async with self._sink(placement, command, rules, condition) as sink:
+                    await self._first_memory(sink.admit(command.length))
+                    await pump(source, chain, sink)
+                    stored = await self._commit(
+                        sink.complete, chain, placement, rule, leased=leased
+                    )
         return _answer(stored, chain, found)
 
     async def _commit(
@@ -250,13 +257,21 @@ class Uploads:
             condition=condition,
             limit=Limit(min(FIRST, most), maximum=most),
             spool=machinery.spool,
+            passages=machinery.passages.get(store.name),
             instrument=machinery.instrument,
         )
 
 
 async def _complete(complete: Callable[[], Awaitable[Stored]], rule: WriteRule) -> Stored:
-    try:
+    with _worded(rule):
         return await complete()
+
+
+@contextmanager
+def _worded(rule: WriteRule) -> Iterator[None]:
+    """What a failed condition is called by who may not replace anything."""
+    try:
+        yield
     except PreconditionFailed:
         if rule.overwrite:
             raise

@@ -10,7 +10,7 @@ hold half of the memory at most; and who does not get his first slab in time is 
 import asyncio
 import time
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
 
 from gateway.adapt.buffer_size import BufferSize
 from gateway.auth.grant import Grant
@@ -34,7 +34,7 @@ from gateway.protocol.commands import (
 from gateway.protocol.object_heads import Headers, replaced
 from gateway.protocol.serving import serving_headers
 from gateway.protocol.signatures.schemes import Scheme
-from gateway.protocol.upload_commands import UploadDialect
+from gateway.protocol.upload_commands import UploadCommand, UploadDialect, UploadReply
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Download, Downloads
 from gateway.transfer.uploads import UploadRules, Uploads
@@ -89,6 +89,12 @@ class Work:
         """The response's head."""
         head = self.dialect.render(self.exchange.head, command, reply, self.exchange.request_id)
         return replace(head, headers=head.headers + self.headers) if self.headers else head
+
+    def render_upload(self, command: UploadCommand, reply: UploadReply) -> ResponseHead:
+        """The response's head, to what only a dialect of uploads can have asked."""
+        dialect = cast("UploadDialect", self.dialect)
+        head = dialect.render(self.exchange.head, command, reply, self.exchange.request_id)
+        return replace(head, headers=head.headers + self.headers)
 
     async def reply(self, head: ResponseHead) -> None:
         """Send a whole response."""

@@ -184,6 +184,9 @@ class StoreMetrics(Family):
         self.part_bytes = self.counters("part_bytes", "Bytes of parts stored", "store")
         self.part_attempts = self.counters("part_attempts", "Attempts to store a part", "store")
         self.in_flight = self.gauges("parts_in_flight", "Parts being stored now", "store")
+        self.passages = self.gauges(
+            "passages", "Parts of slow clients that go to the store as they come, now", "store"
+        )
         self.aborts_failed = self.counters(
             "aborts_failed", "Multiparts left to the sweep, as aborting them failed", "store"
         )
@@ -259,6 +262,12 @@ class Metrics(Instrument):
 
     def parts_in_flight(self, store: str, count: int) -> None:
         self.stores.in_flight[store].set(count)
+
+    def passage_opened(self, store: str) -> None:
+        self.stores.passages[store].inc()
+
+    def passage_ended(self, store: str) -> None:
+        self.stores.passages[store].dec()
 
     def call_finished(self, store: str, operation: str, outcome: str, seconds: float) -> None:
         self.stores.calls[store, operation, outcome].inc()

@@ -66,3 +66,43 @@ def test_the_size_is_a_power_of_two_within_bounds(
 
 def test_the_bounds_are_those_of_the_pool() -> None:
     assert (16 * KiB, 1 * MiB) == (SMALLEST, LARGEST)
+
+
+def known(rate: float) -> BufferSize:
+    buffer = BufferSize()
+    buffer.on_read(int(rate), 1.0)
+    return buffer
+
+
+@pytest.mark.parametrize(
+    ("rate", "coming", "nap"),
+    [
+        (64 * KiB, MiB, 1.0),
+        (256 * KiB, MiB, 0.25),
+        (32 * KiB, MiB, 1.0),
+        (64 * KiB, 6400, 6400 / (64 * KiB)),
+        (1 * KiB, MiB, 0.0),
+        (1 * MiB, MiB, 0.0),
+    ],
+)
+def test_slow_clients_are_read_from_when_much_has_gathered(
+    rate: float, coming: int, nap: float
+) -> None:
+    assert known(rate).nap(coming) == pytest.approx(nap)
+
+
+def test_nobody_naps_before_a_client_is_known() -> None:
+    buffer = BufferSize()
+    buffer.on_read(6 * KiB, 0.1)
+    assert buffer.nap(MiB) == 0.0
+
+
+def test_a_slab_has_room_for_what_gathers() -> None:
+    assert known(64 * KiB).gathered == 128 * KiB
+    assert known(10 * MiB).gathered == SMALLEST
+
+
+def test_a_read_that_was_filled_at_once_doubles_whatever_the_rate_says() -> None:
+    buffer = known(64 * KiB)
+    buffer.on_filled(more=True)
+    assert buffer.size == 32 * KiB

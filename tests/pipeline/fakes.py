@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from gateway.adapt.concurrency import Limit
 from gateway.adapt.part_size import PartPlan, plan
@@ -76,6 +76,8 @@ class MemoryPartStore:
         self.in_flight = 0
         self.peak = 0
         self.plain_etags = True
+        #: None: bodies must be whole.
+        self.passages: FakePassages | None = None
         self.before: Callable[[str, int], Awaitable[None]] = _nothing
         self.after: Callable[[str, int], Awaitable[None]] = _nothing
 
@@ -139,6 +141,10 @@ class MemoryPartStore:
     async def delete(self, key: ObjectKey, *, if_match: str | None = None) -> None:
         self.objects.pop(key, None)
 
+    async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        for key in keys:
+            await self.delete(key)
+
     async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
         async with self._call("create_multipart"):
             ref = MultipartRef(self.name, key, f"upload-{next(self._ids)}")
@@ -197,6 +203,67 @@ class MemoryPartStore:
     async def list_multiparts(self, bucket: str, prefix: str) -> AsyncIterator[MultipartListing]:
         for upload_id in list(self.uploads):
             yield MultipartListing(MultipartRef(self.name, KEY, upload_id), datetime.now(UTC))
+
+
+class FakePassage(Generic[T]):
+    """A body that is coming to a :class:`MemoryPartStore`: what ``finish`` does is a call of it."""
+
+    def __init__(self, store: MemoryPartStore, size: int, commit: Callable[[bytes], T]) -> None:
+        self._store = store
+        self._size = size
+        self._commit = commit
+        self.data = bytearray()
+        self.abandoned = False
+
+    async def send(self, views: Views) -> None:
+        async with self._store._call("send"):
+            assert not self.abandoned
+            for view in views:
+                self.data += view
+            assert len(self.data) < self._size, "the last byte must stay"
+
+    async def finish(self, views: Views) -> T:
+        async with self._store._call("finish"):
+            assert not self.abandoned
+            for view in views:
+                self.data += view
+            assert len(self.data) == self._size
+            self.made = self._commit(bytes(self.data))
+        return self.made
+
+    def abandon(self) -> None:
+        self.abandoned = True
+
+
+class FakePassages:
+    """Lets a :class:`MemoryPartStore` take bodies that are coming. ``opened`` remembers each."""
+
+    def __init__(self, store: MemoryPartStore) -> None:
+        self._store = store
+        self.opened: list[FakePassage[Any]] = []
+
+    async def open_put(
+        self, key: ObjectKey, size: int, attributes: Attributes, *, condition: WriteCondition
+    ) -> FakePassage[Stored]:
+        def commit(data: bytes) -> Stored:
+            return self._store._publish(key, data, hashlib.md5(data).hexdigest(), condition)
+
+        async with self._store._call("open_put"):
+            return self._kept(FakePassage(self._store, size, commit))
+
+    async def open_part(
+        self, ref: MultipartRef, number: int, offset: int, size: int
+    ) -> FakePassage[PartReceipt]:
+        def commit(data: bytes) -> PartReceipt:
+            self._store.uploads[ref.upload_id][number] = data
+            return PartReceipt(number, offset, size, hashlib.md5(data).hexdigest())
+
+        async with self._store._call("open_part"):
+            return self._kept(FakePassage(self._store, size, commit))
+
+    def _kept(self, passage: FakePassage[T]) -> FakePassage[T]:
+        self.opened.append(passage)
+        return passage
 
 
 async def _nothing(operation: str, number: int) -> None: ...
@@ -360,6 +427,7 @@ class Bench:
         store: MemoryPartStore | None = None,
         places: int = 64,
         spool: Spool | None = None,
+        passages: int = 0,
     ) -> None:
         self.facts = Facts()
         self.pool = pool or SlabPool(budget, reserve, self.facts)
@@ -367,6 +435,9 @@ class Bench:
         self.places = Limiter.of(places)
         self.journal = MemoryJournal()
         self.spool = spool
+        self.passages = Limiter.of(passages) if passages else None
+        if passages:
+            self.store.passages = FakePassages(self.store)
 
     def plan(self, length: int | None, preferred: int = 64 * KiB) -> PartPlan:
         limits = self.store.capabilities.parts
@@ -395,6 +466,7 @@ class Bench:
             condition=condition,
             limit=Limit(concurrency, maximum=concurrency),
             spool=self.spool,
+            passages=self.passages,
             instrument=self.facts,
             grace=grace,
         )
@@ -416,6 +488,8 @@ class Bench:
         assert statistics.retired == 0
         if journal:
             assert self.journal.open == {}
+        if self.passages is not None:
+            assert self.passages.statistics().in_flight == 0
         if self.spool is not None:
             assert self.spool.used == 0
 

@@ -121,3 +121,9 @@ def test_case_91_a_forms_credential_is_in_no_log(ask: Asker) -> None:
     told = ask.gateway.logs()
     assert fields["policy"] not in told
     assert fields["x-amz-signature"] not in told
+
+
+def test_case_65_a_form_reaches_none_of_the_gateways_own_keys(ask: Asker) -> None:
+    answer = post(ask, mine(ANYWHERE, {"key": ".sluice/tails/x"}))
+    assert answer.status in (400, 403)
+    assert not exists(ask, ".sluice/tails/x")

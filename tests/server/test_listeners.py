@@ -1,8 +1,10 @@
 """Sockets to listen on."""
 
+import asyncio
 import socket
 
 import pytest
+import uvloop
 
 from gateway.server.listeners import ListenError, open_listeners
 from gateway.settings.sections import ServerSection
@@ -33,3 +35,34 @@ def test_a_metrics_address_that_is_none_is_explained(address: str) -> None:
 def test_an_address_that_is_not_ours_is_named() -> None:
     with pytest.raises(ListenError, match="cannot listen on 192.0.2.1"):
         open_listeners(ServerSection(host="192.0.2.1", port=0))
+
+
+def test_several_connections_are_accepted_in_one_turn_of_the_event_loop() -> None:
+    """libuv accepts one per listening socket: else thousands of busy connections keep new clients waiting."""
+    listeners = open_listeners(ServerSection(port=0))
+    acceptors = listeners.acceptors()
+    clients = [socket.create_connection(listeners.main.getsockname()) for _ in range(24)]
+    turns: list[int] = []
+
+    async def accept() -> int:
+        loop, turn = asyncio.get_running_loop(), 0
+
+        class Counted(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                turns.append(turn)
+                transport.close()
+
+        servers = [await loop.create_server(Counted, sock=acceptor) for acceptor in acceptors]
+        while len(turns) < len(clients) and turn < 100:
+            turn += 1
+            await asyncio.sleep(0)
+        for server in servers:
+            server.close()
+        return turn
+
+    turn = uvloop.run(accept())
+    for client in clients:
+        client.close()
+    listeners.close()
+    assert len(turns) == 24
+    assert turn < 12

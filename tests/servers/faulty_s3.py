@@ -167,6 +167,8 @@ class FaultyS3:
         if behaviour is Fault.DEAF:
             await asyncio.sleep(3600)
         length = int(headers.get("content-length", 0))
+        if "expect" in headers:
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if behaviour is Fault.RESET:
             await reader.readexactly(length // 2)
             return _reset(writer)
@@ -196,7 +198,9 @@ class FaultyS3:
         reader, upstream = await asyncio.open_connection(where.hostname, where.port)
         try:
             lines = [
-                line for line in head[:-4].split(b"\r\n") if not line.lower().startswith(b"connect")
+                line
+                for line in head[:-4].split(b"\r\n")
+                if not line.lower().startswith((b"connect", b"expect"))
             ]
             upstream.write(b"\r\n".join([*lines, b"Connection: close", b"", b""]) + body)
             if fault is None:

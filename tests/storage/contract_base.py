@@ -33,7 +33,7 @@ def pattern(size: int, seed: int = 1) -> bytes:
     return b"".join(n.to_bytes(8, "big") for n in range(start, start + words))[:size]
 
 
-def views(*pieces: bytes) -> list[memoryview]:
+def views(*pieces: bytes | bytearray) -> list[memoryview]:
     return [memoryview(piece) for piece in pieces]
 
 

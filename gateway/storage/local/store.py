@@ -43,6 +43,8 @@ class LocalStore:
             checksums=checksums.ALGORITHMS,
             tells_replaced=True,
         )
+        #: An unfinished part in the spool costs the same disk the same bytes.
+        self.passages: Final = None
         self._section = section
         self._opened: Folder | None = None
 
@@ -136,6 +138,11 @@ class LocalStore:
         """See ObjectStore."""
         folder = self._folder
         await folder.writers.run(lambda _: folder.objects.delete(key, if_match))
+
+    async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        """See ObjectStore."""
+        folder = self._folder
+        await folder.writers.run(lambda _: folder.objects.delete_many(keys))
 
     async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
         """See ObjectStore, and :meth:`put`."""

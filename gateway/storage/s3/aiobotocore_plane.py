@@ -33,6 +33,11 @@ class AiobotocorePlane:
         self._client = connection.client
         self._endpoint = connection.endpoint
 
+    @property
+    def passages(self) -> None:
+        """None: a body of botocore's is whole."""
+        return None
+
     async def aclose(self) -> None:
         """The connections belong to the control plane."""
 

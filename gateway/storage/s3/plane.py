@@ -23,10 +23,38 @@ from gateway.model import (
     Views,
     WriteCondition,
 )
+from gateway.storage.base import Passage
+
+
+class PlanePassages(Protocol):
+    """As :class:`~gateway.storage.base.Passages`; ``trailer`` is the checksum to send behind the body."""
+
+    async def open_put(
+        self,
+        key: ObjectKey,
+        size: int,
+        attributes: Attributes,
+        *,
+        condition: WriteCondition,
+        trailer: str | None,
+    ) -> Passage[Stored]:
+        """PutObject."""
+        ...
+
+    async def open_part(
+        self, ref: MultipartRef, number: int, offset: int, size: int, *, trailer: str | None
+    ) -> Passage[PartReceipt]:
+        """UploadPart."""
+        ...
 
 
 class DataPlane(Protocol):
     """PutObject, UploadPart, GetObject, HeadObject. Errors as :class:`~gateway.storage.base.ObjectStore`."""
+
+    @property
+    def passages(self) -> PlanePassages | None:
+        """How bodies are sent that are still coming; None: they are not, or must be hashed first."""
+        ...
 
     async def aclose(self) -> None:
         """Close the connections of its own."""

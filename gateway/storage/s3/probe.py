@@ -152,7 +152,8 @@ class Probe:
                 return False
         with map_s3_errors("GetObject"):
             answer = await self._client.get_object(Bucket=self._bucket, Key=f"{self._stem}trailer")
-            return bool(await answer["Body"].read() == _BODY)
+            kept = "aws-chunked" in answer.get("ContentEncoding", "")
+            return bool(await answer["Body"].read() == _BODY) and not kept
 
     async def _put(self, suffix: str, more: dict[str, str], body: ViewsBody | None = None) -> Any:
         key = self._stem + suffix

@@ -43,12 +43,13 @@ from gateway.storage.base import Capabilities
 from gateway.storage.checksums import compute, verify
 from gateway.storage.etags import multipart_etag
 from gateway.storage.rules import check_match
-from gateway.storage.s3 import checksums, fields, listing
+from gateway.storage.s3 import checksums, deleting, fields, listing
 from gateway.storage.s3.aiobotocore_plane import AiobotocorePlane
 from gateway.storage.s3.connection import Connection, more_headers
 from gateway.storage.s3.errors import map_s3_errors
 from gateway.storage.s3.plane import DataPlane
 from gateway.storage.s3.probe import Probe
+from gateway.storage.s3.store_passages import S3Passages, passages
 from gateway.storage.s3.wire_plane import WirePlane
 
 #: Cloudflare's R2 wants all parts but the last to have one size.
@@ -82,6 +83,11 @@ class S3Store:
     def capabilities(self) -> Capabilities:
         """What configuration says, and after :meth:`probe` what was seen."""
         return self._capabilities
+
+    @property
+    def passages(self) -> S3Passages | None:
+        """See :func:`gateway.storage.s3.store_passages.passages`."""
+        return passages(self._data, self._capabilities, self._announced_for)
 
     async def start(self) -> None:
         """Read the AWS configuration and open the client.
@@ -169,6 +175,10 @@ class S3Store:
         with map_s3_errors("DeleteObject", condition_on_etag=if_match is not None):
             await self._client.delete_object(Bucket=key.bucket, Key=key.name, **parameters)
 
+    async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        """DeleteObjects, a thousand keys a call."""
+        await deleting.delete_many(self._client, keys)
+
     async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
         """CreateMultipartUpload, naming the checksum that its parts will carry: S3 refuses parts with another
         one than was announced here."""
@@ -187,7 +197,7 @@ class S3Store:
 
     async def upload_part(self, ref: MultipartRef, part: Part) -> PartReceipt:
         """UploadPart. Of the part's digests the store is sent the announced one, and an MD5."""
-        name = self._announced.get(ref.upload_id, self._chosen())
+        name = self._announced_for(ref)
         sent = await _checksums_of(part, name)
         try:
             return await self._data.upload_part(ref, part, sent=sent)
@@ -250,6 +260,9 @@ class S3Store:
         if answer.get("ETag"):
             return fields.etag_of(answer)
         return multipart_etag(receipts) or (await self.head(ref.key)).etag
+
+    def _announced_for(self, ref: MultipartRef) -> str | None:
+        return self._announced.get(ref.upload_id, self._chosen())
 
     def _chosen(self) -> str | None:
         return checksums.chosen(self._capabilities.checksums)

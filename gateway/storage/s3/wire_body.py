@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final, Protocol
 
-from gateway.storage.s3.wire_answer import Answer
+from gateway.storage.s3.wire_answer import MAX_ERROR, Answer
 
 
 class Reader(Protocol):
@@ -209,3 +209,15 @@ class Body:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+async def drop(body: Body) -> None:
+    """Take a success' body off the connection, so that it can be used again; a failure here undoes nothing."""
+    if body.ended:
+        return
+    try:
+        await body.read(MAX_ERROR)
+    except OSError:
+        return
+    finally:
+        body.close()

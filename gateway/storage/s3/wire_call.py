@@ -15,7 +15,7 @@ healthy endpoint an early refusal stops the sending anyway, within what the kern
 import os
 import ssl
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from botocore.exceptions import BotoCoreError
@@ -27,7 +27,7 @@ from gateway.storage.s3.connection import Connection, Credentials
 from gateway.storage.s3.errors import raise_for
 from gateway.storage.s3.wire_answer import Answer
 from gateway.storage.s3.wire_body import Body, Cut
-from gateway.storage.s3.wire_link import Link
+from gateway.storage.s3.wire_link import Coming, Link
 from gateway.storage.s3.wire_pool import Pool
 from gateway.storage.s3.wire_refusal import Refusal, read_refusal
 from gateway.storage.s3.wire_signer import Header, Signer
@@ -39,6 +39,9 @@ LARGE: Final = MiB
 
 #: Seconds for which a store that throttled us is asked first.
 WARY: Final = 10.0
+
+#: Connections for bodies that are still coming; who opens them has a limit of its own.
+_MANY: Final = 10_000
 
 _USER_AGENT: Final = b"user-agent: sluice\r\n"
 
@@ -68,6 +71,23 @@ class Caller:
         self.pool: Final = Pool(endpoint, self._site.port, tls)
         self._signer = Signer(endpoint.region, connection.credentials)
         self._wary_until = 0.0
+        #: Each of these connections carries one body, as slowly as it comes: others must not wait for them.
+        self._passages = Pool(replace(endpoint, max_connections=_MANY), self._site.port, tls)
+
+    async def begin(self, call: Call, size: int) -> tuple[Link, Coming]:
+        """Begin a call whose body of ``size`` bytes is still coming, on a connection of its own, which is as new
+        as can be: what was sent over one that the store had closed cannot be repeated.
+
+        Raises:
+            OSError, BotoCoreError: there is no connection, or nothing to sign with.
+        """
+        target = self._site.target(call.key)
+        unsigned = _USER_AGENT + b"content-length: %d\r\nexpect: 100-continue\r\n" % size
+        credentials = await self._signer.credentials()
+        link = await self._passages.open(target.host)
+        return link, await link.open(
+            self._head(call, target, unsigned, credentials), method=call.method
+        )
 
     async def make(self, call: Call) -> tuple[Answer, Body]:
         """Carry ``call`` out; answer with a success.
@@ -83,21 +103,28 @@ class Caller:
                 if answer.status < 300:
                     return answer, body
                 refusal = await read_refusal(answer, body)
-                what = await self._mend(refusal)
+                what = await self.mend(refusal)
             except Stale:
                 what = "stale"
                 refusal = None
             except (OSError, BotoCoreError) as error:
-                self.pool.failed(target.host)
+                self.failed(call)
                 raise_for(call.operation, error)
             if what is None or what in mended:
                 assert refusal is not None
-                raise self._error(call, refusal)
+                raise self.error(call, refusal)
             mended.add(what)
 
     def close(self) -> None:
         """End all connections."""
         self.pool.close()
+        self._passages.close()
+
+    def failed(self, call: Call) -> None:
+        """No answer came: the next connection looks the name up again."""
+        host = self._site.target(call.key).host
+        self.pool.failed(host)
+        self._passages.failed(host)
 
     async def _once(self, call: Call, target: Target, *, fresh: bool) -> tuple[Answer, Body]:
         credentials = await self._signer.credentials()
@@ -122,7 +149,11 @@ class Caller:
             unsigned += b"content-length: %d\r\n" % size
         if expect:
             unsigned += b"expect: 100-continue\r\n"
-        head = self._signer.head(
+        head = self._head(call, target, unsigned, credentials)
+        return await link.call(head, call.body or (), method=call.method, expect=expect)
+
+    def _head(self, call: Call, target: Target, unsigned: bytes, credentials: Credentials) -> bytes:
+        return self._signer.head(
             call.method,
             target,
             call.query,
@@ -131,9 +162,8 @@ class Caller:
             payload=call.payload,
             credentials=credentials,
         )
-        return await link.call(head, call.body or (), method=call.method, expect=expect)
 
-    async def _mend(self, refusal: Refusal) -> str | None:
+    async def mend(self, refusal: Refusal) -> str | None:
         """Put right what can be; answer what that was."""
         server_time = refusal.skew(self._signer.now)
         if server_time is not None:
@@ -145,12 +175,13 @@ class Caller:
             return "credentials" if await self._signer.credentials() != before else None
         return None
 
-    def _error(self, call: Call, refusal: Refusal) -> Exception:
+    def error(self, call: Call, refusal: Refusal) -> Exception:
+        """What a refusal that cannot be mended means."""
         error = refusal.error(call.operation, condition_on_etag=call.condition_on_etag)
         if isinstance(error, StorageThrottled):
             self._wary_until = time.monotonic() + WARY
         if error.retryable:
-            self.pool.failed(self._site.target(call.key).host)
+            self.failed(call)
         return error
 
 

@@ -75,6 +75,11 @@ def of_digests(digests: Iterable[Digest]) -> list[Header]:
     ]
 
 
+def checksum_header(algorithm: str) -> bytes:
+    """The header, or the trailer, that carries this checksum."""
+    return _DIGESTS[algorithm]
+
+
 def of_condition(condition: WriteCondition, *, bare_etags: bool) -> list[Header]:
     """If-None-Match and If-Match of a write."""
     if not condition:

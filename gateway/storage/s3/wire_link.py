@@ -6,7 +6,8 @@ ends a call before its time severs the connection.
 
 import asyncio
 import enum
-from typing import Final, Protocol, cast
+from collections.abc import Coroutine
+from typing import Final, Protocol, TypeAlias, cast
 
 from gateway.model import Views
 from gateway.storage.s3.wire_answer import Answer, Garbled, Parser, find_end
@@ -19,6 +20,10 @@ HEAD_READ: Final = 32 * KiB
 
 #: Looks at the clock per idle time.
 _TICKS: Final = 4
+
+
+#: An answer that is to come.
+Coming: TypeAlias = "asyncio.Future[tuple[Answer, Body]]"
 
 
 class Phase(enum.Enum):
@@ -64,7 +69,7 @@ class Link(asyncio.BufferedProtocol):
         self._pending = bytearray()
         self._scanned = 0
         self._method = ""
-        self._answer: asyncio.Future[tuple[Answer, Body]] | None = None
+        self._answer: Coming | None = None
         self._body: Body | None = None
         self._keep_alive = False
         self._received = 0
@@ -90,22 +95,45 @@ class Link(asyncio.BufferedProtocol):
             Garbled: what came is no HTTP.
             TimeoutError: nothing moved for the idle time.
         """
-        assert self._phase is Phase.IDLE
-        self._phase = Phase.HEAD
-        self._method = method
-        self._heard = False
-        self.calls += 1
-        answer: asyncio.Future[tuple[Answer, Body]] = self._loop.create_future()
-        self._answer = answer
-        if self._ticker is None:
-            self._seen_at = self._loop.time()
-            self._ticker = self._loop.call_later(self._idle_timeout / _TICKS, self._tick)
+        answer = self._begin(method)
         try:
             self._outgoing.begin(head, body, expect=expect)
             return await answer
         except BaseException:
             self.sever()
             raise
+
+    async def open(self, head: bytes, *, method: str) -> Coming:
+        """Send the head, which asks for ``100 Continue``, of a request whose body is still coming; return when it is
+        wanted, or when the answer is there already. What is answered does not raise here."""
+        answer = self._begin(method)
+        answer.add_done_callback(_seen)
+        await self._unless_cancelled(self._outgoing.open(head))
+        return answer
+
+    async def feed(self, views: Views, *, last: bool) -> None:
+        """Send more of that body; return when the views are no longer needed. Look at the answer then."""
+        await self._unless_cancelled(self._outgoing.feed(views, last=last))
+
+    async def _unless_cancelled(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except BaseException:
+            self.sever()
+            raise
+
+    def _begin(self, method: str) -> Coming:
+        assert self._phase is Phase.IDLE
+        self._phase = Phase.HEAD
+        self._method = method
+        self._heard = False
+        self.calls += 1
+        answer: Coming = self._loop.create_future()
+        self._answer = answer
+        if self._ticker is None:
+            self._seen_at = self._loop.time()
+            self._ticker = self._loop.call_later(self._idle_timeout / _TICKS, self._tick)
+        return answer
 
     def sever(self) -> None:
         """End the connection now; of what was not sent nothing leaves any more."""
@@ -256,7 +284,8 @@ class Link(asyncio.BufferedProtocol):
             return
         now = self._loop.time()
         moved = (self._received, self._outgoing.events, self._outgoing.held)
-        if moved != self._seen or (self._body is not None and not self._body.reading):
+        ours = self._outgoing.starved or (self._body is not None and not self._body.reading)
+        if moved != self._seen or ours:
             self._seen, self._seen_at = moved, now
         elif now - self._seen_at >= self._idle_timeout:
             self._break(TimeoutError("Nothing moved for the idle time."))
@@ -267,3 +296,9 @@ class Link(asyncio.BufferedProtocol):
         if self._ticker is not None:
             self._ticker.cancel()
             self._ticker = None
+
+
+def _seen(answer: Coming) -> None:
+    """Whoever abandons a call need not look at how it failed."""
+    if not answer.cancelled():
+        answer.exception()

@@ -35,13 +35,28 @@ CONTINUE: Final = 1.0
 class Outgoing:
     """The sending half of a connection. ``events`` counts what moved."""
 
-    __slots__ = ("_fd", "_loop", "_patience", "_paused", "_step", "_steps", "_transport", "events")
+    __slots__ = (
+        "_coming",
+        "_drained",
+        "_fd",
+        "_loop",
+        "_patience",
+        "_paused",
+        "_step",
+        "_steps",
+        "_stopped",
+        "_transport",
+        "events",
+    )
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.events = 0
         self._transport = transport
         self._loop = loop
         self._paused = False
+        self._coming = False
+        self._stopped = False
+        self._drained: asyncio.Future[None] | None = None
         self._steps: deque[list[memoryview]] = deque()
         self._patience: asyncio.TimerHandle | None = None
         raw = transport.get_extra_info("socket")
@@ -54,7 +69,12 @@ class Outgoing:
     @property
     def done(self) -> bool:
         """Whether all was sent, and no view is needed any more."""
-        return not self._steps and not self._transport.get_write_buffer_size()
+        return not self._coming and not self._steps and not self._transport.get_write_buffer_size()
+
+    @property
+    def starved(self) -> bool:
+        """Whether it is for us to go on: more of the body is to come, and what came has arrived."""
+        return self._coming and not self._steps and not self.held
 
     @property
     def held(self) -> int:
@@ -66,6 +86,7 @@ class Outgoing:
         views = [view if view.format == "B" else view.cast("B") for view in body]
         size = sum([len(view) for view in views])
         self.events += 1
+        self._stopped = False
         if expect:
             self._steps.extend(_steps(views, self._step))
             self._patience = self._loop.call_later(CONTINUE, self.go_on)
@@ -76,6 +97,37 @@ class Outgoing:
             self._steps.extend(_steps(views, self._step))
             self._transport.write(head)
             self._push()
+
+    async def open(self, head: bytes) -> None:
+        """Send the head of a request that asks for ``100 Continue``; return when its body is wanted, or a second
+        has passed, or :meth:`stop` was called. The body comes with :meth:`feed`."""
+        self.events += 1
+        self._stopped = False
+        self._coming = True
+        self._patience = self._loop.call_later(CONTINUE, self.go_on)
+        self._transport.write(head)
+        await self._drain()
+
+    async def feed(self, views: Views, *, last: bool) -> None:
+        """Send more of a body, or the last of it; return when the views are no longer needed, or :meth:`stop` was
+        called."""
+        self.events += 1
+        self._coming = not last
+        self._steps.extend(_steps([view.cast("B") for view in views], self._step))
+        self._push()
+        await self._drain()
+
+    async def _drain(self) -> None:
+        while not self._stopped and (self._steps or self._paused or self._patience is not None):
+            self._drained = self._loop.create_future()
+            try:
+                await self._drained
+            finally:
+                self._drained = None
+
+    def _wake(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
 
     def go_on(self) -> None:
         """The store wants the body, or has thought about it for long enough."""
@@ -97,7 +149,10 @@ class Outgoing:
 
     def stop(self) -> None:
         """Send no further step."""
+        self._stopped = True
+        self._coming = False
         self._steps.clear()
+        self._wake()
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
@@ -124,6 +179,8 @@ class Outgoing:
                 self._transport.write(group[0])
             else:
                 self._transport.writelines(group)
+        if not self._paused:
+            self._wake()
 
 
 def _steps(views: list[memoryview], step: int) -> Iterator[list[memoryview]]:

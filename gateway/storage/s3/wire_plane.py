@@ -28,9 +28,10 @@ from gateway.protocol.signatures.sigv4 import EMPTY_SHA256
 from gateway.storage.s3 import fields, wire_headers
 from gateway.storage.s3.body import UNSIGNED, sha256_of
 from gateway.storage.s3.connection import Connection
-from gateway.storage.s3.wire_answer import MAX_ERROR, Answer
-from gateway.storage.s3.wire_body import Body
+from gateway.storage.s3.wire_answer import Answer
+from gateway.storage.s3.wire_body import drop
 from gateway.storage.s3.wire_call import Call, Caller
+from gateway.storage.s3.wire_passage import Framing, WirePassage, open_passage
 from gateway.storage.s3.wire_source import WireSource
 
 
@@ -46,6 +47,11 @@ class WirePlane:
         """End all connections; running calls fail."""
         self._caller.close()
 
+    @property
+    def passages(self) -> "WirePlane | None":
+        """Itself, where no hash of the whole body is signed."""
+        return None if self._hashes else self
+
     async def put(
         self,
         key: ObjectKey,
@@ -57,44 +63,52 @@ class WirePlane:
         sent: Sequence[Digest],
     ) -> Stored:
         """PutObject."""
-        call = Call(
-            operation="PutObject",
-            method="PUT",
-            key=key,
-            headers=[
-                *wire_headers.of_attributes(attributes),
-                *wire_headers.of_digests(sent),
-                *wire_headers.of_condition(condition, bare_etags=self._connection.bare_etags),
-            ],
-            body=views,
-            payload=await self._payload(views, digests),
-            # A repeated one would find its own object in the way.
-            repeatable=not condition,
-            condition_on_etag=condition.etag is not None,
-        )
+        call = self._put(key, attributes, condition)
+        call.headers += wire_headers.of_digests(sent)
+        call.body = views
+        call.payload = await self._payload(views, digests)
         headers = await self._carried_out(call)
-        return Stored(
-            etag=fields.etag_of({"ETag": headers.get("etag", "")}),
-            size=sum([view.nbytes for view in views]),
-            version=fields.version_of({"VersionId": headers.get("x-amz-version-id")}),
+        return _stored(headers, sum([view.nbytes for view in views]))
+
+    async def open_put(
+        self,
+        key: ObjectKey,
+        size: int,
+        attributes: Attributes,
+        *,
+        condition: WriteCondition,
+        trailer: str | None,
+    ) -> WirePassage[Stored]:
+        """See PlanePassages."""
+        return await open_passage(
+            self._caller,
+            self._put(key, attributes, condition),
+            Framing(size, trailer),
+            lambda headers: _stored(headers, size),
         )
 
     async def upload_part(
         self, ref: MultipartRef, part: Part, *, sent: Sequence[Digest]
     ) -> PartReceipt:
         """UploadPart."""
-        call = Call(
-            operation="UploadPart",
-            method="PUT",
-            key=ref.key,
-            query=b"partNumber=%d&uploadId=%b" % (part.number, encode(ref.upload_id.encode())),
-            headers=wire_headers.of_digests(sent),
-            body=part.views,
-            payload=await self._payload(part.views, part.digests),
-        )
+        call = _part(ref, part.number)
+        call.headers = wire_headers.of_digests(sent)
+        call.body = part.views
+        call.payload = await self._payload(part.views, part.digests)
         headers = await self._carried_out(call)
-        etag = fields.etag_of({"ETag": headers.get("etag", "")})
-        return PartReceipt(part.number, part.offset, part.size, etag, tuple(sent))
+        return PartReceipt(part.number, part.offset, part.size, _etag(headers), tuple(sent))
+
+    async def open_part(
+        self, ref: MultipartRef, number: int, offset: int, size: int, *, trailer: str | None
+    ) -> WirePassage[PartReceipt]:
+        """See PlanePassages."""
+        framing = Framing(size, trailer)
+        return await open_passage(
+            self._caller,
+            _part(ref, number),
+            framing,
+            lambda headers: PartReceipt(number, offset, size, _etag(headers), framing.digests()),
+        )
 
     async def get(
         self, key: ObjectKey, *, range: RangeRequest | None, if_match: str | None
@@ -126,10 +140,25 @@ class WirePlane:
             raise StorageCorrupt("HeadObject: the answer does not tell the object's size.")
         return fields.info_of(key, wire_headers.named(answer.headers), int(length))
 
+    def _put(self, key: ObjectKey, attributes: Attributes, condition: WriteCondition) -> Call:
+        return Call(
+            operation="PutObject",
+            method="PUT",
+            key=key,
+            headers=[
+                *wire_headers.of_attributes(attributes),
+                *wire_headers.of_condition(condition, bare_etags=self._connection.bare_etags),
+            ],
+            payload=UNSIGNED,
+            # A repeated one would find its own object in the way.
+            repeatable=not condition,
+            condition_on_etag=condition.etag is not None,
+        )
+
     async def _carried_out(self, call: Call) -> dict[str, str]:
         """The headers of a write's answer, its body (mostly empty) out of the way."""
         answer, body = await self._caller.make(call)
-        await _drop(body)
+        await drop(body)
         return answer.headers
 
     async def _length(self, key: ObjectKey, answer: Answer) -> int:
@@ -155,13 +184,20 @@ class WirePlane:
         return (known or await sha256_of(views)).hex()
 
 
-async def _drop(body: Body) -> None:
-    """Take a success' body off the connection, so that it can be used again; a failure here undoes nothing."""
-    if body.ended:
-        return
-    try:
-        await body.read(MAX_ERROR)
-    except OSError:
-        return
-    finally:
-        body.close()
+def _part(ref: MultipartRef, number: int) -> Call:
+    return Call(
+        operation="UploadPart",
+        method="PUT",
+        key=ref.key,
+        query=b"partNumber=%d&uploadId=%b" % (number, encode(ref.upload_id.encode())),
+        payload=UNSIGNED,
+    )
+
+
+def _etag(headers: dict[str, str]) -> str:
+    return fields.etag_of({"ETag": headers.get("etag", "")})
+
+
+def _stored(headers: dict[str, str], size: int) -> Stored:
+    version = fields.version_of({"VersionId": headers.get("x-amz-version-id")})
+    return Stored(etag=_etag(headers), size=size, version=version)
