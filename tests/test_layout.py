@@ -44,6 +44,8 @@ DECLARED: Final = {
     "gateway/model.py",
     "gateway/telemetry.py",
     "gateway/auth/grant.py",
+    "gateway/client/uploading/job.py",
+    "gateway/client/uploading/steps.py",
     "gateway/protocol/commands.py",
     "gateway/protocol/upload_commands.py",
     "gateway/server/link.py",
@@ -57,6 +59,8 @@ TOGETHER: Final = {
     f"gateway/storage/s3/wire_{name}.py": "tests/storage/s3/test_wire_plane.py"
     for name in ("answer", "body", "headers", "link", "outgoing", "refusal", "source")
 } | {
+    "gateway/client/async_client.py": "tests/client/uploading/test_driver.py",
+    "gateway/client/uploading/async_driver.py": "tests/client/uploading/test_driver.py",
     "gateway/sessions/memory_uploads.py": "tests/sessions/test_uploads.py",
     "gateway/sessions/redis_link.py": "tests/sessions/test_redis.py",
     "gateway/sessions/redis_scripts.py": "tests/sessions/test_redis_uploads.py",

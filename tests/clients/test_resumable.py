@@ -18,6 +18,7 @@ import pytest
 from tusclient import client as tus
 from tusclient.exceptions import TusUploadFailed
 
+from tests.redis_server import RedisServer
 from tests.servers.gateway import (
     CONFIG,
     KEY_ID,
@@ -102,6 +103,7 @@ def test_tuspy_sends_checksums(gateway: GatewayProcess) -> None:
     assert stored(gateway, "tuspy/sums.bin") == DATA
 
 
+@pytest.mark.slow
 def test_tuspy_goes_on_after_a_kill_with_the_url_alone(tmp_path: Path) -> None:
     config = WORKERS
     first = start_gateway(tmp_path, config)
@@ -254,6 +256,7 @@ def test_progress_is_followed_live(gateway: GatewayProcess) -> None:
     assert (events[-1]["complete"], durable[-1]) == (True, len(DATA))
 
 
+@pytest.mark.slow
 def test_a_disabled_key_ends_its_uploads(tmp_path: Path) -> None:
     config = CONFIG.replace('policy = "full-access"', 'policy = "full-access"\ndisabled = {off}')
     gateway = start_gateway(tmp_path, config.replace("{off}", "false"))
@@ -262,3 +265,39 @@ def test_a_disabled_key_ends_its_uploads(tmp_path: Path) -> None:
     gateway.stop()
     with running_gateway(tmp_path, config.replace("{off}", "true"), port=port):
         assert append(url, 0, DATA).status_code == 403
+
+
+@pytest.mark.redis
+def test_every_request_may_meet_another_gateway_of_the_fleet(tmp_path: Path) -> None:
+    """Two gateways, Redis, one store: segments are objects, whoever comes merges them, and nothing is left."""
+    redis = RedisServer(tmp_path, durable=True)
+    redis.start()
+    sessions = f'url = "{redis.url()}"'
+    config = CONFIG.replace('url = "sqlite:///{folder}/sessions.db"', sessions) + (
+        '\n[transfer]\npart_size = "256KiB"\n'
+    )
+    shared = config.replace("{folder}/objects", str(tmp_path / "objects"))
+    try:
+        with (
+            running_gateway(tmp_path / "one", shared) as one,
+            running_gateway(tmp_path / "two", shared) as two,
+        ):
+            path = urlsplit(begin(one, "fleet.bin")).path
+            urls = [one.url + path, two.url + path]
+            hanging = half_open(urls[1], 0, DATA[:5000])
+            at = 0
+            for index, start in enumerate(range(0, len(DATA), 100_001)):
+                started = time.monotonic()
+                assert offset(urls[index % 2]) == at
+                answer = append(urls[index % 2], at, DATA[start : start + 100_001])
+                assert answer.status_code == 204, answer.text
+                assert time.monotonic() - started < 2
+                at += len(DATA[start : start + 100_001])
+            hanging.close()
+            assert stored(two, "fleet.bin") == DATA
+            keys = two.s3().get_object(Bucket="public", Key="fleet.bin")
+            assert keys["ContentLength"] == len(DATA)
+    finally:
+        redis.stop()
+    files = [path for path in (tmp_path / "objects").rglob("*") if path.is_file()]
+    assert [path.name for path in files if "fleet.bin" not in path.name] == [".format"]

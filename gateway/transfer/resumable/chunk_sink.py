@@ -143,7 +143,8 @@ class ChunkSink:
             views = draft.views()
             session = self._writing.session
             name = await self._site.tails.put(session, views)
-            await self._site.cache.keep(session.id, name, views)
+            if not draft.spooled:
+                self._site.cache.keep(session.id, name, draft.slabs)
             return Extent(offset=draft.offset, size=draft.size, name=name, pieces=(piece,))
         finally:
             draft.release()

@@ -208,25 +208,32 @@ class SliceSink:
     async def _complete(self, draft: Draft, index: int) -> list[Extent]:
         """Put the kept beginning of its slice before a draft. Answers the segments that it replaces."""
         start, _ = self._writing.slices.bounds(index)
-        front = draft.offset - start
-        await self._intake.gather(draft, front)
         segments = self._writing.segments(index)
-        if front:
-            draft.precede([await self._read(segments, ByteRange(start, draft.offset))])
+        if draft.offset == start:
+            await self._intake.gather(draft)
+            return segments
+        pieces = list(covering(segments, ByteRange(start, draft.offset)))
+        front = [self._borrowed(draft, extent, span) for extent, span in pieces]
+        missing = zip(pieces, front, strict=True)
+        await self._intake.gather(draft, sum(piece[1].size for piece, view in missing if not view))
+        for at, (extent, span) in enumerate(pieces):
+            if not front[at]:
+                front[at] = [await self._read(extent, span)]
+        draft.precede([view for views in front for view in views])
         return segments
 
-    async def _read(self, segments: list[Extent], span: ByteRange) -> memoryview:
-        session = self._writing.session
+    def _borrowed(self, draft: Draft, extent: Extent, span: ByteRange) -> list[memoryview]:
+        """A piece of a segment out of the cache, until the draft is released; nothing where it is not there."""
+        found = self._site.cache.borrow(self._writing.session.id, extent.name, span)
+        if found is None:
+            return []
+        views, give_back = found
+        draft.on_release(give_back)
+        return views
+
+    async def _read(self, extent: Extent, span: ByteRange) -> memoryview:
         view = memoryview(bytearray(span.size))
-        at = 0
-        for extent, piece in covering(segments, span):
-            target = view[at : at + piece.size]
-            kept = self._site.cache.get(session.id, extent.name)
-            if kept is not None:
-                target[:] = memoryview(kept)[piece.start : piece.stop]
-            else:
-                await self._site.tails.read(session, extent.name, piece, target)
-            at += piece.size
+        await self._site.tails.read(self._writing.session, extent.name, span, view)
         return view.toreadonly()
 
     # --- commits ---
@@ -298,11 +305,13 @@ class SliceSink:
         name = await unbroken(tails.put(session, views))
         segment = Extent(offset=draft.offset, size=draft.size, name=name)
         try:
-            await self._writing.change(Change(add=[segment]))
+            # It is the request's last word, so it also says that nobody holds the upload any more.
+            await self._writing.change(Change(add=[segment], holder=""))
         except (Overtaken, UploadGone):
             await tails.drop(session, [name])
             raise
-        await self._site.cache.keep(session.id, name, views)
+        if not draft.spooled:
+            self._site.cache.keep(session.id, name, draft.slabs)
         await tails.mapped(session, name)
 
     async def last(self) -> None:

@@ -1,18 +1,26 @@
-"""The newest segments once more, in memory, so that whoever goes on here need not read them back."""
+"""The newest segments once more, in memory, so that whoever goes on here need not read them back.
+
+They are kept in the slabs in which they came: nothing is copied, and what they charge to the budget stays charged.
+"""
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from gateway.errors import Overloaded
-from gateway.model import Views
-from gateway.pipeline.slabs import Account, SlabPool
+from gateway.model import ByteRange
+from gateway.pipeline.slabs import Account, Slab, SlabPool
 
 _Place = tuple[str, str]
-#: It takes no memory while more than this share of the general budget is in use.
-_CALM = 0.5
+#: It keeps nothing more while more than this share of the general budget is in use.
+_CALM: Final = 0.5
+
+#: Views of a segment's bytes, and what to call when they are no longer looked at.
+Borrowed = tuple[list[memoryview], Callable[[], None]]
 
 
 class TailCache:
-    """At most ``limit`` bytes, charged to the budget; all of it is given up as soon as memory is short.
+    """Slabs of ``limit`` bytes at most; all of it is given up as soon as memory is short.
 
     For the budget it is a :class:`~gateway.pipeline.budget.Holder` that spills by forgetting.
     """
@@ -21,38 +29,56 @@ class TailCache:
         self._pool = pool
         self._limit = limit
         self._account: Account | None = None
-        self._kept: OrderedDict[_Place, bytes] = OrderedDict()
+        self._kept: OrderedDict[_Place, tuple[Slab, ...]] = OrderedDict()
         self.size = 0
 
-    async def keep(self, upload: str, name: str, views: Views) -> None:
-        """Remember a segment's bytes, if there is room to spare."""
-        size = sum(len(view) for view in views)
-        if not size or size > self._limit or not self._calm(size):
+    def keep(self, upload: str, name: str, slabs: Sequence[Slab]) -> None:
+        """Remember a segment's bytes, which are all in ``slabs``, if there is room to spare."""
+        size = sum(slab.size for slab in slabs)
+        budget = self._pool.budget
+        calm = not budget.waiting and budget.used <= budget.general * _CALM
+        if not size or size > self._limit or not calm or not self._opened():
             return
         while self.size + size > self._limit:
             self._forget(next(iter(self._kept)))
-        try:
-            account = self._opened()
-        except Overloaded:
-            return
-        await account.take_room(size)  # at once: nobody waits, and there is room
-        self._kept[upload, name] = b"".join(views)
+        for slab in slabs:
+            slab.retain()
+        self._kept[upload, name] = tuple(slabs)
         self.size += size
 
-    def _calm(self, size: int) -> bool:
-        budget = self._pool.budget
-        return not budget.waiting and budget.used + size <= budget.general * _CALM
-
-    def _opened(self) -> Account:
+    def _opened(self) -> bool:
+        """Whether the budget knows whom to ask for the memory."""
         if self._account is None:
             account = self._pool.account("tails")
-            account.open(self)
+            try:
+                account.open(self)
+            except Overloaded:
+                return False
             self._account = account
-        return self._account
+        return True
 
-    def get(self, upload: str, name: str) -> bytes | None:
-        """A segment's bytes, if they are remembered."""
-        return self._kept.get((upload, name))
+    def borrow(self, upload: str, name: str, span: ByteRange) -> Borrowed | None:
+        """Bytes ``span`` of a segment, if it is remembered."""
+        slabs = self._kept.get((upload, name))
+        if slabs is None:
+            return None
+        views: list[memoryview] = []
+        at = 0
+        for slab in slabs:
+            start, stop = max(span.start - at, 0), min(span.stop - at, slab.filled)
+            if start < stop:
+                with slab.data() as data:
+                    views.append(data[start:stop])
+            slab.retain()
+            at += slab.filled
+
+        def give_back() -> None:
+            for view in views:
+                view.release()
+            for slab in slabs:
+                slab.release()
+
+        return views, give_back
 
     def drop(self, upload: str, name: str) -> None:
         """The segment is gone."""
@@ -63,14 +89,18 @@ class TailCache:
         """Forget everything, and leave the budget."""
         for place in tuple(self._kept):
             self._forget(place)
+        self._leave()
 
     def _forget(self, place: _Place) -> None:
-        assert self._account is not None
-        size = len(self._kept.pop(place))
-        self.size -= size
-        self._account.leave_room(size)
+        for slab in self._kept.pop(place):
+            self.size -= slab.size
+            slab.release()
         if not self._kept:
-            account, self._account = self._account, None
+            self._leave()
+
+    def _leave(self) -> None:
+        account, self._account = self._account, None
+        if account is not None:
             account.close()
 
     # --- under memory pressure ---
