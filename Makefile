@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test check fix docs bench load accept lock clean
+.PHONY: help setup run test check fix docs bench load accept conformance lock clean
 
 help: ## This list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 # What the gateway needs to run. uv installs in seconds; where it cannot, pip does the same.
 $(VENV)/.run: pyproject.toml constraints.txt
@@ -69,6 +69,9 @@ load: $(VENV)/.ready-load ## Load a gateway with locust for a minute
 
 accept: setup ## The long lists: real Ceph, XMPP servers, kills, faults
 	@SLUICE_TEST_REQUIRE=all $(BIN)/python -m pytest -q -m "slow or not slow" $(ARGS)
+
+conformance: setup ## Ask tus servers side by side what they do, and write docs/tus-conformance.md
+	@$(BIN)/python -m tests.conformance.page $(ARGS)
 
 lock: setup ## Renew constraints.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --no-emit-index-url --no-header --no-annotate --group dev --group docs --group load pyproject.toml -o constraints.txt

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.auth.authenticator import Authenticator, Rules
+from gateway.auth.capability import UploadAccess
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
 from gateway.drain import Drain
@@ -18,23 +19,38 @@ from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.spool import Spool
 from gateway.protocol.commands import Dialect, RequestHead, ResponseHead
 from gateway.protocol.cors import Cors
+from gateway.protocol.dialects.chunked import ChunkedDialect
+from gateway.protocol.dialects.form import FormDialect
 from gateway.protocol.dialects.plain import PlainDialect
+from gateway.protocol.dialects.range_put import RangePutDialect
+from gateway.protocol.dialects.rufh import RufhDialect
 from gateway.protocol.dialects.s3 import S3Dialect
 from gateway.protocol.dialects.slot import SlotDialect
+from gateway.protocol.dialects.tus import TusDialect
 from gateway.protocol.routing import SlotMount, dialect_of
+from gateway.protocol.upload_commands import UploadDialect
+from gateway.protocol.upload_paths import is_upload_path
 from gateway.runtime import Runtime, open_runtime
 from gateway.server.run import Apps
 from gateway.sessions.heartbeat import Heartbeat
-from gateway.settings import S3Storage, Settings, SettingsError
+from gateway.sessions.uploads import UploadSession
+from gateway.settings import LocalStorage, S3Storage, Settings, SettingsError
 from gateway.transfer.ahead import ReadAhead
 from gateway.transfer.background import PATIENCE, Background
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Downloads
 from gateway.transfer.exclusive import ConditionalWrites
 from gateway.transfer.journal import SessionJournal
+from gateway.transfer.resumable.engine import Resumables
+from gateway.transfer.resumable.site import Works
+from gateway.transfer.resumable.tail_cache import TailCache
+from gateway.transfer.resumable.tails import LocalTails, StoreTails, TailStore
 from gateway.transfer.uploads import Machinery, Uploads
+from gateway.web import upload_page
 from gateway.web.carry import Carrier
+from gateway.web.carry_uploads import UploadCarrier
 from gateway.web.endpoint import Doorway, Endpoint
+from gateway.web.forms import FieldReader
 from gateway.web.forwarded import TrustedProxies
 from gateway.web.log import configure as configure_log
 from gateway.web.log import flush as flush_log
@@ -48,7 +64,40 @@ from gateway.web.streams import Receive, Scope, Send
 BEAT: Final = 5.0
 SHORTEST_LIFE: Final = 3 * BEAT
 
-DIALECTS: Final[tuple[Dialect, ...]] = (PlainDialect(), SlotDialect(), S3Dialect())
+DIALECTS: Final[tuple[Dialect | UploadDialect, ...]] = (
+    PlainDialect(),
+    SlotDialect(),
+    S3Dialect(),
+    TusDialect(),
+    RufhDialect(),
+    ChunkedDialect(),
+    FormDialect(),
+    RangePutDialect(),
+)
+
+
+class Confirming:
+    """Holds uploads to what is allowed now, when they are finished."""
+
+    def __init__(self, access: UploadAccess) -> None:
+        self._access = access
+
+    def confirm(self, session: UploadSession, size: int) -> bool:
+        """See :class:`gateway.transfer.resumable.completing.Authority`."""
+        return self._access.confirm(session, size, time.time())
+
+
+def open_tails(settings: Settings, runtime: Runtime) -> TailStore:
+    """Where bytes wait that are too few for a part: on this machine while the sessions are, too."""
+    if settings.sessions.url.startswith(("redis:", "rediss:", "unix:")):
+        return StoreTails(
+            runtime.placements, runtime.retriers, runtime.sessions, runtime.owner, time.time
+        )
+    careless = all(
+        isinstance(store, LocalStorage) and store.durability == "process"
+        for store in settings.storage.values()
+    )
+    return LocalTails(settings.server.data_dir / "tails", "process" if careless else "power")
 
 
 class Gateway:
@@ -69,16 +118,17 @@ class Gateway:
         self._endpoint: Endpoint | None = None
         ops = Ops(drain, self._metrics, self._check)
         own_listener = bool(settings.server.metrics_listen)
-        self._ops = pages(ops.routes(metrics=not own_listener))
+        self._ops = pages([*ops.routes(metrics=not own_listener), *upload_page.routes()])
         self.metrics_app = pages([ops.metrics_route()]) if own_listener else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Paths under ``/-/`` are ours; the rest are objects."""
+        """Paths under ``/-/`` are the operators', but those of uploads; the rest are objects."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
         raw_path: bytes = scope.get("raw_path") or b""
-        if raw_path == b"/-" or raw_path.startswith(b"/-/"):
+        ours = raw_path == b"/-" or raw_path.startswith(b"/-/")
+        if ours and not is_upload_path(raw_path):
             await self._ops(scope, receive, send)
             return
         assert self._endpoint is not None
@@ -129,6 +179,7 @@ class Gateway:
         spool = Spool(settings.memory.spool, settings.memory.spool_limit, self._metrics)
         await spool.start()
         stack.push_async_callback(spool.aclose)
+        carrier, uploads = self._open_carriers(runtime, spool)
         life = max(settings.sweep.grace, SHORTEST_LIFE)
         self._background = Background(
             Heartbeat(runtime.sessions, runtime.owner, BEAT, life),
@@ -137,12 +188,13 @@ class Gateway:
             settings.sweep.interval,
             runtime.probe,
             LogReporter(self._log, _stores(settings)),
+            uploads.engine.endings,
         )
         await stack.enter_async_context(self._background.running())
-        self._endpoint = self._open_endpoint(runtime, self._open_carrier(runtime, spool))
+        self._endpoint = self._open_endpoint(runtime, carrier, uploads)
         self._runtime = runtime
 
-    def _open_carrier(self, runtime: Runtime, spool: Spool) -> Carrier:
+    def _open_carriers(self, runtime: Runtime, spool: Spool) -> tuple[Carrier, UploadCarrier]:
         settings = self._settings
         pool = SlabPool(settings.memory.slabs, instrument=self._metrics)
         conditional = ConditionalWrites(
@@ -161,15 +213,53 @@ class Gateway:
             max_wait=settings.memory.max_wait,
             instrument=self._metrics,
         )
-        return Carrier(
-            Uploads(runtime.placements, conditional, machinery),
+        plain = Uploads(runtime.placements, conditional, machinery)
+        carrier = Carrier(
+            plain,
             Downloads(runtime.placements, runtime.retriers, self._metrics, ahead),
             Deletes(runtime.placements, runtime.retriers, conditional),
             pool,
             settings.memory.max_wait,
         )
+        return carrier, self._open_uploads(runtime, machinery, conditional, plain)
 
-    def _open_endpoint(self, runtime: Runtime, carrier: Carrier) -> Endpoint:
+    def _open_uploads(
+        self,
+        runtime: Runtime,
+        machinery: Machinery,
+        conditional: ConditionalWrites,
+        plain: Uploads,
+    ) -> UploadCarrier:
+        settings = self._settings
+        access = UploadAccess(self._keys, self._authenticator(runtime), self._policies)
+        works = Works(
+            machinery=machinery,
+            stores=runtime.stores,
+            journal=runtime.sessions,
+            tails=open_tails(settings, runtime),
+            cache=TailCache(machinery.pool, settings.memory.budget // 16),
+            clock=time.time,
+        )
+        engine = Resumables(
+            works,
+            runtime.sessions,
+            runtime.placements,
+            conditional,
+            plain,
+            Confirming(access),
+            owner=runtime.owner,
+            drain=self._drain,
+            ttl=settings.sessions.ttl,
+        )
+        return UploadCarrier(
+            engine,
+            access,
+            interim=settings.server.interim_responses,
+            clock=time.time,
+            ended=lambda: self._drain.begun,
+        )
+
+    def _authenticator(self, runtime: Runtime) -> Authenticator:
         settings = self._settings
         rules = Rules(
             region=settings.server.region,
@@ -177,14 +267,23 @@ class Gateway:
             slots=settings.slots,
             anonymous=runtime.placements.anonymous(),
         )
+        return Authenticator(self._keys, runtime.sessions, rules)
+
+    def _open_endpoint(
+        self, runtime: Runtime, carrier: Carrier, uploads: UploadCarrier
+    ) -> Endpoint:
+        settings = self._settings
         return Endpoint(
             Doorway(
                 dialects={dialect.name: dialect for dialect in DIALECTS},
-                authenticator=Authenticator(self._keys, runtime.sessions, rules),
+                authenticator=self._authenticator(runtime),
                 policies=self._policies,
                 carrier=carrier,
+                uploads=uploads,
+                limits=uploads.engine.limits(),
                 cors=Cors(frozenset(settings.cors.origins), int(settings.cors.max_age)),
                 proxies=TrustedProxies(settings.server.trusted_proxies),
+                forms=FieldReader(),
                 slots=[
                     SlotMount(name, slot.base_path, slot.bucket)
                     for name, slot in settings.slots.items()

@@ -16,12 +16,17 @@ Fault = Literal["client", "gateway", "storage", "source"]
 
 
 class GatewayError(Exception):
-    """The root. ``members`` become extension members of problem+json and elements of S3's XML."""
+    """The root. ``members`` become extension members of problem+json and elements of S3's XML.
+
+    ``final`` is set where a resumable upload had all its bytes and then failed for good (a condition, a
+    digest of the whole): going on with it cannot help, and the IETF protocol has to say so.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal-error"
     fault: ClassVar[Fault] = "gateway"
     retryable: ClassVar[bool] = False
+    final: bool = False
 
     def __init__(
         self, detail: str, *, retry_after: float | None = None, **members: str | int | None
@@ -121,6 +126,24 @@ class MalformedPolicyDocument(BadRequest):
     """A form upload's policy document that cannot be read."""
 
     code = "malformed-policy-document"
+
+
+class MalformedForm(BadRequest):
+    """A form upload that is no multipart/form-data with its fields first and exactly one file."""
+
+    code = "malformed-form"
+
+
+class FormTooLarge(BadRequest):
+    """The fields before a form's file are over 64 KiB, or too many."""
+
+    code = "form-too-large"
+
+
+class TooSmall(BadRequest):
+    """The body is under the least size that its credential demands."""
+
+    code = "too-small"
 
 
 class InvalidPart(BadRequest):
@@ -259,6 +282,36 @@ class ConcurrentWrite(Conflict):
     code, retryable = "concurrent-write", True
 
 
+class OffsetMismatch(Conflict):
+    """An append that does not begin where the upload ends. Members: ``expected`` and ``provided`` (bytes)."""
+
+    code = "mismatching-upload-offset"
+
+
+class InconsistentLength(BadRequest):
+    """What a request says of an upload's length contradicts itself or what was said before."""
+
+    code = "inconsistent-upload-length"
+
+
+class UploadCompleted(BadRequest):
+    """An append to an upload that is complete already."""
+
+    code = "completed-upload"
+
+
+class ChunkDiffers(Conflict):
+    """A chunk that was sent before, with other bytes."""
+
+    code = "chunk-differs"
+
+
+class Overtaken(Conflict):
+    """Another request has taken over the upload; what this one had not made durable is dropped."""
+
+    code, retryable = "upload-overtaken", True
+
+
 class UploadGone(GatewayError):
     """The upload was finished, cancelled or has expired."""
 
@@ -269,6 +322,12 @@ class PreconditionFailed(GatewayError):
     """A condition of the request (If-Match and the like) does not hold."""
 
     status, code, fault = 412, "precondition-failed", "client"
+
+
+class UnsupportedProtocolVersion(PreconditionFailed):
+    """A version of tus that is not spoken here, or none at all."""
+
+    code = "unsupported-protocol-version"
 
 
 class TooLarge(GatewayError):

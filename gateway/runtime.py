@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from gateway.errors import NotFound, StorageRejected
-from gateway.sessions.base import SessionStore
+from gateway.sessions.base import Sessions
 from gateway.sessions.open import open_sessions
 from gateway.sessions.owner import this_owner
 from gateway.settings import LocalStorage, MemoryStorage, S3Storage, Settings
@@ -31,7 +31,7 @@ class Runtime:
 
     stores: Mapping[str, ObjectStore]
     retriers: Mapping[str, Retrier]
-    sessions: SessionStore
+    sessions: Sessions
     placements: Placements
     sweeper: Sweeper
     targets: Sequence[SweepTarget]

@@ -6,6 +6,8 @@ import shutil
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers import chromium
+
 pytest_plugins = ["tests.servers.fixtures"]
 
 # Examples are counted, never timed: on a busy machine a slow one is no mistake.
@@ -15,18 +17,27 @@ settings.load_profile("sluice")
 #: `make accept` and CI set it to "all": then a server that is missing is a failure, not a skip.
 REQUIRED = os.environ.get("SLUICE_TEST_REQUIRE", "")
 
-_NEEDS = {"s3": "radosgw", "redis": "redis-server", "xmpp": "prosody", "nginx": "nginx"}
+#: By marker: the programs of which one has to be there.
+_NEEDS = {
+    "s3": ("radosgw",),
+    "redis": ("redis-server",),
+    "xmpp": ("prosody",),
+    "nginx": ("nginx",),
+    "browser": chromium.PROGRAMS,
+    "node": ("node",),
+}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a server that is not installed; fail instead where all are required."""
-    for marker, program in _NEEDS.items():
-        if item.get_closest_marker(marker) and shutil.which(program, path=_PATH) is None:
+    for marker, programs in _NEEDS.items():
+        if not item.get_closest_marker(marker):
+            continue
+        if not any(shutil.which(program, path=_PATH) for program in programs):
+            missing = f"{programs[0]} is not installed"
             if REQUIRED == "all":
-                pytest.fail(
-                    f"{program} is not installed, and SLUICE_TEST_REQUIRE=all", pytrace=False
-                )
-            pytest.skip(f"{program} is not installed")
+                pytest.fail(f"{missing}, and SLUICE_TEST_REQUIRE=all", pytrace=False)
+            pytest.skip(missing)
 
 
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"

@@ -10,10 +10,16 @@ from pathlib import Path
 
 
 class RedisServer:
-    """A redis-server process of our own. Nothing is kept on disk."""
+    """A redis-server process of our own. Nothing is kept on disk, unless it is ``durable``: then every write is
+    there before it is answered."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None, *, durable: bool = False) -> None:
         self._folder = folder
+        self._durable = (
+            ("--appendonly", "yes", "--appendfsync", "always")
+            if durable
+            else ("--appendonly", "no")
+        )
         self.port = port or _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -25,7 +31,7 @@ class RedisServer:
         """Run it, and wait until it answers."""
         program = shutil.which("redis-server")
         assert program is not None
-        settings = ("--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--databases", "64")
+        settings = ("--save", "", "--bind", "127.0.0.1", "--databases", "512", *self._durable)
         self._process = subprocess.Popen(
             [program, "--port", str(self.port), "--dir", str(self._folder), *settings],
             stdout=subprocess.DEVNULL,
@@ -54,9 +60,9 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis(folder: Path) -> Iterator[RedisServer]:
+def running_redis(folder: Path, *, durable: bool = False) -> Iterator[RedisServer]:
     """A server that runs inside the block."""
-    server = RedisServer(folder)
+    server = RedisServer(folder, durable=durable)
     server.start()
     try:
         yield server

@@ -36,6 +36,7 @@ FREE_FOLDERS: Final = {
     "servers",
     "e2e",
     "security",
+    "conformance",
 }
 #: Declarations without behaviour: types and protocols, whose fillers are tested.
 DECLARED: Final = {
@@ -43,7 +44,10 @@ DECLARED: Final = {
     "gateway/model.py",
     "gateway/telemetry.py",
     "gateway/auth/grant.py",
+    "gateway/client/uploading/job.py",
+    "gateway/client/uploading/steps.py",
     "gateway/protocol/commands.py",
+    "gateway/protocol/upload_commands.py",
     "gateway/server/link.py",
     "gateway/sessions/base.py",
     "gateway/storage/base.py",
@@ -54,6 +58,20 @@ DECLARED: Final = {
 TOGETHER: Final = {
     f"gateway/storage/s3/wire_{name}.py": "tests/storage/s3/test_wire_plane.py"
     for name in ("answer", "body", "headers", "link", "outgoing", "refusal", "source")
+} | {
+    "gateway/client/async_client.py": "tests/client/uploading/test_driver.py",
+    "gateway/client/uploading/async_driver.py": "tests/client/uploading/test_driver.py",
+    "gateway/sessions/memory_uploads.py": "tests/sessions/test_uploads.py",
+    "gateway/sessions/redis_link.py": "tests/sessions/test_redis.py",
+    "gateway/sessions/redis_scripts.py": "tests/sessions/test_redis_uploads.py",
+    "gateway/sessions/sqlite_file.py": "tests/sessions/test_sqlite.py",
+    "gateway/storage/s3/deleting.py": "tests/storage/s3/test_store.py",
+    "gateway/transfer/resumable/body.py": "tests/transfer/resumable/test_appending.py",
+    "gateway/transfer/resumable/chunk_sink.py": "tests/transfer/resumable/test_chunks.py",
+    "gateway/transfer/resumable/engine.py": "tests/transfer/resumable/test_takeover.py",
+    "gateway/transfer/resumable/shared.py": "tests/transfer/resumable/test_chunks.py",
+    "gateway/transfer/resumable/site.py": "tests/transfer/resumable/test_completing.py",
+    "gateway/transfer/resumable/slice_sink.py": "tests/transfer/resumable/test_appending.py",
 }
 
 
@@ -160,7 +178,10 @@ def test_every_error_has_a_rendering_in_every_dialect(
     assert b"What &" in head.body
     assert b"id" in head.body
     without = dialect.render_error(RequestHead("HEAD", b"/b/k"), example(error), "id")
-    assert (without.status, without.body) == (head.status, b"")
+    assert without.body == b""
+    # Clients of resumable uploads take any unusual 4xx on HEAD for the end.
+    patient = {503} if error.retryable and dialect.name in ("tus", "rufh") else set()
+    assert without.status in {head.status} | patient
 
 
 def settings_of(here: Any, path: str) -> Iterator[tuple[str, str, Any]]:

@@ -8,6 +8,7 @@ from gateway.auth.policy import UNTYPED, AccessRequest, Area, Decision, Policy
 from gateway.errors import Forbidden, LengthRequired, TooLarge, UnsupportedMediaType
 from gateway.model import Action, ObjectKey
 from gateway.protocol.commands import Command, DeleteObject, Describe, GetObject, PutObject
+from gateway.protocol.upload_commands import CreateUpload, JoinUploads, PutChunk, UploadCommand
 from gateway.units import format_size
 
 
@@ -30,6 +31,21 @@ def access(grant: Grant, command: Command) -> AccessRequest | None:
             return None
         case _:
             assert_never(command)
+
+
+def upload_access(grant: Grant, command: UploadCommand) -> AccessRequest | None:
+    """What a command about an upload wants to do; None where the upload itself says who may: one that is named
+    by its client belongs to its principal, one that is named by its URL to who has that."""
+    match command:
+        case CreateUpload():
+            size, attributes = command.length, command.attributes
+        case PutChunk():
+            size, attributes = command.total, command.attributes
+        case JoinUploads():
+            size, attributes = None, command.attributes
+        case _:
+            return None
+    return access_to(grant, "write", command.key, size=size, content_type=attributes.content_type)
 
 
 def access_to(
@@ -63,7 +79,7 @@ def authorise(grant: Grant, policy: Policy, method: str, request: AccessRequest)
         LengthRequired: the credential fixes the size, and the request does not tell its own.
     """
     constraints = grant.constraints
-    _check_scope(constraints, method, request.key)
+    check_scope(constraints, method, request.key)
     decision = policy.decide(request)
     if not decision.allowed:
         raise _refused(policy, decision, request)
@@ -89,7 +105,12 @@ def may_list(grant: Grant, policy: Policy, key: ObjectKey) -> bool:
     return policy.decide(access_to(grant, "list", key)).allowed
 
 
-def _check_scope(constraints: Constraints, method: str, key: ObjectKey) -> None:
+def check_scope(constraints: Constraints, method: str, key: ObjectKey) -> None:
+    """Hold a request to what its credential is for.
+
+    Raises:
+        Forbidden: it is for another method, bucket or key.
+    """
     if constraints.methods is not None and method not in constraints.methods:
         raise Forbidden(f"This credential is not for {method} requests.")
     if constraints.bucket is not None and key.bucket != constraints.bucket:

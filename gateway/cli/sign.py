@@ -15,6 +15,7 @@ from gateway.cli.signed import (
     SLOT_SCHEMES,
     SignedRequest,
     Wanted,
+    sign_page,
     sign_slot,
     sign_with_key,
 )
@@ -28,7 +29,8 @@ _SCHEMES: Final = tuple(dict.fromkeys((*KEY_SCHEMES, *SLOT_SCHEMES)))
 
 @click.command(
     short_help="Sign a request: a URL or headers.",
-    epilog="Example: sluice sign PUT photos/cat.jpg --expires 1h --curl",
+    epilog="Example: sluice sign PUT photos/cat.jpg --expires 1h --curl\n\n"
+    "Example: sluice sign PUT photos/inbox/ --page --expires 7d --size 2GiB",
 )
 @click.argument("method", type=click.Choice(_METHODS, case_sensitive=False), metavar="METHOD")
 @click.argument("target", type=OBJECT, metavar="BUCKET/KEY")
@@ -40,6 +42,11 @@ _SCHEMES: Final = tuple(dict.fromkeys((*KEY_SCHEMES, *SLOT_SCHEMES)))
 @click.option("--size", type=SIZE, help="Size of the file, for the schemes that sign it.")
 @click.option("--type", "content_type", metavar="TYPE", help="Content type, where it is signed.")
 @click.option("--curl", is_flag=True, help="Print a command to paste instead.")
+@click.option(
+    "--page",
+    is_flag=True,
+    help="Print a link to the upload page instead, for a person; a KEY that ends in / is a folder.",
+)
 @connection_options
 def sign(
     method: str,
@@ -50,6 +57,7 @@ def sign(
     size: int | None,
     content_type: str | None,
     curl: bool,
+    page: bool,
     **connect: Any,
 ) -> None:
     """Print what METHOD BUCKET/KEY needs to be allowed: a presigned URL, or a URL and headers.
@@ -66,12 +74,25 @@ def sign(
         content_type=content_type,
     )
     connection = Connection(**connect)
+    if page:
+        _check_page(wanted, scheme, slot, curl)
+        click.echo(sign_page(wanted, connection.account))
+        return
     signed = (
         _by_key(wanted, scheme or "sigv4", connection)
         if slot is None
         else _by_slot(wanted, scheme or "v2", slot, connection)
     )
     click.echo(signed.curl() if curl else signed.text())
+
+
+def _check_page(wanted: Wanted, scheme: str | None, slot: str | None, curl: bool) -> None:
+    if wanted.method != "PUT":
+        raise click.UsageError("The upload page only uploads: write PUT.")
+    if slot is not None or curl or scheme not in (None, "jwt"):
+        raise click.UsageError(
+            "--page signs a jwt by the key: leave --slot, --curl and --scheme out."
+        )
 
 
 def _by_key(wanted: Wanted, scheme: str, connection: Connection) -> SignedRequest:

@@ -67,20 +67,39 @@ def sign_with_key(wanted: Wanted, scheme: str, account: Account) -> SignedReques
     return SignedRequest(wanted, url)
 
 
+def sign_page(wanted: Wanted, account: Account) -> str:
+    """A link to the upload page for whoever it is given to: into the folder that the key names by its last
+    slash, or of one object.
+
+    The token stands in the fragment, which browsers send to nobody. It is good for any number of files, so
+    it has no ``jti``, which would count once.
+    """
+    name = wanted.key.name
+    place = {"prefix": name} if name.endswith("/") else {"key": name}
+    token = _token(wanted, account, {**place, "methods": ["POST", "PUT"]})
+    return f"{account.url(b'/-/upload')}#token={token}"
+
+
 def _with_bearer(wanted: Wanted, account: Account) -> SignedRequest:
+    claims = {
+        "key": wanted.key.name,
+        "methods": [wanted.method],
+        "jti": secrets.token_urlsafe(16),
+    }
+    token = _token(wanted, account, claims)
+    return SignedRequest(wanted, account.url(raw_path(wanted.key)), _headers(wanted, token))
+
+
+def _token(wanted: Wanted, account: Account, more: Mapping[str, object]) -> str:
     claims: dict[str, object] = {
         "sub": account.access_key_id,
         "bucket": wanted.key.bucket,
-        "key": wanted.key.name,
-        "methods": [wanted.method],
         "exp": int(wanted.now) + wanted.expires,
-        "jti": secrets.token_urlsafe(16),
+        **more,
     }
     claims |= {} if wanted.size is None else {"max_size": wanted.size}
     claims |= {} if wanted.content_type is None else {"content_type": wanted.content_type}
-    token = jwt.sign(claims, account.secret, key_id=account.access_key_id)
-    url = account.url(raw_path(wanted.key))
-    return SignedRequest(wanted, url, _headers(wanted, token))
+    return jwt.sign(claims, account.secret, key_id=account.access_key_id)
 
 
 def sign_slot(wanted: Wanted, scheme: str, slot: SlotSection, endpoint: str) -> SignedRequest:

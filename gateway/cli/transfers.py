@@ -1,6 +1,7 @@
 """``sluice put`` and ``sluice get``."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -10,7 +11,7 @@ import click
 from gateway.cli.connection import Connection
 from gateway.cli.mistakes import Mistake
 from gateway.cli.options import OBJECT, connection_options, parse_object
-from gateway.client import Client, Interrupted, Refused
+from gateway.client import Client, Interrupted, Refused, pending_upload
 from gateway.model import ObjectKey
 from gateway.units import format_size
 
@@ -64,13 +65,28 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing unl
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.argument("target", metavar="BUCKET/KEY")
 @click.option("--content-type", metavar="TYPE", help="Default: guessed from the file's name.")
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    default=1,
+    metavar="N",
+    help="Send so many chunks of a large file at a time, where one connection does not fill the line.",
+)
 @quiet_option
 @connection_options
-def put(file: Path, target: str, content_type: str | None, quiet: bool, **connect: Any) -> None:
+def put(
+    file: Path,
+    target: str,
+    content_type: str | None,
+    parallel: int,
+    quiet: bool,
+    **connect: Any,
+) -> None:
     """Upload FILE as BUCKET/KEY; a KEY that ends in / gets the file's name.
 
-    The upload is signed with the SHA-256 of the file, so the gateway stores exactly these bytes or
-    nothing, and is tried again when the connection or the gateway fails.
+    The gateway stores exactly the bytes of FILE or nothing, and what fails on the way is tried again.
+    A file of 16 MiB or more is sent in chunks: run the same command again to continue one that was
+    interrupted, also after a crash. FILE may not change meanwhile, or it is sent anew.
     """
     try:
         key = parse_object(target + file.name if target.endswith("/") else target)
@@ -79,11 +95,16 @@ def put(file: Path, target: str, content_type: str | None, quiet: bool, **connec
     connection = Connection(**connect)
     with Client(connection.account) as client, Bar(file.name, quiet=quiet) as bar:
         try:
-            done = client.put(file, key, content_type=content_type, progress=bar)
+            done = client.put(file, key, content_type=content_type, parallel=parallel, progress=bar)
         except Refused as error:
-            raise _about_key(error, connection) from error
+            raise _about_key(error, connection, _rest(connection, key, file)) from error
+        except Interrupted as error:
+            raise Mistake(f"{error}{_rest(connection, key, file)}") from error
+        except KeyboardInterrupt:
+            raise Mistake(f"stopped{_rest(connection, key, file)}") from None
     if not quiet:
-        click.echo(f"{key}: {format_size(done.size)} stored, SHA-256 {done.sha256}")
+        again = f", continued at {format_size(done.continued_from)}" if done.continued_from else ""
+        click.echo(f"{key}: {format_size(done.size)} stored, SHA-256 {done.sha256}{again}")
 
 
 @click.command(
@@ -132,13 +153,26 @@ def _continuation(file: Path) -> str:
     return "; run the same command again to continue" if kept else ""
 
 
-def _about_key(error: Refused, connection: Connection) -> Mistake:
+def _rest(connection: Connection, key: ObjectKey, file: Path) -> str:
+    """What to do about an upload that has begun."""
+    begun = pending_upload(connection.account, key, file)
+    if begun is None:
+        return ""
+    ends = "" if begun.expires is None else f" until {_local_time(begun.expires)}"
+    return f"; run the same command again{ends} to continue"
+
+
+def _local_time(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _about_key(error: Refused, connection: Connection, rest: str = "") -> Mistake:
     """A refusal says who refused: there may be another server at that address than was meant. One of the
     credential says which key was used, and where it came from."""
     account = connection.account
     if error.status not in (401, 403):
-        return Mistake(f"{error} (from {account.endpoint})")
+        return Mistake(f"{error} (from {account.endpoint}){rest}")
     return Mistake(
         f"{error} (from {account.endpoint}; signed with the key {account.access_key_id},"
-        f" from {connection.source})"
+        f" from {connection.source}){rest}"
     )

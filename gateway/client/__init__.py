@@ -9,33 +9,42 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from gateway.client.account import Account
+    from gateway.client.async_client import AsyncClient
     from gateway.client.backoff import Backoff
     from gateway.client.client import Client
     from gateway.client.download import Downloaded
     from gateway.client.failures import Corrupt, FileTrouble, Interrupted, Refused, TransferFailed
-    from gateway.client.upload import Progress, Uploaded
+    from gateway.client.uploading.job import Progress, Uploaded
+    from gateway.client.uploading.notes import Notes
+    from gateway.client.uploading.work import pending_upload
 
 __all__ = [
     "Account",
+    "AsyncClient",
     "Backoff",
     "Client",
     "Corrupt",
     "Downloaded",
     "FileTrouble",
     "Interrupted",
+    "Notes",
     "Progress",
     "Refused",
     "TransferFailed",
     "Uploaded",
+    "pending_upload",
 ]
 
 _HOMES: Final = {
     "Account": "account",
+    "AsyncClient": "async_client",
     "Backoff": "backoff",
     "Client": "client",
     "Downloaded": "download",
-    "Progress": "upload",
-    "Uploaded": "upload",
+    "Notes": "uploading.notes",
+    "Progress": "uploading.job",
+    "Uploaded": "uploading.job",
+    "pending_upload": "uploading.work",
 }
 
 

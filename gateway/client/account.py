@@ -59,14 +59,24 @@ class Account:
         payload_sha256: str,
         now: float,
     ) -> tuple[str, dict[str, str]]:
-        """A request's URL and all of its headers, signed at ``now`` (Unix seconds)."""
+        """An object's URL and all of a request's headers, signed at ``now`` (Unix seconds)."""
+        return self.signed_path(method, raw_path(key), headers, payload_sha256, now)
+
+    def signed_path(
+        self,
+        method: str,
+        path: bytes,
+        headers: Mapping[str, str],
+        payload_sha256: str,
+        now: float,
+    ) -> tuple[str, dict[str, str]]:
+        """As :meth:`signed`, for a raw path."""
         complete = {"host": self.host, **headers}
         to_sign = [
             (name.encode(), value.encode("latin-1"))
             for name, value in complete.items()
             if name not in _UNSIGNED
         ]
-        path = raw_path(key)
         added = sign_headers(
             method, path, b"", to_sign, self.credentials, payload=payload_sha256, now=now
         )

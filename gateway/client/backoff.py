@@ -19,7 +19,7 @@ class Backoff:
     than a command that seems to hang.
     """
 
-    attempts: int = 5
+    attempts: int = 8
     base: float = 0.5
     cap: float = 20.0
     patience: float = 60.0

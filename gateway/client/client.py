@@ -1,35 +1,33 @@
 """The client: put and get, tried again while that can help."""
 
-import mimetypes
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from gateway.client.account import Account
+from gateway.client.async_client import AsyncClient
 from gateway.client.backoff import Backoff
 from gateway.client.download import Download, Downloaded
 from gateway.client.failures import TransferFailed
 from gateway.client.link import Link
 from gateway.client.partial import PartialFile
-from gateway.client.upload import Progress, Upload, Uploaded
+from gateway.client.uploading.driver import Driver
+from gateway.client.uploading.flows import RESUMABLE_FROM
+from gateway.client.uploading.job import Progress, Uploaded
+from gateway.client.uploading.notes import Notes
+from gateway.client.uploading.work import Wish, unseen
 from gateway.model import ObjectKey
-
-T = TypeVar("T")
-
-
-def _unseen(done: int, total: int) -> None:
-    """Show nothing."""
-
-
-def _nowhere() -> int:
-    """An upload begins again from nothing, so its failures are always in a row."""
-    return 0
 
 
 class Client:
-    """Transfers between files and one endpoint. A context manager; not for several threads."""
+    """Transfers between files and one endpoint. A context manager; not for several threads.
+
+    Files of ``resumable_from`` bytes and more are uploaded so that another process can continue; ``notes`` is where
+    that is written down (None: the user's state folder).
+    """
 
     def __init__(
         self,
@@ -37,7 +35,12 @@ class Client:
         *,
         backoff: Backoff | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        resumable_from: int = RESUMABLE_FROM,
+        notes: Notes | None = None,
     ) -> None:
+        self._account: Final = account
+        self._resumable_from: Final = resumable_from
+        self._notes: Final = notes
         self._link: Final = Link(account)
         self._backoff: Final = backoff or Backoff()
         self._sleep: Final = sleep
@@ -60,19 +63,42 @@ class Client:
         key: ObjectKey,
         *,
         content_type: str | None = None,
-        progress: Progress = _unseen,
+        parallel: int = 1,
+        progress: Progress = unseen,
     ) -> Uploaded:
-        """Store a file. The content type is guessed from the name unless it is given.
+        """Store a file, going on where an earlier call or process stopped. The content type is guessed from the name
+        unless it is given. ``parallel`` requests at a time need no running event loop in this thread; in one,
+        use :class:`~gateway.client.AsyncClient`.
 
         Raises:
             TransferFailed: see :mod:`gateway.client.failures`.
         """
-        guessed = content_type or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        upload = Upload(file=file, key=key, content_type=guessed)
-        sha256, size = upload.digest()
-        return self._persist(lambda: upload.send(self._link, sha256, size, progress), _nowhere)
+        wish = Wish(
+            file=file,
+            key=key,
+            content_type=content_type,
+            parallel=parallel,
+            progress=progress,
+            resumable_from=self._resumable_from,
+            notes=self._notes,
+        )
+        if parallel > 1:
+            return asyncio.run(self._put_together(wish))
+        with wish.prepared(self._account, self._backoff) as work:
+            driver = Driver(
+                link=self._link,
+                source=work.source,
+                page=work.page,
+                tally=work.tally,
+                sleep=self._sleep,
+            )
+            return driver.run(work.flow)
 
-    def get(self, key: ObjectKey, file: Path, *, progress: Progress = _unseen) -> Downloaded:
+    async def _put_together(self, wish: Wish) -> Uploaded:
+        async with AsyncClient(self._account, backoff=self._backoff) as client:
+            return await client.fulfil(wish)
+
+    def get(self, key: ObjectKey, file: Path, *, progress: Progress = unseen) -> Downloaded:
         """Fetch an object into ``file``, going on where an earlier call stopped.
 
         Raises:
@@ -80,17 +106,17 @@ class Client:
         """
         with PartialFile(file) as partial:
             download = Download(key, partial, progress)
-            return self._persist(lambda: download.receive(self._link), lambda: partial.size)
+            return self._persist(download, partial)
 
-    def _persist(self, attempt: Callable[[], T], reached: Callable[[], int]) -> T:
+    def _persist(self, download: Download, partial: PartialFile) -> Downloaded:
         """Try until it succeeds or the back-off gives up; progress starts its count anew."""
         failures = 0
         while True:
-            before = reached()
+            before = partial.size
             try:
-                return attempt()
+                return download.receive(self._link)
             except TransferFailed as error:
-                failures = 1 if reached() > before else failures + 1
+                failures = 1 if partial.size > before else failures + 1
                 delay = self._backoff.delay(error, failures)
                 if delay is None:
                     raise

@@ -17,7 +17,7 @@ import httpx
 from gateway.client.failures import Corrupt, Interrupted, Refused
 from gateway.client.link import Link
 from gateway.client.partial import PartialFile
-from gateway.client.upload import DIGEST_HEADER, Progress
+from gateway.client.uploading.job import DIGEST_HEADER, Progress
 from gateway.model import ObjectKey
 
 _EMPTY_SHA256: Final = hashlib.sha256().hexdigest()

@@ -10,8 +10,10 @@ from typing import ClassVar, Final
 #: How much of an error's body is read: enough for any message, too little to hurt.
 MAX_BODY: Final = 64 * 1024
 _XML: Final = re.compile(r"<(Code|Message)>([^<]*)</\1>")
-#: Statuses after which the same request may succeed: RFC 9110 408, RFC 6585 429, and the gateways' 5xx.
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+#: The last line of a plain text error, as the dialects of tools that show it to people have it.
+_CODE: Final = re.compile(r"\(([a-z][a-z0-9-]*), request [^()]*\)\s*\Z")
+#: Statuses after which the same request may succeed: RFC 9110 408, RFC 4918 423, RFC 6585 429, and the gateways' 5xx.
+_PASSING: Final = frozenset({408, 423, 425, 429, 500, 502, 503, 504})
 
 
 class TransferFailed(Exception):
@@ -51,12 +53,18 @@ class Refused(TransferFailed):
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Refused:
-    """Read S3's XML (``Code``, ``Message``) or RFC 9457's JSON (``type``, ``detail``); both may be missing.
+    """Read S3's XML (``Code``, ``Message``), RFC 9457's JSON (``type``, ``detail``) or Sluice's plain text; all may
+    be missing.
 
     ``now`` (Unix seconds) turns the date form of Retry-After into a wait.
     """
     text = body[:MAX_BODY].decode("utf-8", "replace")
-    code, message = _from_json(text) if text.lstrip().startswith("{") else _from_xml(text)
+    if text.lstrip().startswith("{"):
+        code, message = _from_json(text)
+    elif (found := _CODE.search(text)) is not None:
+        code, message = found[1], text[: found.start()]
+    else:
+        code, message = _from_xml(text)
     wait = read_retry_after(headers.get("retry-after"), now)
     return Refused(status, code or "error", " ".join(message.split()), wait)
 

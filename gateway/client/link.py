@@ -1,8 +1,5 @@
-"""One signed request to one endpoint, over httpx; every failure comes out as a TransferFailed."""
+"""Requests to one endpoint, over httpx, for those who wait: an upload's as answers, a download's as streams."""
 
-import errno
-import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,13 +8,10 @@ from typing import Final
 import httpx
 
 from gateway.client.account import Account
-from gateway.client.failures import MAX_BODY, Interrupted, Refused, read_refusal
+from gateway.client.failures import MAX_BODY, Refused, read_refusal
+from gateway.client.uploading.steps import Answer, Broken, Request, Span
+from gateway.client.wire import TIMEOUT, Reading, bounded, compose, interrupted, unchanged
 from gateway.model import ObjectKey
-
-#: An answer to an upload comes when the object is complete, which may take the store a while.
-TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0, read=300.0)
-_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
-_REFUSED: Final = os.strerror(errno.ECONNREFUSED)
 
 
 class Link:
@@ -33,7 +27,7 @@ class Link:
         self._account: Final = account
         self._now: Final = now
         # trust_env: proxies and SSL_CERT_FILE count, but no .netrc: a second credential is refused.
-        self._http: Final = httpx.Client(timeout=timeout, follow_redirects=False, auth=_unchanged)
+        self._http: Final = httpx.Client(timeout=timeout, follow_redirects=False, auth=unchanged)
 
     def close(self) -> None:
         """Close the connections."""
@@ -47,7 +41,6 @@ class Link:
         headers: Mapping[str, str],
         *,
         payload_sha256: str,
-        content: Iterator[bytes] | None = None,
     ) -> Iterator[httpx.Response]:
         """Send it, signed now, and answer with a successful response whose body is still to be read.
 
@@ -57,12 +50,37 @@ class Link:
         """
         url, signed = self._account.signed(method, key, headers, payload_sha256, self._now())
         try:
-            with self._http.stream(method, url, headers=signed, content=content) as response:
+            with self._http.stream(method, url, headers=signed) as response:
                 if response.status_code >= 300:
                     raise self._refusal(response)
                 yield response
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise Interrupted(f"{self._account.endpoint}: {_reason(error)}") from error
+            raise interrupted(self._account, error) from error
+
+    def exchange(
+        self,
+        request: Request,
+        body: Iterator[bytes] | None,
+        moved: Callable[[Span, int], None],
+    ) -> Answer | Broken:
+        """Send a request with its body; ``moved`` is told of every block that went out."""
+        url, headers = compose(self._account, request, self._now())
+        reading = Reading(request, self._now)
+        content = None if body is None or request.body is None else _told(body, request.body, moved)
+        try:
+            with self._http.stream(
+                request.method,
+                url,
+                headers=headers,
+                content=content,
+                timeout=bounded(self._http.timeout, request),
+            ) as response:
+                for block in response.iter_raw():
+                    if not reading.feed(block):
+                        break
+                return reading.answer(response)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            return Broken(error=interrupted(self._account, error))
 
     def _refusal(self, response: httpx.Response) -> Refused:
         body = b""
@@ -73,12 +91,7 @@ class Link:
         return read_refusal(response.status_code, response.headers, body, self._now())
 
 
-def _unchanged(request: httpx.Request) -> httpx.Request:
-    """An authentication that does nothing: without one, httpx would look into .netrc."""
-    return request
-
-
-def _reason(error: Exception) -> str:
-    """httpx leaves some messages empty; the class then says what happened. The system's number says nothing."""
-    reason = _ERRNO.sub("", str(error)) or type(error).__name__
-    return f"{reason}; is the gateway running there?" if reason == _REFUSED else reason
+def _told(body: Iterator[bytes], span: Span, moved: Callable[[Span, int], None]) -> Iterator[bytes]:
+    for block in body:
+        yield block
+        moved(span, len(block))

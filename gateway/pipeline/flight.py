@@ -35,7 +35,8 @@ class Retry(Protocol):
 
 
 class Flight:
-    """What is in flight. ``failed`` is told about the first error, from the event loop."""
+    """What is in flight. From the event loop, ``failed`` is told about the first error, ``received`` about each
+    receipt."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Flight:
         instrument: Instrument,
         failed: Callable[[BaseException], None],
         clock: Callable[[], float] = time.monotonic,
+        received: Callable[[PartReceipt], None] = lambda receipt: None,
     ) -> None:
         self._store = store
         self._principal = principal
@@ -56,6 +58,7 @@ class Flight:
         self._retry = retry
         self._instrument = instrument
         self._failed = failed
+        self._received = received
         self._clock = clock
         self._tasks = Owner()
         self._landed = asyncio.Event()
@@ -108,6 +111,7 @@ class Flight:
         if (receipt.number, receipt.size) != (number, size):
             raise StorageCorrupt("The store acknowledged another part than was sent.")
         self.receipts[number] = receipt
+        self._received(receipt)
 
     async def _landing(self) -> None:
         self._landed.clear()

@@ -25,7 +25,8 @@ _AT_ONCE: Final = 0.1
 class Intake:
     """The receiving half of a sink; for memory pressure the :class:`~gateway.pipeline.budget.Holder`.
 
-    ``owed`` tells whether parts are with the store, ``failed`` is told what went wrong on one of the ways out.
+    ``owed`` tells whether parts are with the store, ``failed`` is told what went wrong on one of the ways out;
+    ``builder`` cuts otherwise than ``plan`` from its first part.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Intake:
         failed: Callable[[BaseException], None] = lambda _: None,
         naps: Naps | None = None,
         clock: Callable[[], float] = time.monotonic,
+        builder: PartBuilder | None = None,
     ) -> None:
         self._memory = memory
         self._spool = spool
@@ -48,7 +50,7 @@ class Intake:
         self._naps = Naps() if naps is None else naps
         self._length = plan.length
         self._clock = clock
-        self._builder = PartBuilder(plan)
+        self._builder = builder or PartBuilder(plan)
         self._window: memoryview | None = None
         self._client = BufferSize(proof=PROOF)
         self._expected: int | None = plan.length
@@ -184,13 +186,13 @@ class Intake:
         assert not self._builder.is_open, "ended() comes first"
         return self._builder.cut()
 
-    async def gather(self, draft: Draft) -> None:
-        """Have all of a part that was cut at hand, or at the store but for its last slab. From here on it depends on
-        the store only."""
+    async def gather(self, draft: Draft, ahead: int = 0) -> None:
+        """Have all of a part that was cut at hand (or at the store but for its last slab), and room for ``ahead``
+        bytes that are to be put before it. From here on it depends on the store only."""
         await self._spills.join()
         await self.forward(draft)
-        if draft.spooled:
-            await draft.take_room(self._memory)
+        if draft.spooled + ahead:
+            await draft.take_room(self._memory, ahead)
         self._memory.end_part()
 
     def _close_window(self) -> None:

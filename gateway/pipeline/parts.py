@@ -6,7 +6,7 @@ slab shared by two parts would tie a finished part's memory to the next one's cl
 multiples of the smallest slab and slabs shrink towards a part's end, so this leaves no slab half empty.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -22,13 +22,15 @@ class Draft:
     """A part that is being filled, or waits to be sent: a spooled beginning, then slabs.
 
     ``offset`` in the object, ``target`` (the size at which it is complete) and ``size`` (so far) in bytes.
+    What an earlier request has left of the same part is put before it by :meth:`precede`.
     """
 
     def __init__(self, number: int, offset: int, target: int) -> None:
         self.number: Final = number
-        self.offset: Final = offset
-        self.target: Final = target
+        self.offset = offset
+        self.target = target
         self.size = 0
+        self._front: tuple[memoryview, ...] = ()
         self.slabs: list[Slab] = []
         self.file: SpoolFile | None = None
         #: The size that it will have, where it may go to the store as it comes.
@@ -55,9 +57,19 @@ class Draft:
     def views(self) -> tuple[memoryview, ...]:
         """Its bytes in order. Valid until :meth:`release`."""
         if not self._views:
-            front = (self.file.view(),) if self.file is not None and self.file.size else ()
-            self._views = (*front, *(slab.data() for slab in self.slabs if slab.filled))
+            spooled = (self.file.view(),) if self.file is not None and self.file.size else ()
+            slabs = (slab.data() for slab in self.slabs if slab.filled)
+            self._views = (*self._front, *spooled, *slabs)
         return self._views
+
+    def precede(self, views: Sequence[memoryview]) -> None:
+        """Put the bytes before it that its part begins with. Not after :meth:`views`."""
+        assert not self._views
+        size = sum(len(view) for view in views)
+        self._front = (*views, *self._front)
+        self.offset -= size
+        self.target += size
+        self.size += size
 
     def part(self, digests: tuple[Digest, ...] = ()) -> Part:
         """As the store wants it."""
@@ -81,9 +93,9 @@ class Draft:
             slab.release()
         return True
 
-    async def take_room(self, account: Account) -> None:
-        """Wait for memory for what is on disk."""
-        size = self.spooled
+    async def take_room(self, account: Account, ahead: int = 0) -> None:
+        """Wait for memory for what is on disk, and for ``ahead`` bytes besides."""
+        size = self.spooled + ahead
         await account.take_room(size)
         self.on_release(lambda: account.leave_room(size))
 
@@ -98,7 +110,7 @@ class Draft:
         for view in self._views:
             with suppress(BufferError):  # somebody holds a buffer of it: the slab will be retired
                 view.release()
-        self._views = ()
+        self._views = self._front = ()
         slabs, self.slabs = self.slabs, []
         for slab in slabs:
             slab.release()

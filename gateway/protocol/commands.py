@@ -89,12 +89,16 @@ class Target:
     """Where a request points, before anything is decided about it.
 
     ``dialect`` is the name of the codec that reads it, ``key`` the object (``name`` empty: the
-    bucket itself; None: the service), ``slot`` the slot section whose ``base_path`` matched.
+    bucket itself; None: the service), ``slot`` the slot section whose ``base_path`` matched. ``upload``
+    is the id of the upload whose URL this is, and ``mac`` the capability in that URL; ``key`` is then
+    None, because only the upload knows it.
     """
 
     dialect: str
     key: ObjectKey | None
     slot: str | None = None
+    upload: str | None = None
+    mac: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

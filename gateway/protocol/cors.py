@@ -15,7 +15,10 @@ _EXPOSED: Final = (
     b"*, ETag, Location, Content-Range, Content-Length, Content-Disposition, Accept-Ranges, "
     b"Last-Modified, Repr-Digest, Retry-After, X-Request-Id, x-amz-request-id, x-amz-version-id, "
     b"x-amz-checksum-crc32, x-amz-checksum-crc32c, x-amz-checksum-crc64nvme, x-amz-checksum-sha1, "
-    b"x-amz-checksum-sha256"
+    b"x-amz-checksum-sha256, "
+    b"Upload-Offset, Upload-Length, Upload-Metadata, Upload-Expires, Upload-Defer-Length, Upload-Concat, "
+    b"Upload-Complete, Upload-Incomplete, Upload-Limit, Upload-Draft-Interop-Version, Range, "
+    b"Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm"
 )
 
 

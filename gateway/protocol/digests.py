@@ -37,6 +37,9 @@ CHECKSUM_NAMES: Final = {
     "sha1": "sha1",
     "sha256": "sha-256",
 }
+#: tus's names, the fastest to check last.
+TUS_ALGORITHMS: Final = {"sha1": "sha1", "sha256": "sha-256", "crc32": "crc32"}
+_STRONGEST: Final = ("sha-512", "sha-256", "sha1", "md5", "crc32c")
 _TO_FIELD: Final = {model: name for name, model in _FIELD_NAMES.items()}
 _TO_CHECKSUM: Final = {model: name for name, model in CHECKSUM_NAMES.items()}
 
@@ -92,6 +95,42 @@ def format_digest_field(digests: Iterable[Digest]) -> str:
 
 
 _HEADERS: Final = frozenset({b"content-digest", b"repr-digest", b"content-md5"})
+
+
+def parse_upload_checksum(text: str) -> Digest:
+    """Read tus's ``Upload-Checksum``, header or trailer: ``sha1 BASE64`` (also sha256 and crc32).
+
+    Raises:
+        InvalidDigest: malformed, of a wrong length, or of another algorithm.
+    """
+    name, _, value = text.strip(" \t").partition(" ")
+    algorithm = TUS_ALGORITHMS.get(name.lower())
+    if algorithm is None:
+        raise InvalidDigest(f"Upload-Checksum: use one of {', '.join(TUS_ALGORITHMS)}.")
+    return _base64(algorithm, value, "Upload-Checksum")
+
+
+def read_body_digest(head: RequestHead) -> Digest | None:
+    """What Content-Digest or Content-MD5 says about this request's body alone: the strongest that we can check.
+
+    Raises:
+        InvalidDigest: one is malformed.
+    """
+    field, md5 = head.joined(b"content-digest"), head.get(b"content-md5")
+    found = list(() if field is None else parse_digest_field(field, "Content-Digest"))
+    if md5 is not None:
+        found.append(_base64("md5", md5, "Content-MD5"))
+    return min(found, key=lambda digest: _STRONGEST.index(digest.algorithm), default=None)
+
+
+def read_repr_digests(head: RequestHead) -> tuple[Digest, ...]:
+    """What Repr-Digest says about the whole representation, of which the body may be a piece.
+
+    Raises:
+        InvalidDigest: it is malformed.
+    """
+    field = head.joined(b"repr-digest")
+    return () if field is None else parse_digest_field(field, "Repr-Digest")
 
 
 def read_digests(head: RequestHead) -> tuple[Digest, ...]:

@@ -1,10 +1,14 @@
 """Headers that an error carries in every dialect."""
 
 import math
+from typing import Final
 
 from gateway.errors import GatewayError, InvalidRange, MethodNotAllowed
 from gateway.protocol.object_heads import Headers
 from gateway.protocol.ranges import unsatisfied_range
+
+#: With a 401. Bearer is the scheme that a person can add by hand; the others need a signer anyway.
+CHALLENGE: Final[Headers] = ((b"www-authenticate", b'Bearer realm="sluice"'),)
 
 
 def error_headers(error: GatewayError, status: int) -> Headers:

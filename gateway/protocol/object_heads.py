@@ -13,11 +13,14 @@ from gateway.protocol.commands import GetObject, ObjectOpened, RequestHead, Targ
 from gateway.protocol.conditions import read_conditions
 from gateway.protocol.dates import format_date
 from gateway.protocol.ranges import content_range
+from gateway.protocol.structured_fields import read_boolean
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 #: Most bytes of user metadata, names and values together, as in Amazon S3.
 MAX_METADATA: Final = 2048
+#: Before the names of user metadata, but in S3's own requests: ``x-amz-*`` would make a request S3's.
+META: Final = b"sluice-meta-"
 DEFAULT_TYPE: Final = "application/octet-stream"
 #: Most digits of a Content-Length: more than any object has, few enough to parse.
 _LENGTH: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -74,7 +77,7 @@ def refuse_partial(head: RequestHead) -> None:
     """
     if head.has(b"content-range"):
         raise BadRequest("Content-Range cannot be used here: send the whole object.")
-    if head.has(b"tus-resumable") or head.joined(b"upload-complete") not in (None, "?1"):
+    if head.has(b"tus-resumable") or read_boolean(head, b"upload-complete") is False:
         raise NotImplementedHere("Resumable uploads are not offered here: send the whole object.")
 
 
@@ -89,6 +92,21 @@ def checked_value(text: str, where: str) -> str:
     return text
 
 
+def is_media_type(text: str) -> bool:
+    """Whether ``text`` has the form type/subtype; parameter=value."""
+    return _MEDIA_TYPE.fullmatch(text) is not None
+
+
+def is_metadata_name(text: str) -> bool:
+    """Whether ``text`` can be the last part of a header's name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def media_type(head: RequestHead) -> str:
+    """Content-Type in lower case without its parameters; empty where it is absent."""
+    return (head.get(b"content-type") or "").partition(";")[0].strip().lower()
+
+
 def read_content_type(head: RequestHead) -> str | None:
     """Content-Type as sent, parameters included; None where it is absent or empty.
 
@@ -98,7 +116,7 @@ def read_content_type(head: RequestHead) -> str | None:
     text = head.get(b"content-type")
     if not text:
         return None
-    if _MEDIA_TYPE.fullmatch(text) is None:
+    if not is_media_type(text):
         raise InvalidArgument("Content-Type has the form type/subtype; parameter=value.")
     return text
 

@@ -13,12 +13,15 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.errors import InvalidRange
+from gateway.errors import BadRequest, InvalidRange
 from gateway.model import ByteRange, From, RangeRequest, Suffix
 
 #: A longer header is ignored before it is parsed.
 MAX_HEADER: Final = 1024
 
+_CONTENT_RANGE: Final = re.compile(
+    r"bytes[ \t]+(?:([0-9]{1,18})-([0-9]{1,18})|\*)/([0-9]{1,18}|\*)", re.ASCII | re.IGNORECASE
+)
 _SPEC: Final = re.compile(r"(?:([0-9]+)-([0-9]*)|-([0-9]+))", re.ASCII)
 
 
@@ -90,6 +93,26 @@ def format_range(request: RangeRequest) -> str:
 def content_range(range: ByteRange, size: int) -> str:
     """Write a Content-Range header: ``bytes 0-499/1234``."""
     return f"bytes {range.start}-{range.stop - 1}/{size}"
+
+
+def parse_content_range(text: str) -> tuple[ByteRange | None, int | None]:
+    """Read a Content-Range of a request: the bytes that follow (None: ``*``, nothing does, a question) and the whole's
+    length (None: ``*``).
+
+    Raises:
+        BadRequest: another form or unit, or a range that ends before it begins or beyond the length.
+    """
+    match = _CONTENT_RANGE.fullmatch(text)
+    if match is None:
+        raise BadRequest("Content-Range has the form bytes FIRST-LAST/LENGTH, or bytes */LENGTH.")
+    first, last, whole = match.groups()
+    total = None if whole == "*" else int(whole)
+    if first is None:
+        return None, total
+    start, stop = int(first), int(last) + 1
+    if start >= stop or (total is not None and stop > total):
+        raise BadRequest("Content-Range ends before it begins, or beyond the length it tells.")
+    return ByteRange(start, stop), total
 
 
 def unsatisfied_range(size: int) -> str:

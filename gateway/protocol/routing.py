@@ -1,8 +1,13 @@
-"""Which dialect reads a request, and which object it points to. First match wins; paths under ``/-/`` never come here.
+"""Which dialect reads a request, and which object or upload it points to. First match wins.
 
-1. a path under a slot's ``base_path``: the slot's;
-2. an AWS signature, an ``X-Amz-*`` parameter or an ``x-amz-*`` header: S3's;
-3. everything else: plain HTTP.
+1. a path under ``/-/chunked``: chunked sessions; under ``/-/uploads``: tus or the IETF protocol, by their headers.
+   Other paths under ``/-/`` never come here;
+2. a path under a slot's ``base_path``: the slot's;
+3. a write with tus's header (which belongs under ``/-/uploads``, and is told so) or with ``Upload-Complete``;
+4. a PUT with ``Content-Range``: a chunked session where it names one, else the plain kind;
+5. a POST of ``multipart/form-data`` to a bucket: a form;
+6. an AWS signature, an ``X-Amz-*`` parameter or an ``x-amz-*`` header: S3's;
+7. everything else: plain HTTP.
 """
 
 import re
@@ -14,6 +19,9 @@ from typing import Final
 from gateway.errors import BadRequest, InvalidUri
 from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
+from gateway.protocol.forms import FORM
+from gateway.protocol.interim import read_complete
+from gateway.protocol.multipart_form import is_form
 from gateway.protocol.paths import (
     bucket_of_host,
     check_key,
@@ -22,12 +30,20 @@ from gateway.protocol.paths import (
     strip_base,
 )
 from gateway.protocol.query import Query, has_signature, parse_query
+from gateway.protocol.upload_paths import is_chunked_path, is_upload_path, place, upload_ref
 
 #: RFC 3986 host with an optional port: a name or IPv4 address, or an IPv6 address in brackets.
 _HOST: Final = re.compile(
     r"(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?",
     re.ASCII,
 )
+
+
+_OVERRIDE: Final = b"x-http-method-override"
+_OVERRIDES: Final = frozenset({"HEAD", "GET", "POST", "PATCH", "DELETE"})
+#: Headers that only the IETF protocol has.
+_IETF: Final = (b"upload-complete", b"upload-incomplete", b"upload-draft-interop-version")
+_WRITES: Final = frozenset({"PUT", "POST", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +90,110 @@ def route(head: RequestHead, slots: Sequence[SlotMount], domains: Sequence[str])
         return Target("plain", None)
     if not head.raw_path.startswith(b"/"):
         raise BadRequest("The request target must be a path; absolute forms are for proxies.")
+    if is_upload_path(head.raw_path):
+        return _route_upload(head)
     mounted = _slot_of(head, slots)
     if mounted is not None:
         slot, rest = mounted
         return Target("slot", _slot_key(slot, rest), slot.name)
     query = parse_query(head.raw_query)
-    # Only an AWS signature makes dot segments literal: a bearer token beside an x-amz header
-    # stays under the strict rules.
     signed = has_signature(head, query)
-    key = _locate(head.raw_path, host, domains, strict=not signed)
-    return Target("s3" if signed or _speaks_s3(head, query) else "plain", key)
+    resumable = _resumable(head)
+    dialect = resumable or ("s3" if signed or _speaks_s3(head, query) else "plain")
+    if dialect == "tus":
+        raise BadRequest("tus uploads begin with POST /-/uploads/{bucket} or .../{bucket}/{key}.")
+    # Only an AWS signature makes dot segments literal, and only in S3's own dialect: a bearer token
+    # beside an x-amz header stays under the strict rules.
+    literal = dialect == "s3" and signed
+    key = _locate(head.raw_path, host, domains, strict=not literal)
+    posted = resumable is None and head.method == "POST"
+    if posted and key is not None and not key.name and is_form(head):
+        dialect = FORM
+    return Target(dialect, key)
+
+
+def effective_head(head: RequestHead, target: Target) -> RequestHead:
+    """The head with the method that is meant: tus clients that cannot send one say it in X-HTTP-Method-Override.
+
+    The credential is verified over the head as it came, everything after (authorising, parsing, answering) goes by
+    this one, so that an override opens no method that the credential or the policy closes.
+
+    Raises:
+        BadRequest: two overrides, or one to a method that tus does not have.
+    """
+    method = None if target.dialect != "tus" else head.get(_OVERRIDE)
+    if not method or method.upper() == head.method:
+        return head
+    if method.upper() not in _OVERRIDES:
+        raise BadRequest("X-HTTP-Method-Override is HEAD, GET, POST, PATCH or DELETE.")
+    return RequestHead(
+        method.upper(),
+        head.raw_path,
+        head.raw_query,
+        head.headers,
+        scheme=head.scheme,
+        peer=head.peer,
+    )
 
 
 def dialect_of(head: RequestHead, slots: Sequence[SlotMount]) -> str:
     """The dialect to answer in, also where :func:`route` refuses the head. Never raises."""
+    if is_upload_path(head.raw_path):
+        return _speaker(head)
     if _slot_of(head, slots) is not None:
         return "slot"
+    resumable = _resumable(head)
+    if resumable is not None:
+        return resumable
+    if head.method == "POST" and b"/" not in head.raw_path.strip(b"/") and is_form(head):
+        return FORM
     try:
         query = parse_query(head.raw_query)
     except InvalidUri:
         query = (("x-amz-", ""),) if b"x-amz-" in head.raw_query.lower() else ()
     return "s3" if _speaks_s3(head, query) else "plain"
+
+
+def _route_upload(head: RequestHead) -> Target:
+    dialect = _speaker(head)
+    if dialect == "chunked":
+        return Target(dialect, place(head.raw_path))
+    method = effective_head(head, Target(dialect, None)).method
+    ref = upload_ref(head.raw_path, method)
+    if ref is None:
+        return Target(dialect, place(head.raw_path))
+    return Target(dialect, None, upload=ref.id, mac=ref.mac)
+
+
+def _speaker(head: RequestHead) -> str:
+    """Who speaks under ``/-/``. Of the two that share an upload's URL, tus demands its header on everything but
+    reading; what has no header of either and does not read is the IETF protocol's, whose final form needs none."""
+    if is_chunked_path(head.raw_path):
+        return "chunked"
+    kinds = (value.partition(b";")[0].strip() for value in head.index.get(b"content-type", ()))
+    kind = next(kinds, b"").lower()
+    if (
+        head.has(b"tus-resumable")
+        or head.has(_OVERRIDE)
+        or kind == b"application/offset+octet-stream"
+    ):
+        return "tus"
+    if any(head.has(name) for name in _IETF) or kind == b"application/partial-upload":
+        return "rufh"
+    return "rufh" if head.method in ("PATCH", "DELETE") else "tus"
+
+
+def _resumable(head: RequestHead) -> str | None:
+    """The dialect of a write to an object's URL that is not all in one request; None where it is no such write."""
+    if head.method not in _WRITES:
+        return None
+    if head.has(b"tus-resumable"):
+        return "tus"
+    if read_complete(head) is not None:
+        return "rufh"
+    if head.method != "PUT" or not head.has(b"content-range"):
+        return None
+    return "chunked" if head.has(b"x-upload-session-id") else "range"
 
 
 def _slot_of(head: RequestHead, slots: Sequence[SlotMount]) -> tuple[SlotMount, bytes] | None:

@@ -71,7 +71,7 @@ def _shortened(name: str) -> str:
     return stem.encode()[:room].decode("utf-8", "ignore").rstrip(" .") + dot + extension
 
 
-def _stored_filename(disposition: str) -> str | None:
+def stored_filename(disposition: str) -> str | None:
     """The file name in a stored Content-Disposition; ``filename*`` counts over ``filename`` (RFC 6266, section 4.3)."""
     names = {
         match["name"].lower(): match["token"] or re.sub(r"\\(.)", r"\1", match["quoted"] or "")
@@ -147,7 +147,7 @@ def _disposition(info: ObjectInfo, asked: dict[bytes, bytes]) -> bytes:
     kind: Literal["inline", "attachment"] = (
         "inline" if is_inline_safe(content_type) and not wants_attachment else "attachment"
     )
-    name = (_stored_filename(stored) if stored else None) or info.key.name
+    name = (stored_filename(stored) if stored else None) or info.key.name
     return wire(content_disposition(kind, safe_filename(name)))
 
 

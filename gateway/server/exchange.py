@@ -75,6 +75,7 @@ class Exchange:
             "extensions": {
                 "sluice.body": self.body,
                 "sluice.writer": BodyWriter(self.response),
+                "sluice.interim": self.response.interim,
             },
         }
 

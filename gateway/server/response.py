@@ -23,11 +23,15 @@ _FRAMING: Final = frozenset({b"transfer-encoding", b"content-length", b"connecti
 Header = tuple[bytes, bytes]
 
 
+#: What Python does not know yet.
+_PHRASES: Final = {104: "Upload Resumption Supported"}
+
+
 def _status_line(status: int) -> bytes:
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
-        phrase = ""
+        phrase = _PHRASES.get(status, "")
     return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
 
 
@@ -104,6 +108,22 @@ class Response:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")
         self._head = b"".join(lines)
+
+    def interim(self, status: int, headers: Iterable[Header]) -> None:
+        """Send an interim response (RFC 9110, 15.2) at once. Dropped where there is no place for one: the final head
+        is decided, or the client speaks HTTP/1.0.
+
+        Raises:
+            RuntimeError: a header that would split it.
+        """
+        if self.started or self.complete or self._version != "1.1":
+            return
+        lines = [_STATUS_LINES[status]]
+        for name, value in headers:
+            if _BAD_NAME.search(name) or _BAD_VALUE.search(value):
+                raise RuntimeError("Invalid response header.")
+            lines += (name, b": ", value, b"\r\n")
+        self._outlet.write(b"".join((*lines, b"\r\n")))
 
     def recall(self) -> bool:
         """Take the head back, if none of it has left; answer whether another may be started."""

@@ -1,17 +1,19 @@
-"""The seam to what must outlive a process: the intent journal, leases, nonces, and heartbeats.
+"""The seam to what must outlive a process: the intent journal, leases, nonces, heartbeats, and uploads.
 
 ``memory`` is for tests and single throw-away processes, ``sqlite`` the embedded default (several
-workers of one machine), ``redis`` for a fleet. All run ``tests/sessions/contract.py``. Times are Unix
-seconds, given by the caller, so that tests need no clock.
+workers of one machine), ``redis`` for a fleet. All run ``tests/sessions/contract.py`` and
+``upload_contract.py``. Times are Unix seconds, given by the caller, so that tests need no clock.
 """
 
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.model import MultipartRef, ObjectKey
+from gateway.sessions.uploads import UploadSessions
 
-#: Version of the stored schema. A store that finds a newer one refuses to start.
-SCHEMA_VERSION: Final = 1
+#: Version of the stored schema: 2 brought uploads. A store that finds a newer one refuses to start; an older
+#: one is migrated.
+SCHEMA_VERSION: Final = 2
 
 
 #: The owner of an intent whose upload has ended although its multipart may still be there.
@@ -113,3 +115,7 @@ class SessionStore(Protocol):
     async def release(self, lease: Lease) -> None:
         """Give it back, if it is still that holder's and epoch's."""
         ...
+
+
+class Sessions(SessionStore, UploadSessions, Protocol):
+    """Both: what :func:`~gateway.sessions.open.open_sessions` opens."""

@@ -3,12 +3,14 @@
 from typing import Final
 
 from gateway.sessions.base import Intent, Lease
+from gateway.sessions.memory_uploads import MemoryUploads
 
 
-class MemorySessions:
-    """A :class:`~gateway.sessions.base.SessionStore` in dictionaries. One event loop, no waiting."""
+class MemorySessions(MemoryUploads):
+    """A :class:`~gateway.sessions.base.Sessions` in dictionaries. One event loop, no waiting."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._intents: Final[dict[str, Intent]] = {}
         self._owners: Final[dict[str, float]] = {}
         self._nonces: Final[dict[tuple[str, str], float]] = {}

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from gateway.sessions.base import SessionStore
+from gateway.sessions.base import Sessions
 from gateway.sessions.memory import MemorySessions
 from gateway.sessions.sqlite import SqliteSessions
 from gateway.settings.load import SettingsError
@@ -13,7 +13,7 @@ _FORMS: Final = (
 )
 
 
-def open_sessions(url: str, timeout: float) -> SessionStore:
+def open_sessions(url: str, timeout: float) -> Sessions:
     """The store of ``sessions.url``, not started yet. ``timeout`` in seconds bounds each of its calls.
 
     Raises:

@@ -6,30 +6,18 @@ durable a write is when its call returns is Redis' configuration (``appendonly y
 ``appendfsync always`` for a power cut). All keys begin with ``sluice:1:``.
 """
 
-import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
-
-from gateway.errors import SessionsUnavailable
 from gateway.model import ObjectKey
-from gateway.sessions.base import SCHEMA_VERSION, Intent, Lease
+from gateway.sessions.base import Intent, Lease
+from gateway.sessions.redis_link import PREFIX
+from gateway.sessions.redis_uploads import RedisUploads
 
-T = TypeVar("T")
-
-_PREFIX: Final = f"sluice:{SCHEMA_VERSION}:"
-_INTENTS: Final = _PREFIX + "intents"
-_OWNERS: Final = _PREFIX + "owners"
-_EPOCH: Final = _PREFIX + "epoch"
-#: Outside of the versioned names, so that every version finds it.
-_SCHEMA: Final = "sluice:schema"
+_INTENTS: Final = PREFIX + "intents"
+_OWNERS: Final = PREFIX + "owners"
+_EPOCH: Final = PREFIX + "epoch"
 #: How much longer than needed Redis keeps what expires, in ms: clocks of gateways differ.
 _SLACK: Final = 60_000
 
@@ -72,8 +60,8 @@ return redis.call('ZRANGE', KEYS[1], 0, -1)
 """
 
 
-class RedisSessions:
-    """A :class:`~gateway.sessions.base.SessionStore` in the Redis at ``url``; ``timeout`` in seconds bounds every
+class RedisSessions(RedisUploads):
+    """A :class:`~gateway.sessions.base.Sessions` in the Redis at ``url``; ``timeout`` in seconds bounds every
     call, reconnecting included."""
 
     def __init__(self, url: str, timeout: float = 5.0) -> None:
@@ -82,41 +70,15 @@ class RedisSessions:
         Raises:
             ValueError: the URL is none of Redis.
         """
-        self._timeout: Final = timeout
-        # Repeats are ours, in _call: the client's own would multiply the timeout.
-        self._redis: Final[Redis] = Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
+        super().__init__(url, timeout)
         self._use_once: Final = self._redis.register_script(_USE_ONCE)
         self._acquire: Final = self._redis.register_script(_ACQUIRE)
         self._release: Final = self._redis.register_script(_RELEASE)
         self._live: Final = self._redis.register_script(_LIVE)
 
-    async def start(self) -> None:
-        """Look whose data it is, and mark it as ours.
-
-        Raises:
-            SessionsUnavailable: unreachable, or written by a newer Sluice.
-        """
-        await self._call(lambda: self._redis.set(_SCHEMA, SCHEMA_VERSION, nx=True))
-        found = await self._call(lambda: self._redis.get(_SCHEMA))
-        if found != str(SCHEMA_VERSION):
-            raise SessionsUnavailable(
-                f"The session store was written by another Sluice (schema {found}, this one knows "
-                f"{SCHEMA_VERSION}); run that one, or point sessions.url at another database."
-            )
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._redis.aclose()
-
     async def ping(self) -> None:
         """Answer if it can be written: a replica, or one that is out of memory, cannot."""
-        await self._call(lambda: self._redis.set(_PREFIX + "ping", "1", px=_SLACK))
+        await self._call(lambda: self._redis.set(PREFIX + "ping", "1", px=_SLACK))
 
     async def put_intent(self, intent: Intent) -> None:
         """Write an intent, or write it again."""
@@ -144,7 +106,7 @@ class RedisSessions:
 
     async def use_once(self, scope: str, nonce: str, now: float, expires: float) -> bool:
         """Write a nonce, unless it is there and has not expired."""
-        key = f"{_PREFIX}nonce:{json.dumps([scope, nonce])}"
+        key = f"{PREFIX}nonce:{json.dumps([scope, nonce])}"
         args: list[str | int] = [
             repr(now),
             repr(expires),
@@ -156,34 +118,14 @@ class RedisSessions:
     async def acquire(self, name: str, holder: str, now: float, ttl: float) -> Lease | None:
         """Take or renew a lease."""
         args: list[str | int] = [holder, repr(now), repr(now + ttl), _keep(ttl)]
-        keys = [f"{_PREFIX}lease:{name}", _EPOCH]
+        keys = [f"{PREFIX}lease:{name}", _EPOCH]
         epoch: int = await self._call(lambda: self._acquire(keys=keys, args=args))
         return Lease(name, holder, epoch, now + ttl) if epoch else None
 
     async def release(self, lease: Lease) -> None:
         """Give a lease back."""
-        keys = [f"{_PREFIX}lease:{lease.name}"]
+        keys = [f"{PREFIX}lease:{lease.name}"]
         await self._call(lambda: self._release(keys=keys, args=[lease.holder, lease.epoch]))
-
-    async def _call(self, command: Callable[[], Awaitable[Any]]) -> Any:
-        """Send a command, once more after a broken connection: a pooled one dies with every restart of Redis. All our
-        commands may be repeated."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                try:
-                    return await command()
-                except RedisConnectionError:
-                    return await command()
-        except TimeoutError:
-            raise SessionsUnavailable(
-                "The session store did not answer in time; try again.", retry_after=1.0
-            ) from None
-        except (RedisError, OSError) as error:
-            # Not the message: it may quote the URL, and with it a password.
-            raise SessionsUnavailable(
-                f"The session store cannot be used ({type(error).__name__}); try again.",
-                retry_after=1.0,
-            ) from error
 
 
 def _intent(intent_id: str, row: list[Any]) -> Intent:

@@ -98,6 +98,9 @@ class ServerSection(Section):
     """Connections at a time in one process; more are answered 503 and closed."""
     max_connections_per_address: Annotated[int, Field(ge=1)] = 10_000
     """Connections at a time from one address."""
+    interim_responses: bool = True
+    """Whether clients of the IETF's resumable uploads that ask for it are sent `104` before the final answer; false
+    where a proxy in between does not pass interim responses on."""
 
     @model_validator(mode="after")
     def _tls_pair(self) -> "ServerSection":
@@ -286,6 +289,8 @@ class SessionsSection(Section):
     """`sqlite:///FILE` (one machine), `redis://HOST:PORT/DB` (a fleet) or `memory:` (nothing outlives)."""
     timeout: Duration = 5.0
     """How long the session store may take to answer."""
+    ttl: Annotated[Duration, Field(gt=0)] = 86400.0
+    """How long an unfinished upload is kept after its last byte, and a finished one remembered."""
 
 
 class MemorySection(Section):

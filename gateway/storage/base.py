@@ -202,6 +202,14 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        """Remove objects of one bucket, however many; missing ones are no error. Some may be gone when it fails.
+
+        Raises:
+            StorageError: one of them, or more, could not be removed.
+        """
+        ...
+
     async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
         """Begin an object that comes in parts. Nothing is visible before it is completed."""
         ...

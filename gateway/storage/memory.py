@@ -179,6 +179,11 @@ class MemoryStore:
         check_match(if_match, self._etag(key))
         self._objects.pop(key, None)
 
+    async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        """See ObjectStore."""
+        for key in keys:
+            await self.delete(key)
+
     async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
         """See ObjectStore."""
         self._check_bucket(key.bucket)

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from gateway.errors import GatewayError, InternalError, SessionsUnavailable
 from gateway.pipeline.owner import Owner
 from gateway.sessions.heartbeat import Heartbeat
+from gateway.transfer.resumable.expiry import Ended, Endings
 from gateway.transfer.sweeper import Sweeper, SweepReport, SweepTarget
 
 #: Between two tries to probe a store that does not answer, and before a task that crashed is run again; in seconds.
@@ -25,6 +26,10 @@ class Reporter(Protocol):
         """A sweep is done."""
         ...
 
+    def ended(self, report: Ended) -> None:
+        """Uploads that had expired were ended."""
+        ...
+
     def waiting(self, task: str, seconds: float) -> None:
         """A background task waits for an answer, for so long by now."""
         ...
@@ -39,7 +44,8 @@ class Reporter(Protocol):
 
 
 class Background:
-    """``interval`` is between sweeps, in seconds; 0: the server does not sweep."""
+    """``interval`` is between sweeps, in seconds; 0: the server does not sweep. ``endings`` sweeps uploads that have
+    expired, before the journal is looked at."""
 
     def __init__(
         self,
@@ -49,7 +55,9 @@ class Background:
         interval: float,
         probe: Callable[[], Awaitable[None]],
         reporter: Reporter,
+        endings: Endings | None = None,
     ) -> None:
+        self._endings = endings
         self._heartbeat = heartbeat
         self._sweeper = sweeper
         self._targets = targets
@@ -123,6 +131,8 @@ class Background:
     async def _sweeping(self) -> None:
         while True:
             try:
+                if self._endings is not None:
+                    self._reporter.ended(await self._endings.sweep())
                 self._reporter.swept(await self._sweeper.sweep(self._targets))
             except GatewayError as error:
                 self._reporter.failed("sweep", error)

@@ -111,22 +111,32 @@ class ConditionalWrites:
             rule.judge(found)
             yield found
             return
-        lease = await self._lease(placement)
-        renewal = Owner()
-        renewal.start(self._renew(lease), name=f"renewal of {lease.name}")
-        try:
+        async with self.alone(f"write/{placement.store.name}/{placement.key}", PATIENCE):
             found = await self.current(placement)
             rule.judge(found)
             yield found
+
+    @asynccontextmanager
+    async def alone(self, name: str, patience: float) -> AsyncIterator[None]:
+        """Hold the lease of this name for the length of the block; wait for it ``patience`` seconds at most.
+
+        Raises:
+            ConcurrentWrite: somebody else holds it for too long.
+            SessionsUnavailable: nobody can tell.
+        """
+        lease = await self._lease(name, patience)
+        renewal = Owner()
+        renewal.start(self._renew(lease), name=f"renewal of {lease.name}")
+        try:
+            yield
         finally:
             renewal.cancel()
             await unbroken(self._release(lease, renewal))
 
-    async def _lease(self, placement: Placement) -> Lease:
+    async def _lease(self, name: str, patience: float) -> Lease:
         self._count += 1
         holder = f"{self._owner}/{self._count}"
-        name = f"write/{placement.store.name}/{placement.key}"
-        for _ in range(round(PATIENCE / _PAUSE)):
+        for _ in range(round(patience / _PAUSE)):
             lease = await self._sessions.acquire(name, holder, self._clock(), LEASE_TTL)
             if lease is not None:
                 return lease

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
-from gateway.errors import BucketNotFound, KeyTooLong
+from gateway.errors import BucketNotFound, Forbidden, KeyTooLong
 from gateway.model import Attributes, ObjectKey
 from gateway.protocol.paths import MAX_KEY
 from gateway.settings import Settings
 from gateway.settings.sections import BucketOptions
 from gateway.storage.base import ObjectStore
+
+#: What the gateway's own keys begin with, below the prefix of each bucket. No client's key ever does.
+HIDDEN: Final = ".sluice/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class Placements:
         self._default = settings.buckets_default
         self._stores = stores
         self._slots = {slot.bucket for slot in settings.slots.values()} - settings.buckets.keys()
+        self._hidden: dict[tuple[str, str], tuple[str, ...]] = {}
+        for name, section in settings.buckets.items():
+            there = section.storage, section.bucket or name
+            self._hidden[there] = (*self._hidden.get(there, ()), section.prefix + HIDDEN)
 
     def resolve(self, key: ObjectKey) -> Placement:
         """Place a client's key.
@@ -47,7 +55,23 @@ class Placements:
         Raises:
             BucketNotFound: no section places this bucket.
             KeyTooLong: with the bucket's prefix, the key is over 1,024 bytes.
+            Forbidden: it is one of the gateway's own.
         """
+        placement = self._resolve(key)
+        there = placement.store.name, placement.key.bucket
+        if placement.key.name.startswith((HIDDEN, *self._hidden.get(there, ()))):
+            raise Forbidden(f"Keys under {HIDDEN} are the gateway's own.")
+        return placement
+
+    def hidden(self, bucket: str, name: str) -> Placement:
+        """Place a key of the gateway's own, whose ``name`` begins with :data:`HIDDEN`, beside a client's bucket.
+
+        Raises:
+            BucketNotFound: no section places this bucket.
+        """
+        return self._resolve(ObjectKey(bucket, name))
+
+    def _resolve(self, key: ObjectKey) -> Placement:
         section = self._buckets.get(key.bucket)
         if section is not None:
             name = section.prefix + key.name

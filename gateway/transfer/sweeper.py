@@ -9,6 +9,9 @@ A process can die between Create and writing down the upload's id. Such an inten
 lists: the very key, begun within :data:`WINDOW` of the intent, not another intent's; and only while no living
 process has an unfinished intent for that key, because then the listed multipart may be that one's.
 
+A multipart of a resumable upload is owned by the upload, which outlives every process: it is abandoned when the upload
+is no more, or knows another. So are segments of uploads in a store, each of which is intended before it is written.
+
 Everything may be repeated and may run twice at once: aborting what is gone and dropping what is dropped are no
 errors. An intent leaves the journal only after the store has confirmed that the multipart is gone.
 """
@@ -26,11 +29,14 @@ from gateway.errors import (
     StorageError,
     StorageRejected,
 )
-from gateway.model import MultipartListing, MultipartRef, PartReceipt
-from gateway.sessions.base import NOBODY, Intent, SessionStore
+from gateway.model import MultipartListing, MultipartRef, ObjectKey, PartReceipt
+from gateway.sessions.base import NOBODY, Intent, Sessions
 from gateway.sessions.owner import is_dead, is_running
+from gateway.sessions.uploads import LIVE
 from gateway.storage.base import PROBE_LASTS, PROBE_MARK
 from gateway.telemetry import Instrument
+from gateway.transfer.resumable.site import UPLOAD_OWNER
+from gateway.transfer.resumable.tails import tail_of
 
 #: How far the store's clock may be behind ours, and how long Create may take, in seconds.
 SLACK: Final = 5.0
@@ -45,6 +51,10 @@ class Multiparts(Protocol):
 
     async def abort_multipart(self, ref: MultipartRef) -> None:
         """Drop an upload; an unknown one is no error."""
+        ...
+
+    async def delete(self, key: ObjectKey) -> None:
+        """Remove an object; a missing one is no error."""
         ...
 
     async def list_parts(self, ref: MultipartRef) -> list[PartReceipt]:
@@ -100,7 +110,7 @@ class Sweeper:
     def __init__(
         self,
         stores: Mapping[str, Multiparts],
-        sessions: SessionStore,
+        sessions: Sessions,
         instrument: Instrument | None = None,
         grace: float = 60.0,
         now: Callable[[], float] = time.time,
@@ -136,6 +146,9 @@ class Sweeper:
         """Whether its process is gone. One that we can see running keeps its uploads, however silent it is."""
         if intent.owner == NOBODY or is_dead(intent.owner):
             return True
+        if intent.owner.startswith(UPLOAD_OWNER):
+            # Asked of the upload itself before; a young one may still be about to be written down.
+            return self._now() - intent.created >= self._grace
         return (
             intent.owner not in alive
             and not is_running(intent.owner)
@@ -144,6 +157,10 @@ class Sweeper:
 
     async def _settle(self, intent: Intent, alive: frozenset[str], report: SweepReport) -> bool:
         """Abort an abandoned intent's multipart and forget the intent; False when it is to be kept."""
+        if intent.store in self._stores and (tail := tail_of(intent.key)) is not None:
+            return await self._settle_tail(intent, *tail)
+        if intent.owner.startswith(UPLOAD_OWNER) and not await self._has_no_upload(intent):
+            return False
         if intent.store not in self._stores or not self._abandoned(intent, alive):
             return False
         resolved = await self._resolved(intent, alive)
@@ -154,6 +171,24 @@ class Sweeper:
             await self._abort(ref)
             report.aborted.append(ref)
             self._instrument.orphan_found(ref.store, ours=True)
+        await self._sessions.drop_intent(intent.id)
+        return True
+
+    async def _has_no_upload(self, intent: Intent) -> bool:
+        """Whether the upload that a multipart was made for has no use for it."""
+        session = await self._sessions.upload(intent.owner.removeprefix(UPLOAD_OWNER))
+        if session is None or session.state not in LIVE:
+            return True
+        return session.upload_id is None or session.upload_id != intent.upload_id
+
+    async def _settle_tail(self, intent: Intent, upload: str, name: str) -> bool:
+        """Remove a segment that no upload refers to; its writer has had its time."""
+        abandoned = intent.owner == NOBODY or is_dead(intent.owner)
+        if not abandoned and self._now() - intent.created < WINDOW:
+            return False
+        session = await self._sessions.upload(upload)
+        if session is None or all(extent.name != name for extent in session.extents):
+            await self._stores[intent.store].delete(intent.key)
         await self._sessions.drop_intent(intent.id)
         return True
 

@@ -10,13 +10,14 @@ hold half of the memory at most; and who does not get his first slab in time is 
 import asyncio
 import time
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
 
 from gateway.adapt.buffer_size import BufferSize
 from gateway.auth.grant import Grant
 from gateway.auth.policy import Decision, Policy
 from gateway.errors import GatewayError, Overloaded
 from gateway.model import ObjectInfo, Source
+from gateway.pipeline.framed import FramedSource
 from gateway.pipeline.slabs import Account, Slab, SlabPool
 from gateway.protocol.commands import (
     Command,
@@ -33,6 +34,7 @@ from gateway.protocol.commands import (
 from gateway.protocol.object_heads import Headers, replaced
 from gateway.protocol.serving import serving_headers
 from gateway.protocol.signatures.schemes import Scheme
+from gateway.protocol.upload_commands import UploadCommand, UploadDialect, UploadReply
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Download, Downloads
 from gateway.transfer.uploads import UploadRules, Uploads
@@ -58,10 +60,16 @@ _TO_PROGRAMS: Final[Headers] = (
 
 
 class Work:
-    """One request's channels, and what it was permitted to do. ``headers`` go on every answer."""
+    """One request's channels, and what it was permitted to do. ``headers`` go on every answer; ``body`` is
+    what is left of a body that had to be begun before (a form's), None where it was not touched."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, dialect: Dialect
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        exchange: Exchange,
+        dialect: Dialect | UploadDialect,
     ) -> None:
         self.scope = scope
         self.receive = receive
@@ -69,6 +77,7 @@ class Work:
         self.exchange = exchange
         self.dialect = dialect
         self.headers: Headers = ()
+        self.body: FramedSource | None = None
 
     def permit(self, grant: Grant, policy: Policy, decision: Decision) -> None:
         """Set down what came of authenticating and authorising."""
@@ -80,6 +89,12 @@ class Work:
         """The response's head."""
         head = self.dialect.render(self.exchange.head, command, reply, self.exchange.request_id)
         return replace(head, headers=head.headers + self.headers) if self.headers else head
+
+    def render_upload(self, command: UploadCommand, reply: UploadReply) -> ResponseHead:
+        """The response's head, to what only a dialect of uploads can have asked."""
+        dialect = cast("UploadDialect", self.dialect)
+        head = dialect.render(self.exchange.head, command, reply, self.exchange.request_id)
+        return replace(head, headers=head.headers + self.headers)
 
     async def reply(self, head: ResponseHead) -> None:
         """Send a whole response."""
@@ -123,10 +138,11 @@ class Carrier:
                 assert_never(command)
 
     async def _put(self, command: PutObject, work: Work) -> None:
-        source = request_source(work.scope, work.receive, command.length)
+        source = work.body or request_source(work.scope, work.receive, command.length)
         rules = UploadRules(
             principal=work.grant.principal.id,
             max_size=work.decision.max_size,
+            min_size=work.grant.constraints.min_size,
             overwrite=work.decision.overwrite,
             digests=work.grant.digests,
         )

@@ -1,6 +1,7 @@
 """The shell around every dialect: one order, one place for each concern.
 
-Limits on the head (the server's) → authenticate → parse → authorise → carry out → render. A new
+Limits on the head (the server's) → authenticate → parse → authorise → carry out → render. A form's
+credential stands in its body: its fields, and nothing else, are read before. A new
 dialect is one pure file and one line in :mod:`gateway.app`; no handler reaches credentials or storage
 except through here, and what nobody understands fails closed.
 """
@@ -11,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.auth.authenticator import Authenticator
-from gateway.auth.authorise import access, authorise, may_list
+from gateway.auth.authenticator import Authenticator, check_alone
+from gateway.auth.authorise import access, authorise, may_list, upload_access
 from gateway.auth.grant import Grant
 from gateway.auth.policies import Policies
 from gateway.auth.policy import Decision, Policy
@@ -34,10 +35,16 @@ from gateway.protocol.commands import (
     Target,
 )
 from gateway.protocol.cors import Cors, is_preflight
+from gateway.protocol.discovery import discovery_headers
+from gateway.protocol.forms import FORM, FormHead
 from gateway.protocol.object_heads import Headers
-from gateway.protocol.routing import SlotMount, dialect_of, route
+from gateway.protocol.routing import SlotMount, dialect_of, effective_head, route
+from gateway.protocol.upload_commands import Limits, UploadCommand, UploadDialect
+from gateway.sessions.uploads import UploadSession
 from gateway.web.carry import Carrier, Work
+from gateway.web.carry_uploads import UploadCarrier
 from gateway.web.exchange import Exchange
+from gateway.web.forms import FieldReader
 from gateway.web.forwarded import TrustedProxies
 from gateway.web.heads import request_head, send_head
 from gateway.web.log import Log
@@ -51,12 +58,15 @@ _FALLBACK: Final = "plain"
 class Doorway:
     """What the endpoint needs of the rest."""
 
-    dialects: Mapping[str, Dialect]
+    dialects: Mapping[str, Dialect | UploadDialect]
     authenticator: Authenticator
     policies: Policies
     carrier: Carrier
+    uploads: UploadCarrier
+    limits: Limits
     cors: Cors
     proxies: TrustedProxies
+    forms: FieldReader
     slots: Sequence[SlotMount]
     domains: Sequence[str]
     drain: Drain
@@ -66,7 +76,7 @@ class Doorway:
 
 
 class Endpoint:
-    """An ASGI application for everything that is not under ``/-/``."""
+    """An ASGI application for everything but the operators' pages."""
 
     def __init__(self, doorway: Doorway) -> None:
         self._door = doorway
@@ -112,12 +122,19 @@ class Endpoint:
         if door.drain.begun:
             raise Draining("This gateway is shutting down; try again.", retry_after=1)
         if head.method == "OPTIONS":
-            await self._describe(work)
+            await self._describe(work, target)
             return
         work.headers = door.cors.response_headers(head)
-        grant = await self._authenticate(exchange, target)
+        session = None if target.upload is None else await door.uploads.look(target.upload)
+        grant = await self._admit(work, target, session)
+        exchange.head = head = effective_head(exchange.head, target)
         command = work.dialect.parse(head, target)
         policy = door.policies.for_request(grant.policy)
+        if not isinstance(command, Command):
+            decision = _authorise_upload(grant, policy, head, command)
+            work.permit(grant, policy, decision)
+            await door.uploads.carry(command, work, session)
+            return
         work.permit(grant, policy, _authorise(grant, policy, head, command))
         try:
             await door.carrier.carry(command, work)
@@ -127,21 +144,44 @@ class Endpoint:
                 raise Forbidden("There is no such object, or you may not know.") from None
             raise
 
-    async def _authenticate(self, exchange: Exchange, target: Target) -> Grant:
+    async def _admit(self, work: Work, target: Target, session: UploadSession | None) -> Grant:
+        """Authenticate. A form's credential may stand among its fields: these are read first then, and nothing of
+        the file; with a credential in the head they are read after it was verified."""
+        exchange = work.exchange
+        if target.dialect != FORM:
+            return await self._authenticate(exchange, target, session)
+        grant = None
+        if exchange.head.has(b"authorization"):
+            grant = await self._authenticate(exchange, target, session)
+        work.body = await self._door.forms.read(exchange, work.scope, work.receive)
+        if grant is None:
+            return await self._authenticate(exchange, target, session)
+        assert isinstance(exchange.head, FormHead)
+        check_alone(exchange.head, grant.scheme)
+        return grant
+
+    async def _authenticate(
+        self, exchange: Exchange, target: Target, session: UploadSession | None
+    ) -> Grant:
+        door, head, now = self._door, exchange.head, self._door.clock()
         try:
-            grant = await self._door.authenticator.authenticate(
-                exchange.head, target, self._door.clock()
-            )
+            if target.upload is None:
+                grant = await door.authenticator.authenticate(head, target, now)
+            else:
+                grant = await door.uploads.access.admit(head, target, session, now)
         except GatewayError as error:
             self._door.metrics.auth_refused(target.dialect, error.code)
             raise
         exchange.grant = grant
         return grant
 
-    async def _describe(self, work: Work) -> None:
+    async def _describe(self, work: Work, target: Target) -> None:
         """OPTIONS carries no credential and tells nothing that depends on one."""
         head, cors, methods = work.exchange.head, self._door.cors, work.dialect.methods
-        headers: Headers = ((b"allow", ", ".join(methods).encode("ascii")),)
+        headers: Headers = (
+            (b"allow", ", ".join(methods).encode("ascii")),
+            *discovery_headers(target, self._door.limits),
+        )
         if is_preflight(head):
             headers += cors.preflight_headers(head, methods)
         else:
@@ -166,6 +206,17 @@ def _read_head(scope: Scope, proxies: TrustedProxies) -> tuple[RequestHead, Gate
         return request_head(scope, proxies), None
     except GatewayError as error:
         return RequestHead(scope["method"], b"/"), error
+
+
+def _authorise_upload(
+    grant: Grant, policy: Policy, head: RequestHead, command: UploadCommand
+) -> Decision:
+    """What begins an upload is held to the policy; what goes on with one was admitted by the upload, and is held to
+    the policy again when it is finished."""
+    request = upload_access(grant, command)
+    if request is None:
+        return Decision(allowed=True, reason="the upload was admitted")
+    return authorise(grant, policy, head.method, request)
 
 
 def _authorise(grant: Grant, policy: Policy, head: RequestHead, command: Command) -> Decision:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from gateway.auth.grant import Grant
 from gateway.errors import ClientGone, GatewayError
 from gateway.protocol.commands import RequestHead
+from gateway.protocol.upload_paths import without_capability
 from gateway.web.log import Log, parameter_names, printable
 from gateway.web.metrics import Metrics
 
@@ -72,7 +73,7 @@ class Exchange:
         facts: dict[str, Any] = {
             "request_id": self.request_id,
             "method": printable(self.head.method),
-            "path": printable(self.head.raw_path.decode("latin-1")),
+            "path": printable(without_capability(self.head.raw_path).decode("latin-1")),
             "status": status,
             "seconds": round(seconds, 6),
             "received": self.received,

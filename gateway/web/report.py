@@ -1,6 +1,7 @@
 """The log's side of what happens in the background."""
 
 from gateway.errors import GatewayError
+from gateway.transfer.resumable.expiry import Ended
 from gateway.transfer.sweeper import SweepReport
 from gateway.web.log import Log
 
@@ -21,6 +22,12 @@ class LogReporter:
         }
         if any(facts.values()):
             self._log.info("swept", kept=len(report.kept), **facts)
+
+    def ended(self, report: Ended) -> None:
+        """Told only when there was something."""
+        facts = {"expired": len(report.expired), "failed": len(report.failed)}
+        if any(facts.values()):
+            self._log.info("uploads ended", forgotten=len(report.forgotten), **facts)
 
     def waiting(self, task: str, seconds: float) -> None:
         """Whom is waited for is in the configuration; requests are served meanwhile."""

@@ -5,7 +5,7 @@ Where our own HTTP front serves (:mod:`gateway.server`), the scope carries ``slu
 Under any other ASGI server the same sources fall back to ``receive()`` and ``send()``.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from gateway.errors import ClientGone, IncompleteBody
@@ -127,6 +127,20 @@ def request_source(
     """The request's body as a source, by the fastest way that the server offers."""
     reader: BodyReader | None = (scope.get("extensions") or {}).get("sluice.body")
     return ReceiveSource(receive, length) if reader is None else ExtensionSource(reader)
+
+
+def body_trailers(scope: Scope) -> Sequence[tuple[bytes, bytes]]:
+    """What came behind a chunked body that was read to its end: lower-case names and values. Only our own front
+    delivers it."""
+    reader = (scope.get("extensions") or {}).get("sluice.body")
+    return () if reader is None else tuple(reader.trailers)
+
+
+def send_interim(scope: Scope, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Send an interim response, where the server can."""
+    interim = (scope.get("extensions") or {}).get("sluice.interim")
+    if interim is not None:
+        interim(status, headers)
 
 
 class SendWriter:

@@ -57,6 +57,29 @@ def test_a_scheme_that_does_not_fit_is_told(
     assert complaint in result.output
 
 
+def test_a_link_to_the_upload_page_is_for_a_person(run: Run) -> None:
+    output = run("sign", "PUT", "photos/inbox/", "--page", "--expires", "8d", *KEY).stdout
+    assert output.startswith("http://h:1/-/upload#token=ey")
+    assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "complaint"),
+    [
+        ("GET", (), "only uploads: write PUT"),
+        ("PUT", ("--curl",), "leave --slot, --curl and --scheme out"),
+        ("PUT", ("--slot", "upload"), "leave --slot, --curl and --scheme out"),
+        ("PUT", ("--scheme", "sigv4"), "leave --slot, --curl and --scheme out"),
+    ],
+)
+def test_a_link_that_would_not_work_is_not_made(
+    run: Run, method: str, more: tuple[str, ...], complaint: str
+) -> None:
+    result = run("sign", method, "photos/inbox/", "--page", *more, *KEY)
+    assert result.exit_code == 2
+    assert complaint in result.output
+
+
 def test_a_life_that_cannot_be_signed_is_told(run: Run) -> None:
     result = run("sign", "GET", "b/k", "--expires", "8d", *KEY)
     assert result.exit_code == 1

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import click
 import pytest
 
-from gateway.cli.signed import SignedRequest, Wanted, sign_slot, sign_with_key
+from gateway.cli.signed import SignedRequest, Wanted, sign_page, sign_slot, sign_with_key
 from gateway.client import Account
 from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead
@@ -53,6 +53,23 @@ def test_a_presigned_url_verifies() -> None:
         head, CanonicalQuery(head.raw_query), region="us-east-1", now=NOW, max_skew=1
     )
     sigv4.verify(claim, "s")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("inbox/", ("inbox/", None)), ("inbox/cat.jpg", (None, "inbox/cat.jpg"))],
+)
+def test_a_link_to_the_page_is_for_a_folder_or_one_object_and_any_number_of_uploads(
+    name: str, place: tuple[str | None, str | None]
+) -> None:
+    link = sign_page(wanted(key=ObjectKey("files", name), size=7), ACCOUNT)
+    page, _, token = link.partition("#token=")
+    claims = jwt.verify(token, "s", now=NOW, max_skew=1)
+
+    assert page == "http://h:1/-/upload"
+    assert (claims.bucket, claims.prefix, claims.key) == ("files", *place)
+    assert (claims.methods, claims.max_size) == (frozenset({"POST", "PUT"}), 7)
+    assert (claims.exp, claims.jti) == (NOW + 60, None)
 
 
 @pytest.mark.parametrize("more", [{"size": 1}, {"content_type": "a/b"}])

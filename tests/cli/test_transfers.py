@@ -1,15 +1,19 @@
 """put and get, as they are typed."""
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from gateway.cli.transfers import Bar
-from gateway.client import Backoff, Client
+from gateway.client import Backoff, Client, Interrupted, Notes, Refused
+from gateway.client.uploading.notes import state_folder
+from gateway.model import ObjectKey
 from tests.cli.conftest import Run
 from tests.client.origin import ACCOUNT_ID, SECRET, Origin, Stored, cut_at, dropped, refused
+from tests.client.uploading.play import record
 
 
 @pytest.fixture
@@ -68,6 +72,48 @@ def test_a_refused_key_is_named_with_where_it_came_from(
             f"sluice: 403 InvalidAccessKeyId: No such key. (from {environ['SLUICE_ENDPOINT']}; "
             "signed with the key ANOTHERKEY012345, from SLUICE_ACCESS_KEY_ID)\n"
         )
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (KeyboardInterrupt(), "stopped"),
+        (Interrupted("broke"), "broke"),
+        (Refused(503, "busy", "Later.", None), "503 busy: Later. (from {endpoint})"),
+        (
+            Refused(403, "unknown-key", "No.", None),
+            "403 unknown-key: No. (from {endpoint}; signed with the key {key},"
+            " from SLUICE_ACCESS_KEY_ID)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("expires", [None, 4102488000.0])
+def test_an_upload_that_stopped_says_how_to_go_on(
+    run: Run,
+    origin: Origin,
+    folder: Path,
+    environ: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    raised: BaseException,
+    said: str,
+    expires: float | None,
+) -> None:
+    def stop(self: Client, *arguments: object, **more: object) -> None:
+        raise raised
+
+    said = said.format(endpoint=origin.endpoint, key=ACCOUNT_ID)
+    (folder / "f").write_bytes(b"x")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    monkeypatch.setattr(Client, "put", stop)
+    assert run("put", "f", "b/k", **environ).stderr == f"sluice: {said}\n"
+    account, key = origin.account, ObjectKey("b", "k")
+    with Notes(state_folder()).page(account, key, Path("f")) as page:
+        page.save(record(expires=expires))
+    until = "" if expires is None else " until 2100-01-0[12] \\d\\d:00"
+    found = run("put", "f", "b/k", **environ)
+    expected = f"sluice: {re.escape(said)}; run the same command again{until} to continue\n"
+    assert re.fullmatch(expected, found.stderr), found.stderr
+    assert found.exit_code == 1
 
 
 def test_another_refusal_is_told_as_it_is(

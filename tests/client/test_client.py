@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.client import Client, FileTrouble, Interrupted, Refused
+from gateway.client import Client, FileTrouble, Interrupted, Notes, Refused
 from gateway.model import ObjectKey
 from gateway.units import KiB
 from tests.client.origin import Origin, Stored, cut_at, dropped, refused
@@ -35,6 +35,16 @@ def test_a_file_comes_back_as_it_went(origin: Origin, client: Client, file: Path
     assert target.read_bytes() == BODY
     assert (got.size, got.verified_by, got.continued_from) == (len(BODY), "sha256", 0)
     assert sorted(p.name for p in file.parent.iterdir()) == ["cat.jpg", "copy.jpg"]
+
+
+def test_an_s3_server_that_can_not_continue_uploads_gets_one_put(
+    origin: Origin, file: Path, tmp_path: Path
+) -> None:
+    notes = Notes(tmp_path / "notes")
+    with Client(origin.account, resumable_from=1, notes=notes) as client:
+        assert client.put(file, KEY, parallel=2).verified_by == "signature"
+    assert origin.objects[str(KEY)].body == BODY
+    assert [method for method, _, _ in origin.requests] == ["PUT"]
 
 
 def test_an_empty_file_comes_back_empty(client: Client, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from gateway.client.download import Download
 from gateway.client.failures import Corrupt, Interrupted, Refused
 from gateway.client.link import Link
 from gateway.client.partial import PartialFile
-from gateway.client.upload import DIGEST_HEADER
+from gateway.client.uploading.job import DIGEST_HEADER
 from gateway.model import ObjectKey
 from tests.client.origin import Handler, Origin, Stored, cut_at, refused
 

@@ -30,6 +30,11 @@ def test_a_list_where_a_problem_belongs_is_no_problem() -> None:
     assert str(read_refusal(502, {}, b' {"a": 1}'.replace(b'{"a": 1}', b"{}"), 0)) == "502 error"
 
 
+def test_plain_text_is_read_with_the_code_that_ends_it() -> None:
+    body = b"The upload\nis gone.\n\n(upload-gone, request 5f)\n"
+    assert str(read_refusal(410, {}, body, 0)) == "410 upload-gone: The upload is gone."
+
+
 def test_only_the_beginning_of_a_long_body_is_read() -> None:
     body = b" " * MAX_BODY + b"<Code>Late</Code>"
     assert read_refusal(500, {}, body, 0).code == "error"

@@ -141,6 +141,10 @@ class MemoryPartStore:
     async def delete(self, key: ObjectKey, *, if_match: str | None = None) -> None:
         self.objects.pop(key, None)
 
+    async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        for key in keys:
+            await self.delete(key)
+
     async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
         async with self._call("create_multipart"):
             ref = MultipartRef(self.name, key, f"upload-{next(self._ids)}")

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.protocol.cors import Cors, is_preflight
+from gateway.protocol.dialects.tus import TusDialect
 from tests.protocol.heads import request
 
 APP = "https://app.example.org"
@@ -77,3 +78,27 @@ def test_a_preflight_is_options_with_origin_and_method() -> None:
     assert not is_preflight(
         request(f"GET /photos/a\nOrigin: {APP}\nAccess-Control-Request-Method: GET")
     )
+
+
+def test_T82_a_page_may_read_what_resumable_uploads_tell() -> None:
+    head = request("HEAD /-/uploads/x\nOrigin: https://app.example.org")
+    headers = dict(Cors(frozenset({"https://app.example.org"})).response_headers(head))
+    exposed = {name.strip() for name in headers[b"access-control-expose-headers"].split(b",")}
+    wanted = (
+        b"Location Upload-Offset Upload-Length Upload-Metadata Upload-Expires Upload-Defer-Length "
+        b"Upload-Concat Upload-Complete Upload-Limit Range Tus-Resumable Tus-Version Tus-Extension "
+        b"Tus-Max-Size Tus-Checksum-Algorithm"
+    )
+    assert set(wanted.split()) <= exposed
+
+
+def test_T82_a_preflight_allows_what_tus_needs() -> None:
+    head = request(
+        "OPTIONS /-/uploads/photos\nOrigin: https://a.example\nAccess-Control-Request-Method: PATCH\n"
+        "Access-Control-Request-Headers: tus-resumable,x-request-id,x-http-method-override"
+    )
+    headers = dict(Cors(frozenset({"*"})).preflight_headers(head, TusDialect.methods))
+    methods = headers[b"access-control-allow-methods"].split(b", ")
+    assert set(methods) == {b"POST", b"HEAD", b"PATCH", b"DELETE", b"GET", b"OPTIONS"}
+    allowed = headers[b"access-control-allow-headers"]
+    assert allowed == b"tus-resumable,x-request-id,x-http-method-override"

@@ -19,7 +19,10 @@ from gateway.protocol.digests import (
     one_checksum,
     parse_checksum,
     parse_digest_field,
+    parse_upload_checksum,
+    read_body_digest,
     read_digests,
+    read_repr_digests,
     read_wanted,
 )
 from tests.protocol.heads import request
@@ -167,3 +170,36 @@ def test_only_invalid_digest_escapes(text: str) -> None:
             assert all(
                 len(found.value) == SIZES[found.algorithm] for found in parse_digest_field(field)
             )
+
+
+@pytest.mark.parametrize(
+    ("name", "algorithm", "size"),
+    [("sha1", "sha1", 20), ("SHA256", "sha-256", 32), ("crc32", "crc32", 4)],
+)
+def test_T75_an_upload_checksum_has_a_name_and_base64(name: str, algorithm: str, size: int) -> None:
+    text = f" {name} {b64encode(bytes(size)).decode()} "
+    assert parse_upload_checksum(text) == Digest(algorithm, bytes(size))
+
+
+@pytest.mark.parametrize("text", ["", "sha1", "md5 AAAA", "sha1 ?", "crc32 AAAAAAA="])
+def test_T75_another_upload_checksum_is_refused(text: str) -> None:
+    with pytest.raises(InvalidDigest, match="Upload-Checksum"):
+        parse_upload_checksum(text)
+
+
+def test_of_a_bodys_digests_the_strongest_is_checked() -> None:
+    sha256, sha512 = (b64encode(bytes(n)).decode() for n in (32, 64))
+    md5 = f"Content-MD5: {b64encode(bytes(16)).decode()}"
+    text = f"PATCH /\n{md5}\nContent-Digest: sha-256=:{sha256}:, sha-512=:{sha512}:"
+    assert read_body_digest(request(text)) == Digest("sha-512", bytes(64))
+    assert read_body_digest(request(f"PATCH /\n{md5}")) == Digest("md5", bytes(16))
+    assert read_body_digest(request(f"PATCH /\nRepr-Digest: sha-256=:{sha256}:")) is None
+    with pytest.raises(InvalidDigest, match="Content-Digest"):
+        read_body_digest(request("PATCH /\nContent-Digest: sha-256=:AA==:"))
+
+
+def test_digests_of_the_whole_stand_in_repr_digest_alone() -> None:
+    value = f"sha-256=:{b64encode(bytes(32)).decode()}:"
+    text = f"PATCH /\nContent-Digest: {value}\nRepr-Digest: {value}"
+    assert read_repr_digests(request(text)) == (Digest("sha-256", bytes(32)),)
+    assert read_repr_digests(request(f"PATCH /\nContent-Digest: {value}")) == ()

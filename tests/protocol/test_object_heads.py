@@ -91,9 +91,10 @@ def test_case_33_other_transfer_codings_are_not_offered(coding: str) -> None:
 
 def test_a_piece_is_never_stored_as_the_whole() -> None:
     refuse_partial(put("Upload-Complete: ?1"))
+    refuse_partial(put("Upload-Complete: 1"))  # no Boolean: as if it were not there
     with pytest.raises(BadRequest, match="Content-Range"):
         refuse_partial(put("Content-Range: bytes 0-4/10"))
-    for line in ("Upload-Complete: ?0", "Upload-Complete: 1", "Tus-Resumable: 1.0.0"):
+    for line in ("Upload-Complete: ?0", "Upload-Complete: ?0;a", "Tus-Resumable: 1.0.0"):
         with pytest.raises(NotImplementedHere, match="whole object"):
             refuse_partial(put(line))
 

@@ -2,7 +2,7 @@
 
 import json
 
-from gateway.errors import ObjectNotFound, TooLarge, Unauthenticated
+from gateway.errors import ObjectNotFound, OffsetMismatch, TooLarge, Unauthenticated
 from gateway.protocol.problems import problem_type, render_problem
 from tests.protocol.heads import request
 
@@ -52,3 +52,19 @@ def test_odd_characters_stay_json() -> None:
     answer = render_problem(request("GET /photos/a"), ObjectNotFound('a"\x00\ud800☃'), "r\r\n")
     assert json.loads(answer.body)["detail"] == 'a"\x00\ud800☃'
     assert dict(answer.headers)[b"x-request-id"] == b"r  "
+
+
+def test_R35_a_registered_type_has_its_own_name_and_members() -> None:
+    error = OffsetMismatch("Go on at 7.", expected=7, provided=3)
+    problem = json.loads(render_problem(request("PATCH /x"), error, "r").body)
+    registry = "https://iana.org/assignments/http-problem-types"
+    assert problem["type"] == f"{registry}#mismatching-upload-offset"
+    assert (problem["expected-offset"], problem["provided-offset"]) == (7, 3)
+    assert "expected" not in problem
+    assert problem_type("inconsistent-upload-length") == f"{registry}#inconsistent-upload-length"
+    assert problem_type("completed-upload") == f"{registry}#completed-upload"
+
+
+def test_members_of_other_problems_keep_their_names() -> None:
+    problem = json.loads(render_problem(request("PUT /x"), TooLarge("x", expected=7), "r").body)
+    assert problem["expected"] == 7

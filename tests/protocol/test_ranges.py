@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import InvalidRange
+from gateway.errors import BadRequest, InvalidRange
 from gateway.model import ByteRange, From, RangeRequest, Suffix
 from gateway.protocol.ranges import (
     content_range,
     format_range,
+    parse_content_range,
     parse_range,
     resolve,
     resolve_one,
@@ -160,3 +161,38 @@ def test_slices_of_python_agree(specs: str, size: int) -> None:
             else body[request_.start : request_.stop]
         )
         assert body[part.start : part.stop] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("bytes 0-4/10", (ByteRange(0, 5), 10)),
+        ("BYTES 5-9/10", (ByteRange(5, 10), 10)),
+        ("bytes 0-4/*", (ByteRange(0, 5), None)),
+        ("bytes */10", (None, 10)),
+        ("bytes */*", (None, None)),
+    ],
+)
+def test_a_content_range_is_bytes_or_a_question(
+    text: str, parsed: tuple[ByteRange | None, int | None]
+) -> None:
+    assert parse_content_range(text) == parsed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "bytes", "bytes=0-4/10", "bytes 0-4", "bytes 4-0/10", "bytes 0-10/10", "bytes -4/10",
+        "bytes 0-/10", "items 0-4/10", "bytes 0-4/10, bytes 5-9/10", "bytes 0-4/+10", "bytes */",
+        "bytes 0-4/9999999999999999999", "bytes ٠-4/10",
+    ],
+)  # fmt: skip
+def test_another_content_range_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest):
+        parse_content_range(text)
+
+
+@given(st.integers(0, 10**17), st.integers(1, 10**17), st.integers(0, 10**17))
+def test_a_content_range_that_is_written_is_read_back(start: int, size: int, more: int) -> None:
+    part, total = ByteRange(start, start + size), start + size + more
+    assert parse_content_range(content_range(part, total)) == (part, total)

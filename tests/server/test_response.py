@@ -123,3 +123,31 @@ async def test_an_empty_piece_sends_the_head() -> None:
     assert line.sent.endswith(b"\r\n\r\n")
     await one.body(b"hello", more=False)
     assert line.sent.count(b"HTTP/1.1") == 1
+
+
+async def test_an_interim_response_leaves_at_once_before_the_final_one() -> None:
+    line = Line()
+    one = response(line)
+    one.interim(104, [(b"Location", b"/u")])
+    assert line.sent == b"HTTP/1.1 104 Upload Resumption Supported\r\nLocation: /u\r\n\r\n"
+    one.start(200, LENGTH)
+    await one.body(b"hello", more=False)
+    assert bytes(line.sent).endswith(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+
+
+async def test_an_interim_response_that_has_no_place_is_dropped() -> None:
+    old = Line()
+    response(old, version="1.0").interim(104, [])
+    line = Line()
+    one = response(line)
+    one.start(200, LENGTH)
+    one.interim(104, [])
+    assert not old.sent
+    assert not line.sent
+
+
+def test_an_interim_response_cannot_be_split() -> None:
+    line = Line()
+    with pytest.raises(RuntimeError):
+        response(line).interim(104, [(b"Location", b"/u\r\nSet-Cookie: x")])
+    assert line.sent == b""

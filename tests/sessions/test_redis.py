@@ -50,10 +50,23 @@ async def test_two_gateways_see_the_same(redis_url: str) -> None:
 
 async def test_newer_data_is_refused(redis_url: str) -> None:
     redis = Redis.from_url(redis_url)
-    await redis.set("sluice:schema", "2")
+    await redis.set("sluice:schema", "3")
     sessions = RedisSessions(redis_url)
-    with pytest.raises(SessionsUnavailable, match="schema 2, this one knows 1"):
+    with pytest.raises(SessionsUnavailable, match="schema 3, this one knows 2"):
         await sessions.start()
+    await sessions.aclose()
+    await redis.aclose()
+
+
+async def test_older_data_becomes_ours_and_is_kept(redis_url: str) -> None:
+    redis = Redis.from_url(redis_url, decode_responses=True)
+    await redis.set("sluice:schema", "1")
+    await redis.hset("sluice:1:intents", "i1", '["main", "b", "k", "o", 1.5, "u"]')
+    sessions = RedisSessions(redis_url)
+    await sessions.start()
+    assert [found.id for found in await sessions.intents()] == ["i1"]
+    assert await redis.get("sluice:schema") == "2"
+    await sessions.start()
     await sessions.aclose()
     await redis.aclose()
 
@@ -113,7 +126,7 @@ async def test_pitfall_37_errors_do_not_show_the_password() -> None:
 async def test_it_answers_every_history_as_the_store_in_memory(
     redis_server: RedisServer, steps: list[tuple[str, str, float]]
 ) -> None:
-    sessions = RedisSessions(redis_server.url(63))
+    sessions = RedisSessions(redis_server.url(511))
     await sessions._redis.flushdb()
     try:
         assert await history(sessions, "n", steps) == await history(MemorySessions(), "n", steps)

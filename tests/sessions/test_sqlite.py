@@ -94,9 +94,9 @@ async def test_a_newer_file_is_refused_and_left_alone(path: Path) -> None:
     await sessions.start()
     await sessions.aclose()
     with sqlite3.connect(path) as other:
-        other.execute("UPDATE schema_version SET version = 2")
+        other.execute("UPDATE schema_version SET version = 3")
     other.close()
-    with pytest.raises(SessionsUnavailable, match="schema 2, this one knows 1"):
+    with pytest.raises(SessionsUnavailable, match="schema 3, this one knows 2"):
         await sessions_started(path)
 
 

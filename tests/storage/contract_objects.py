@@ -208,6 +208,19 @@ class ObjectContract(ContractBase):
         await store.delete(key)
         await store.delete(key)
 
+    async def test_many_objects_are_deleted_at_once_and_missing_ones_are_no_error(
+        self, store: ObjectStore, key: ObjectKey
+    ) -> None:
+        keys = [ObjectKey(key.bucket, f"{key.name}/{index}") for index in range(12)]
+        await asyncio.gather(*(self.put(store, one) for one in keys))
+        await store.delete_many([*keys[:10], ObjectKey(key.bucket, f"{key.name}/never"), keys[0]])
+        for one in keys[:10]:
+            with pytest.raises(ObjectNotFound):
+                await store.head(one)
+        for one in keys[10:]:
+            await store.head(one)
+        await store.delete_many([])
+
     async def test_a_missing_bucket_is_not_found(self, store: ObjectStore) -> None:
         if self.missing_bucket is None:
             pytest.skip("this store makes every bucket it is asked for")

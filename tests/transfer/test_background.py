@@ -11,6 +11,7 @@ from gateway.sessions.heartbeat import Heartbeat
 from gateway.sessions.memory import MemorySessions
 from gateway.transfer import background
 from gateway.transfer.background import Background
+from gateway.transfer.resumable.expiry import Ended, Endings
 from gateway.transfer.sweeper import Sweeper, SweepReport
 
 
@@ -20,6 +21,7 @@ class Reports:
         self.waits: list[str] = []
         self.failures: list[tuple[str, str]] = []
         self.crashes: list[tuple[str, str]] = []
+        self.endings = 0
 
     def swept(self, report: SweepReport) -> None:
         self.sweeps.append(report)
@@ -32,6 +34,9 @@ class Reports:
 
     def crashed(self, task: str, error: Exception) -> None:
         self.crashes.append((task, type(error).__name__))
+
+    def ended(self, report: Ended) -> None:
+        self.endings += 1
 
 
 def planned(*outcomes: Exception | None) -> Callable[[], Awaitable[None]]:
@@ -46,11 +51,22 @@ def planned(*outcomes: Exception | None) -> Callable[[], Awaitable[None]]:
     return call
 
 
+class Endless(Endings):
+    """Ends nothing, but says how often it was asked."""
+
+    def __init__(self, reports: Reports) -> None:
+        self.reports = reports
+
+    async def sweep(self) -> Ended:
+        return Ended()
+
+
 class Rig:
     def __init__(self, probe: Callable[[], Awaitable[None]], interval: float = 0.001) -> None:
         self.sessions = MemorySessions()
         self.reports = Reports()
         self.sweeper = Sweeper({}, self.sessions)
+        self.endings = Endless(self.reports)
         self.background = Background(
             Heartbeat(self.sessions, "me", 0.001, 60.0),
             self.sweeper,
@@ -58,6 +74,7 @@ class Rig:
             interval,
             probe,
             self.reports,
+            self.endings,
         )
 
     async def until(self, done: Callable[[], Any]) -> None:
@@ -169,3 +186,9 @@ async def test_without_a_first_heartbeat_nothing_begins(monkeypatch: pytest.Monk
     with pytest.raises(SessionsUnavailable):
         async with rig.background.running():
             raise AssertionError("it began")
+
+
+async def test_expired_uploads_are_ended_before_each_sweep() -> None:
+    rig = Rig(planned(None))
+    async with rig.background.running():
+        await rig.until(lambda: rig.reports.endings >= 2)

@@ -51,6 +51,9 @@ class Shelf:
         self.uploads[ref] = at
         return ref
 
+    async def delete(self, key: ObjectKey) -> None:
+        raise AssertionError("this sweep removes no objects")
+
     async def abort_multipart(self, ref: MultipartRef) -> None:
         await asyncio.sleep(0)
         fault = self.fault or self.fault_at_abort

@@ -124,6 +124,27 @@ async def test_a_request_that_cannot_be_parsed_is_refused_only_with_a_credential
     assert (without.status, signed.status) == (401, 400)
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "lines"),
+    [
+        ("POST", "/-/uploads/photos/b", [("tus-resumable", "1.0.0"), ("upload-length", "1")]),
+        ("PUT", "/photos/b", [("upload-complete", "?0")]),
+        ("PUT", "/photos/b", [("content-range", "bytes 0-0/2")]),
+    ],
+)
+async def test_an_upload_in_pieces_needs_a_credential_too(
+    client: lab.Client, store: Store, method: str, target: str, lines: list[tuple[str, str]]
+) -> None:
+    body = b"" if method == "POST" else b"x"
+    without = await client.send(method, target, body, lines)
+
+    assert without.status == 401
+    headers = dict(without.headers)
+    assert headers["www-authenticate"].startswith("Bearer")
+    assert ("tus-resumable" in headers) == (method == "POST")
+    assert store.asked == []
+
+
 async def test_a_server_without_raw_paths_is_refused(client: lab.Client) -> None:
     scope = client.scope("GET", "/public/a.txt")
     del scope["raw_path"]

@@ -9,6 +9,7 @@ from gateway.model import Principal
 from gateway.protocol.commands import RequestHead
 from gateway.web.exchange import Exchange
 from gateway.web.metrics import Metrics
+from tests.protocol.uploads import ID, URL
 
 
 class Lines:
@@ -84,3 +85,8 @@ def test_case_95_methods_that_a_client_invents_are_one_label() -> None:
     text = metrics.text().decode()
     assert 'sluice_requests_total{dialect="none",method="other",status="0"} 2.0' in text
     assert "BREW" not in text
+
+
+def test_the_line_never_holds_an_uploads_capability() -> None:
+    made = Exchange(RequestHead("HEAD", URL.encode()))
+    assert told(made)["path"] == f"/-/uploads/{ID}"

@@ -5,6 +5,7 @@ import pytest
 from gateway.errors import StorageUnavailable
 from gateway.model import MultipartRef, ObjectKey
 from gateway.settings.sections import LogSection
+from gateway.transfer.resumable.expiry import Ended
 from gateway.transfer.sweeper import SweepReport
 from gateway.web.log import configure, get_log
 from gateway.web.report import LogReporter
@@ -25,6 +26,16 @@ def test_a_sweep_is_told_when_there_was_something(
     (line,) = lines(capsys.readouterr().out)
 
     assert (line["event"], line["aborted"], line["kept"]) == ("swept", 1, 0)
+
+
+def test_ended_uploads_are_told_when_there_were_any(
+    reporter: LogReporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reporter.ended(Ended(forgotten=["b"]))
+    reporter.ended(Ended(expired=["a"], forgotten=["b"]))
+    (line,) = lines(capsys.readouterr().out)
+
+    assert (line["event"], line["expired"], line["forgotten"]) == ("uploads ended", 1, 1)
 
 
 def test_failures_and_bugs_are_told(

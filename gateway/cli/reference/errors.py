@@ -9,9 +9,10 @@ from gateway.protocol.s3xml import s3_error
 _INTRODUCTION: Final = """\
 # Errors
 
-Every refusal has a stable code. Plain HTTP and slots answer `application/problem+json` (RFC 9457) whose
-`type` ends in the code; S3 clients get S3's XML with S3's code and status. `detail` says what was wrong with
-this request; the same page is served by every gateway under `/-/errors/CODE`.
+Every refusal has a stable code. `application/problem+json` (RFC 9457), whose `type` ends in the code, is the
+answer of every dialect but two: S3 clients get S3's XML with S3's code and status, tus clients plain text (and
+460 for a digest that differs). `detail` says what was wrong with this request; the same page is served by every
+gateway under `/-/errors/CODE`.
 
 *Fault* says whose matter it is. *Retry* says whether the same request may succeed when it is sent again:
 `Retry-After` says when.

@@ -6,12 +6,11 @@ parameters mean nothing here, except that ``response-*`` is refused on reads: on
 may set response headers.
 """
 
-from typing import ClassVar, Final, assert_never
+from typing import ClassVar, assert_never
 
 from gateway.errors import (
     GatewayError,
     MethodNotAllowed,
-    NotImplementedHere,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -33,7 +32,9 @@ from gateway.protocol.commands import (
 )
 from gateway.protocol.conditions import read_conditions
 from gateway.protocol.digests import format_digest_field, read_digests, read_wanted
+from gateway.protocol.error_heads import CHALLENGE
 from gateway.protocol.object_heads import (
+    META,
     Headers,
     not_modified_headers,
     opened_headers,
@@ -47,10 +48,6 @@ from gateway.protocol.object_heads import (
 )
 from gateway.protocol.problems import render_problem
 from gateway.protocol.query import refuse_overrides
-
-_META: Final = b"sluice-meta-"
-#: Bearer is the scheme that a person can add by hand; the others need a signer anyway.
-_CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="sluice"'),)
 
 
 class PlainDialect:
@@ -67,8 +64,10 @@ class PlainDialect:
         if method not in self.methods:
             raise MethodNotAllowed("There is no such method here.", allow=self.methods)
         if key is None or not key.name:
-            if method == "POST":
-                raise NotImplementedHere("Form uploads are not offered: PUT /{bucket}/{key}.")
+            if method == "POST" and key is not None:
+                raise UnsupportedMediaType(
+                    "What is posted to a bucket is a form: multipart/form-data, its file last."
+                )
             raise MethodNotAllowed(
                 "Only objects can be read and written: /{bucket}/{key}.", allow=("OPTIONS",)
             )
@@ -95,7 +94,7 @@ class PlainDialect:
                     return ResponseHead(201, (*headers, (b"content-length", b"0")))
                 return ResponseHead(204, headers)
             case ObjectOpened():
-                headers = own + opened_headers(reply, _META)
+                headers = own + opened_headers(reply, META)
                 headers += repr_digest(format_digest_field(reply.info.digests))
                 return ResponseHead(200 if reply.range is None else 206, headers)
             case NotModified():
@@ -109,16 +108,16 @@ class PlainDialect:
 
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
         """See :class:`~gateway.protocol.commands.Dialect`."""
-        extra = _CHALLENGE if isinstance(error, Unauthenticated) else ()
+        extra = CHALLENGE if isinstance(error, Unauthenticated) else ()
         return render_problem(head, error, request_id, extra=extra)
 
 
 def _parse_write(head: RequestHead, key: ObjectKey) -> PutObject:
     refuse_partial(head)
-    attributes = read_attributes(head, _META)
+    attributes = read_attributes(head, META)
     if head.method == "POST" and (attributes.content_type or "").lower().startswith("multipart/"):
         raise UnsupportedMediaType(
-            "A form is not stored as an object: send the file itself as the body."
+            "A form is not stored as an object: post it to /{bucket}, or send the file itself."
         )
     return PutObject(
         key=key,

@@ -154,6 +154,11 @@ class Objects:
             self.check_bucket(key.bucket)
             check_match(if_match, None)
 
+    def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        """Remove objects; missing ones are no error."""
+        for key in keys:
+            self.delete(key, None)
+
     def check(self, key: ObjectKey, condition: WriteCondition) -> None:
         """Look at a condition early, so that a write in vain is not begun.
 

@@ -139,6 +139,11 @@ class LocalStore:
         folder = self._folder
         await folder.writers.run(lambda _: folder.objects.delete(key, if_match))
 
+    async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        """See ObjectStore."""
+        folder = self._folder
+        await folder.writers.run(lambda _: folder.objects.delete_many(keys))
+
     async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
         """See ObjectStore, and :meth:`put`."""
         _check_attributes(attributes)

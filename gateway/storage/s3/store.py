@@ -43,7 +43,7 @@ from gateway.storage.base import Capabilities
 from gateway.storage.checksums import compute, verify
 from gateway.storage.etags import multipart_etag
 from gateway.storage.rules import check_match
-from gateway.storage.s3 import checksums, fields, listing
+from gateway.storage.s3 import checksums, deleting, fields, listing
 from gateway.storage.s3.aiobotocore_plane import AiobotocorePlane
 from gateway.storage.s3.connection import Connection, more_headers
 from gateway.storage.s3.errors import map_s3_errors
@@ -174,6 +174,10 @@ class S3Store:
             parameters["IfMatch"] = f'"{if_match}"'
         with map_s3_errors("DeleteObject", condition_on_etag=if_match is not None):
             await self._client.delete_object(Bucket=key.bucket, Key=key.name, **parameters)
+
+    async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
+        """DeleteObjects, a thousand keys a call."""
+        await deleting.delete_many(self._client, keys)
 
     async def create_multipart(self, key: ObjectKey, attributes: Attributes) -> MultipartRef:
         """CreateMultipartUpload, naming the checksum that its parts will carry: S3 refuses parts with another

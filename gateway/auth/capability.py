@@ -1,0 +1,121 @@
+"""The URL of an upload as a credential: it suffices alone, for this upload and nothing else.
+
+``{id}.{mac}``: the mac is HMAC-SHA256, under the secret of the key that began the upload, over the id. So
+it needs no memory, ends with the key, and cannot be made by who knows only the id. What the bearer may do
+ends with the upload, too. The bare ``{id}`` needs the owner's own credential.
+"""
+
+import hmac
+from base64 import urlsafe_b64encode
+from dataclasses import replace
+from hashlib import sha256
+from typing import Final
+
+from gateway.auth.authenticator import Authenticator, KeySource
+from gateway.auth.authorise import access_to, authorise, check_scope
+from gateway.auth.grant import Grant
+from gateway.auth.key import Key
+from gateway.auth.policies import Policies
+from gateway.errors import UnknownKey, UploadNotFound
+from gateway.model import ANONYMOUS
+from gateway.protocol.commands import RequestHead, Target
+from gateway.protocol.routing import effective_head
+from gateway.sessions.uploads import UploadSession
+
+#: What grants by such a URL are called in logs.
+SCHEME: Final = "upload-url"
+_PURPOSE: Final = b"sluice upload capability 1\n"
+
+
+def mac_of(secret: str, upload: str) -> str:
+    """The capability for an upload: 43 characters of base64url."""
+    digest = hmac.new(secret.encode(), _PURPOSE + upload.encode("ascii"), sha256).digest()
+    return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+class UploadAccess:
+    """Who may go on with an upload, and whether it may still be finished."""
+
+    def __init__(self, keys: KeySource, authenticator: Authenticator, policies: Policies) -> None:
+        self._keys = keys
+        self._authenticator = authenticator
+        self._policies = policies
+
+    def path(self, session: UploadSession, now: float) -> str:
+        """The path of the upload's URL: with the capability, where a key began it.
+
+        Raises:
+            UnknownKey: the key counts no more.
+        """
+        key = self._key(session, now)
+        mac = "" if key is None else "." + mac_of(key.secret, session.id)
+        return f"/-/uploads/{session.id}{mac}"
+
+    async def admit(
+        self, head: RequestHead, target: Target, session: UploadSession | None, now: float
+    ) -> Grant:
+        """What the request may do with the upload that its URL names (None: there is none).
+
+        Raises:
+            UploadNotFound: no such upload; a wrong capability; another principal's credential.
+            UnknownKey: the key that began the upload counts no more.
+            Forbidden: the owner's credential is for other objects or methods.
+            GatewayError: a credential that does not hold.
+        """
+        if session is None:
+            raise _not_found()
+        if target.mac is not None:
+            key = self._key(session, now)
+            if key is None or not hmac.compare_digest(mac_of(key.secret, session.id), target.mac):
+                raise _not_found()
+            if not self._authenticator.presented(head):
+                return Grant(
+                    principal=session.principal, scheme=SCHEME, policy=session.policy, signed=True
+                )
+        elif session.principal == ANONYMOUS and not self._authenticator.presented(head):
+            return Grant(
+                principal=ANONYMOUS, scheme="anonymous", policy=session.policy, signed=False
+            )
+        grant = await self._authenticator.authenticate(head, target, now)
+        if grant.principal.id != session.principal.id:
+            raise _not_found()
+        if target.mac is None:
+            check_scope(grant.constraints, effective_head(head, target).method, session.target)
+        self._key(session, now)
+        return replace(grant, policy=session.policy)
+
+    def confirm(self, session: UploadSession, size: int, now: float) -> bool:
+        """Whether the finished upload, of ``size`` bytes, may overwrite what is there, by what holds now.
+
+        Raises:
+            UnknownKey: the key that began it counts no more.
+            Forbidden, TooLarge, UnsupportedMediaType: the policy does not allow it any more.
+        """
+        self._key(session, now)
+        signed = session.principal != ANONYMOUS
+        grant = Grant(
+            principal=session.principal, scheme=SCHEME, policy=session.policy, signed=signed
+        )
+        request = access_to(
+            grant,
+            "write",
+            session.target,
+            size=size,
+            content_type=session.attributes.content_type,
+        )
+        policy = self._policies.for_request(session.policy)
+        return authorise(grant, policy, "PUT", request).overwrite
+
+    def _key(self, session: UploadSession, now: float) -> Key | None:
+        """The key that began an upload; None where none did."""
+        key_id = session.principal.key_id
+        if key_id is None:
+            return None
+        key = self._keys.find(key_id, now)
+        if key is None:
+            raise UnknownKey("The key that began this upload is disabled or gone.")
+        return key
+
+
+def _not_found() -> UploadNotFound:
+    return UploadNotFound("There is no such upload.")

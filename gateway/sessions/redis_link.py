@@ -1,0 +1,82 @@
+"""The way to a Redis or Valkey: whose data it holds, and calls that end in time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from gateway.errors import SessionsUnavailable
+from gateway.sessions.base import SCHEMA_VERSION
+
+#: Of all keys. The number is the schema that first used these names: what was added since has names of its own.
+PREFIX: Final = "sluice:1:"
+#: Outside of the versioned names, so that every version finds it.
+_SCHEMA: Final = "sluice:schema"
+
+# KEYS: schema. ARGV: ours. An older one becomes ours: nothing that it wrote has changed its form.
+_MARK: Final = """
+local found = redis.call('GET', KEYS[1])
+if not found or tonumber(found) < tonumber(ARGV[1]) then
+    redis.call('SET', KEYS[1], ARGV[1])
+    return ARGV[1]
+end
+return found
+"""
+
+
+class RedisLink:
+    """The Redis at ``url``; ``timeout`` in seconds bounds every call, reconnecting included."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._timeout: Final = timeout
+        # Repeats are ours, in _call: the client's own would multiply the timeout.
+        self._redis: Final[Redis] = Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._mark: Final = self._redis.register_script(_MARK)
+
+    async def start(self) -> None:
+        """Look whose data it is, and mark it as ours.
+
+        Raises:
+            SessionsUnavailable: unreachable, or written by a newer Sluice.
+        """
+        found = await self._call(lambda: self._mark(keys=[_SCHEMA], args=[SCHEMA_VERSION]))
+        if found != str(SCHEMA_VERSION):
+            raise SessionsUnavailable(
+                f"The session store was written by another Sluice (schema {found}, this one knows "
+                f"{SCHEMA_VERSION}); run that one, or point sessions.url at another database."
+            )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._redis.aclose()
+
+    async def _call(self, command: Callable[[], Awaitable[Any]]) -> Any:
+        """Send a command, once more after a broken connection: a pooled one dies with every restart of Redis. All our
+        commands may be repeated."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                try:
+                    return await command()
+                except RedisConnectionError:
+                    return await command()
+        except TimeoutError:
+            raise SessionsUnavailable(
+                "The session store did not answer in time; try again.", retry_after=1.0
+            ) from None
+        except (RedisError, OSError) as error:
+            # Not the message: it may quote the URL, and with it a password.
+            raise SessionsUnavailable(
+                f"The session store cannot be used ({type(error).__name__}); try again.",
+                retry_after=1.0,
+            ) from error

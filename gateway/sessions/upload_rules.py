@@ -1,0 +1,67 @@
+"""What may be done with an upload, judged once for all kinds of sessions: pure functions from what is found to what
+is written. The stores only see to it that nothing comes between the two."""
+
+from dataclasses import replace
+
+from gateway.errors import Overtaken, UploadGone
+from gateway.sessions.uploads import Change, UploadSession, arranged, changed
+
+
+def after_creation(session: UploadSession) -> UploadSession:
+    """A new upload as it is written: its extents in order, each once."""
+    return replace(session, extents=arranged((), add=session.extents))
+
+
+def after_change(found: UploadSession | None, epoch: int, change: Change) -> UploadSession:
+    """An upload after a change under ``epoch``.
+
+    Raises:
+        Overtaken: the epoch is another.
+        UploadGone: there is none, or it is in none of the states that the change is for.
+        ValueError: see :func:`~gateway.sessions.uploads.changed`.
+    """
+    if found is None:
+        raise _gone()
+    if found.epoch != epoch:
+        raise _overtaken()
+    if found.state not in change.only_in:
+        raise _gone(found)
+    return changed(found, change)
+
+
+def after_taking(found: UploadSession | None, holder: str, epoch: int) -> UploadSession:
+    """An upload after ``holder`` became its only serial writer.
+
+    Raises:
+        Overtaken: its epoch is not the one that was found.
+        UploadGone: there is none, or nothing is left of it to be written to.
+    """
+    if found is None:
+        raise _gone()
+    if found.state in ("ending", "gone"):
+        raise _gone(found)
+    if found.epoch != epoch:
+        raise _overtaken()
+    return replace(
+        found, epoch=epoch + 1, holder=holder, yield_asked=False, version=found.version + 1
+    )
+
+
+def _overtaken() -> Overtaken:
+    return Overtaken(
+        "Another request has taken over this upload; ask for its offset and continue from there."
+    )
+
+
+def _gone(found: UploadSession | None = None) -> UploadGone:
+    if found is None:
+        return UploadGone("This upload is no longer known; begin a new one.")
+    match found.state:
+        case "done":
+            return UploadGone("This upload is finished; its object is there.")
+        case "completing":
+            return UploadGone("This upload has all its bytes and is being finished.")
+        case "failed":
+            return UploadGone("This upload could not be finished; begin a new one.")
+        case _:
+            return UploadGone("This upload was cancelled or has expired; begin a new one.")

@@ -1,0 +1,205 @@
+"""Serial writers: a request adds its body at the offset, as tus and the IETF protocol do."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.errors import (
+    Conflict,
+    DigestMismatch,
+    GatewayError,
+    InconsistentLength,
+    OffsetMismatch,
+    TooLarge,
+    UploadCompleted,
+    UploadGone,
+)
+from gateway.model import Digest, Source
+from gateway.pipeline.owner import unbroken
+from gateway.pipeline.transforms import ALGORITHMS, Chain
+from gateway.protocol.upload_commands import AppendUpload
+from gateway.sessions.uploads import Change, UploadSession
+from gateway.transfer.resumable.body import may_be_kept, take_in
+from gateway.transfer.resumable.completing import Completing
+from gateway.transfer.resumable.site import Works
+from gateway.transfer.resumable.slice_sink import SliceSink
+from gateway.transfer.resumable.takeover import Takeovers, Writer
+from gateway.transfer.resumable.whole_digests import Running, WholeDigests
+
+#: What a digest in the trailer may be of: it is named only when the body is over.
+TRAILING: Final = ("sha1", "sha-256", "crc32")
+
+#: Reads the digest that came behind the body.
+Trailer = Callable[[], Digest]
+
+
+class Appending:
+    """Adds bodies to uploads."""
+
+    def __init__(self, works: Works, takeovers: Takeovers, completing: Completing) -> None:
+        self._works = works
+        self._takeovers = takeovers
+        self._completing = completing
+        self._digests = WholeDigests()
+
+    async def append(
+        self,
+        session: UploadSession,
+        command: AppendUpload,
+        source: Source,
+        trailer: Trailer | None = None,
+        signed: Sequence[Digest] = (),
+    ) -> UploadSession:
+        """Add the body to ``session`` at the command's offset; who writes there now is asked to let go first.
+        ``signed`` are digests of the body that its signature covers.
+
+        Raises:
+            OffsetMismatch: the upload ends elsewhere.
+            InconsistentLength, UploadCompleted, TooLarge: the body does not fit what is known of the upload.
+            DigestMismatch: the body's own digest is another; nothing of it is kept.
+            UploadGone: the upload takes nothing any more.
+            Overtaken: somebody else goes on with it.
+            GatewayError: the source or the store failed; what was kept of the body is in the offset.
+        """
+        if session.state == "done":
+            return await _again(session, command, source)
+        if session.state not in ("open", "completing"):
+            raise UploadGone("This upload takes no more bytes; begin a new one.")
+        if session.state == "open" and not session.holder:
+            _check(session, command)
+        async with self._takeovers.writing(session, command.offset) as writer:
+            if writer.writing.session.state == "completing":
+                await self._completing.redo(writer.writing)
+            session = writer.writing.session
+            if session.state == "done":
+                return await _again(session, command, source)
+            _check(session, command)
+            incoming = _Incoming(command, source, trailer, tuple(signed))
+            await self._append(writer, incoming)
+        return writer.writing.session
+
+    async def _append(self, writer: Writer, incoming: "_Incoming") -> None:
+        writing, command = writer.writing, incoming.command
+        if command.length is not None and writing.session.length is None:
+            await writing.change(Change(length=command.length))
+        session = writing.session
+        wanted = [name for name in command.want_digests if name in ALGORITHMS]
+        algorithms = [*(claim.algorithm for claim in session.claims), *wanted]
+        running = self._digests.resume(session.id, command.offset, algorithms)
+        chain, staged = incoming.chain(running), incoming.staged
+        end = _end(session, writing.slices.max_length)
+        site = self._works.site(session)
+        async with SliceSink(site, writing, command.offset, end, staged=staged) as sink:
+            try:
+                await take_in(incoming.source, chain, sink, writer)
+            except GatewayError as error:
+                if not staged and may_be_kept(error, writer):
+                    await unbroken(sink.keep())
+                raise
+            incoming.verify(chain)
+            if _is_final(session, command, sink.size):
+                await self._completing.finish(writing, sink, sink.size, running, wanted)
+            else:
+                size = sink.size
+                await unbroken(sink.keep())
+                self._digests.keep(session.id, size, running)
+
+
+def _check(session: UploadSession, command: AppendUpload) -> None:
+    """Hold a request to what is known of the upload, before a byte is read."""
+    offset, length = session.offset, session.length
+    if command.offset != offset:
+        raise OffsetMismatch(
+            f"The upload ends at byte {offset}; go on from there.",
+            expected=offset,
+            provided=command.offset,
+        )
+    if any(extent.stop > offset for extent in session.extents):
+        raise Conflict("This upload came in chunks and has holes; send the missing chunks.")
+    _check_length(session, command)
+    length = command.length if length is None else length
+    if length is not None and command.body is not None and offset + command.body > length:
+        raise TooLarge(f"The body runs past the upload's length of {length} bytes.")
+    most = session.max_size
+    if most is not None and offset + (command.body or 0) > most:
+        raise TooLarge(f"This upload may have {most} bytes at most.", max_size=most)
+
+
+def _check_length(session: UploadSession, command: AppendUpload) -> None:
+    told = command.length
+    if command.complete and command.body is not None:
+        total = command.offset + command.body
+        if told not in (None, total) or session.length not in (None, total):
+            raise InconsistentLength(
+                f"This request ends the upload at byte {total}, and its length was said to be another."
+            )
+    if told is None:
+        return
+    if session.length not in (None, told):
+        raise InconsistentLength(f"The upload's length is {session.length}, and can't change.")
+    if told < session.offset:
+        raise InconsistentLength(f"{session.offset} bytes are here already.")
+    if session.max_size is not None and told > session.max_size:
+        raise TooLarge(
+            f"This upload may have {session.max_size} bytes at most.", max_size=session.max_size
+        )
+
+
+def _end(session: UploadSession, most: int) -> int:
+    limits = (session.length, session.max_size, most)
+    return min(limit for limit in limits if limit is not None)
+
+
+def _is_final(session: UploadSession, command: AppendUpload, size: int) -> bool:
+    if command.complete is None:
+        return size == session.length
+    if command.complete and session.length not in (None, size):
+        raise InconsistentLength(
+            f"The upload was said to have {session.length} bytes, and ends after {size}."
+        )
+    return command.complete
+
+
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """A body and what was claimed of it."""
+
+    command: AppendUpload
+    source: Source
+    trailer: Trailer | None
+    signed: tuple[Digest, ...]
+
+    @property
+    def staged(self) -> bool:
+        """Whether nothing of it counts before its end."""
+        return bool(self.signed or self.command.body_digest or self.command.trailing)
+
+    def chain(self, running: Running | None) -> Chain:
+        """What looks at it."""
+        digest = self.command.body_digest
+        return Chain(
+            length=self.command.body,
+            claims=() if digest is None else (digest,),
+            signed=self.signed,
+            compute=TRAILING if self.command.trailing else (),
+            taps=() if running is None else tuple(running.values()),
+        )
+
+    def verify(self, chain: Chain) -> None:
+        """Hold the body against what was claimed."""
+        chain.verify()
+        if self.trailer is not None:
+            claim = self.trailer()
+            if chain.digest(claim.algorithm) != claim:
+                raise DigestMismatch(f"The body's {claim.algorithm} is not the one in its trailer.")
+
+
+async def _again(session: UploadSession, command: AppendUpload, source: Source) -> UploadSession:
+    """A request for a finished upload: the last one, whose answer was lost, is answered again."""
+    assert session.result is not None
+    size = session.result.size
+    if command.offset != size:
+        raise OffsetMismatch("The upload is complete.", expected=size, provided=command.offset)
+    if command.body != 0 and await source.read_into(memoryview(bytearray(1))):
+        raise UploadCompleted("The upload is complete; nothing can be added.")
+    return session

@@ -1,0 +1,290 @@
+"""Chunks: any byte range, in any order, in parallel; repeats and overlaps are harmless.
+
+A chunk is cut at the bounds of slices and of what is there already. What is there is compared, as far as the CRCs
+of what came before reach, and not stored twice. What is new is received whole before anything is sent: a whole
+slice goes straight to its part, less becomes a segment, and whoever brings the last piece of a slice makes the
+part of it. Whoever brings the last byte finishes the upload. Both are done by one only (:class:`.shared.Turns`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.errors import ChunkDiffers, InconsistentLength, TooLarge, UploadGone
+from gateway.model import ByteRange, Digest, Source
+from gateway.pipeline.owner import unbroken
+from gateway.pipeline.source import LimitedSource
+from gateway.pipeline.transforms import Chain, Checksum
+from gateway.protocol.upload_commands import PutChunk
+from gateway.sessions.uploads import Change, Extent, Piece, UploadSession, UploadSessions, holes
+from gateway.transfer.resumable.chunk_sink import ChunkSink
+from gateway.transfer.resumable.completing import Completing
+from gateway.transfer.resumable.proof import CRC
+from gateway.transfer.resumable.shared import SharedWriting, Turns
+from gateway.transfer.resumable.site import Works
+from gateway.transfer.resumable.slice_sink import SliceSink
+from gateway.transfer.resumable.takeover import Takeovers
+from gateway.transfer.resumable.writing import Writing
+from gateway.units import KiB
+
+_SCRATCH: Final = 64 * KiB
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Bytes of a chunk within one slice that are all new, or all there already."""
+
+    span: ByteRange
+    new: bool
+
+
+class Chunks:
+    """Adds chunks to uploads; ``ttl`` as for :class:`.creating.Creating`."""
+
+    def __init__(
+        self,
+        works: Works,
+        sessions: UploadSessions,
+        takeovers: Takeovers,
+        completing: Completing,
+        turns: Turns,
+        ttl: float,
+    ) -> None:
+        self._works = works
+        self._sessions = sessions
+        self._takeovers = takeovers
+        self._completing = completing
+        self._turns = turns
+        self._ttl = ttl
+
+    async def put(
+        self,
+        session: UploadSession,
+        command: PutChunk,
+        source: Source,
+        signed: Sequence[Digest] = (),
+    ) -> UploadSession:
+        """Add a chunk; finish the upload when it is the last that was missing. ``signed`` are digests of the body
+        that its signature covers.
+
+        Raises:
+            ChunkDiffers: other bytes are there already.
+            InconsistentLength, TooLarge: the range does not fit the upload.
+            DigestMismatch: the body's own digest is another; nothing of it is kept.
+            UploadGone: the upload takes nothing any more.
+            GatewayError: the source or a store failed; send the chunk again.
+        """
+        writing = SharedWriting(self._sessions, session, lambda: self._works.clock() + self._ttl)
+        await writing.refresh()
+        await self._check(writing, command)
+        if writing.session.state not in ("open", "completing", "done"):
+            raise UploadGone("This upload takes no more bytes; begin a new one.")
+        claims = () if command.body_digest is None else (command.body_digest,)
+        body = _Body(source, command.range.size, claims, signed)
+        await self._receive(writing, command, body, staged=bool(claims or signed))
+        return await self.finish(writing)
+
+    async def _check(self, writing: SharedWriting, command: PutChunk) -> None:
+        session, span = writing.session, command.range
+        if command.body not in (None, span.size):
+            raise InconsistentLength(
+                f"The range has {span.size} bytes and the body {command.body}."
+            )
+        if command.total is not None and session.length not in (None, command.total):
+            raise InconsistentLength(f"The upload's length was said to be {session.length} bytes.")
+        if command.total is not None and session.length is None and session.state == "open":
+            await writing.change(Change(length=command.total))
+        limits = (session.length, session.max_size, writing.slices.max_length)
+        end = min(limit for limit in limits if limit is not None)
+        if span.stop > end:
+            raise TooLarge(f"The range ends behind byte {end}, where this upload does.")
+
+    async def _receive(
+        self, writing: SharedWriting, command: PutChunk, incoming: "_Body", *, staged: bool
+    ) -> None:
+        runs = list(_runs(writing, command.range))
+        staged = staged and len(runs) > 1
+        site = self._works.site(writing.session)
+        pending: list[Extent] = []
+        try:
+            for position, run in enumerate(runs):
+                last = position == len(runs) - 1
+                if not run.new:
+                    await self._compare(writing, run.span, incoming)
+                    if last:
+                        await incoming.end()
+                    continue
+                async with ChunkSink(site, writing, self._turns, run.span) as sink:
+                    crc = await incoming.into(sink, run.span.size)
+                    if last:
+                        await incoming.end()
+                    piece = Piece(run.span.start, run.span.size, crc)
+                    if staged:
+                        pending.append(await unbroken(sink.write_segment(piece)))
+                    else:
+                        await unbroken(sink.commit(piece))
+            if pending:
+                await writing.change(Change(add=pending))
+                pending.clear()
+        finally:
+            if pending:
+                names = [extent.name for extent in pending]
+                await unbroken(site.tails.drop(writing.session, names))
+        await self._merge(writing)
+
+    async def _compare(self, writing: SharedWriting, span: ByteRange, incoming: "_Body") -> None:
+        """Hold what came again against what is known of it."""
+        known = sorted(
+            {
+                piece
+                for extent in writing.session.extents
+                for piece in extent.pieces
+                if span.start <= piece.offset and piece.offset + piece.size <= span.stop
+            },
+            key=lambda piece: (piece.offset, -piece.size),
+        )
+        at = span.start
+        for piece in known:
+            if piece.offset < at:
+                continue
+            await incoming.crc(piece.offset - at)
+            if await incoming.crc(piece.size) != piece.crc:
+                raise ChunkDiffers(
+                    f"Bytes {piece.offset}-{piece.offset + piece.size - 1} were sent before, and others."
+                )
+            at = piece.offset + piece.size
+        await incoming.crc(span.stop - at)
+
+    async def _merge(self, writing: SharedWriting) -> None:
+        """Make parts of the slices that are complete now."""
+        session = await writing.refresh()
+        length = session.length
+        if length is not None and length <= writing.slices.bounds(0)[1]:
+            return  # it will be one PutObject
+        for index in writing.unmerged():
+            if not _is_whole(writing, index):
+                continue
+            async with self._turns.alone(f"{session.id}/{index}"):
+                await writing.refresh()
+                if writing.session.state == "open" and index in writing.unmerged():
+                    site = self._works.site(writing.session)
+                    async with SliceSink(site, writing, 0, 0) as sink:
+                        async with self._turns.alone(f"{session.id}/multipart"):
+                            await writing.refresh()
+                            await site.multipart(writing)
+                        await sink.merge(index)
+
+    async def finish(self, writing: SharedWriting) -> UploadSession:
+        """Finish the upload if nothing is missing."""
+        session = await writing.refresh()
+        if not _has_all(session):
+            return session
+        async with self._turns.alone(f"{session.id}/finish"):
+            session = await writing.refresh()
+            if not _has_all(session):
+                return session
+            async with self._takeovers.writing(session) as writer:
+                own = writer.writing
+                if own.session.state == "completing":
+                    await self._completing.redo(own)
+                if own.session.state == "open":
+                    await self._finish(own)
+            return own.session
+
+    async def _finish(self, own: Writing) -> None:
+        length = own.session.length
+        assert length is not None
+        site = self._works.site(own.session)
+        async with SliceSink(site, own, length, length) as sink:
+            await self._completing.finish(own, sink, length)
+
+
+def _has_all(session: UploadSession) -> bool:
+    return (
+        session.state in ("open", "completing")
+        and session.length is not None
+        and session.offset == session.length
+    )
+
+
+def _is_whole(writing: SharedWriting, index: int) -> bool:
+    """Whether the segments of a slice are all of it."""
+    start, stop = writing.slices.bounds(index)
+    length = writing.session.length
+    end = stop if length is None else min(stop, length)
+    gaps = holes(writing.segments(index), end)
+    return not any(gap.stop > start for gap in gaps)
+
+
+def _runs(writing: SharedWriting, span: ByteRange) -> Iterator[Run]:
+    """A chunk, cut at the bounds of slices, and where what is there begins or ends."""
+    gaps = holes(writing.session.extents, span.stop)
+    at = span.start
+    while at < span.stop:
+        _, stop = writing.slices.bounds(writing.slices.index_of(at))
+        stop = min(stop, span.stop)
+        gap = next((gap for gap in gaps if gap.stop > at), None)
+        new = gap is not None and gap.start <= at
+        if gap is not None:
+            stop = min(stop, gap.stop if new else gap.start)
+        yield Run(ByteRange(at, stop), new)
+        at = stop
+
+
+class _RunCrc:
+    """A tap whose CRC-64/NVME begins anew with each run."""
+
+    costly = False
+
+    def __init__(self) -> None:
+        self._checksum = Checksum(CRC)
+
+    def update(self, data: memoryview, /) -> None:
+        """See the next bytes."""
+        self._checksum.update(data)
+
+    def take(self) -> int:
+        """The CRC of the run, which ends here."""
+        done, self._checksum = self._checksum, Checksum(CRC)
+        return int.from_bytes(done.digest().value, "big")
+
+
+class _Body:
+    """A chunk's body, taken in run by run, with one chain over all of it."""
+
+    def __init__(
+        self, source: Source, length: int, claims: Sequence[Digest], signed: Sequence[Digest]
+    ) -> None:
+        self._source = source
+        self._tap = _RunCrc()
+        self._chain = Chain(length=length, claims=claims, signed=signed, taps=(self._tap,))
+
+    async def into(self, sink: ChunkSink, size: int) -> int:
+        """Fill a sink with the next ``size`` bytes; answers their CRC-64/NVME."""
+        await sink.fill(LimitedSource(self._source, size), self._chain)
+        return self._tap.take()
+
+    async def crc(self, size: int) -> int:
+        """The CRC-64/NVME of the next ``size`` bytes, which go nowhere."""
+        scratch = memoryview(bytearray(min(size, _SCRATCH)))
+        while size:
+            count = await self._source.read_into(scratch[:size])
+            if not count:
+                self._chain.verify()  # says what is missing
+            await self._chain.feed(scratch[:count], _nothing)
+            await self._chain.settle()
+            size -= count
+        return self._tap.take()
+
+    async def end(self) -> None:
+        """All of it is here: hear the source say so, and hold it against what was claimed.
+
+        Raises:
+            DigestMismatch, IncompleteBody: it is another.
+        """
+        if await self._source.read_into(memoryview(bytearray(1))):
+            raise TooLarge("The body is longer than its range.")
+        self._chain.verify()
+
+
+def _nothing() -> None: ...

@@ -1,0 +1,153 @@
+"""Beginning an upload: everything that would refuse it anyway is asked before a byte is read."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.adapt.slices import Slices, choose
+from gateway.errors import Conflict, InconsistentLength, TooLarge
+from gateway.model import Attributes, Digest, ObjectKey, Principal, WriteCondition
+from gateway.protocol.commands import Preconditions
+from gateway.sessions.uploads import UploadSession, UploadSessions
+from gateway.storage.base import ObjectStore
+from gateway.transfer.exclusive import ConditionalWrites, WriteRule
+from gateway.transfer.placement import HIDDEN, Placement, Placements
+from gateway.transfer.resumable.site import Works
+from gateway.transfer.resumable.writing import cut_of
+from gateway.units import format_size
+
+#: Where tus's partial uploads become objects that no client sees.
+PARTIALS: Final = f"{HIDDEN}partials/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """Who begins an upload, and what he was allowed. ``max_size`` in bytes, None: no such limit."""
+
+    principal: Principal
+    policy: str
+    max_size: int | None = None
+    overwrite: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """An upload as its client wants it. ``name`` is the client's own id for it, unique for the principal."""
+
+    dialect: str
+    key: ObjectKey
+    length: int | None
+    attributes: Attributes = Attributes()
+    conditions: Preconditions = Preconditions()
+    digests: tuple[Digest, ...] = ()
+    name: str | None = None
+    chunk_size: int | None = None
+    metadata: str | None = None
+    partial: bool = False
+    sources: tuple[str, ...] = ()
+
+
+class Creating:
+    """Begins uploads. ``ttl``, in seconds, is how long one is kept without a byte."""
+
+    def __init__(
+        self,
+        works: Works,
+        sessions: UploadSessions,
+        placements: Placements,
+        conditional: ConditionalWrites,
+        ttl: float,
+    ) -> None:
+        self._works = works
+        self._sessions = sessions
+        self._placements = placements
+        self._conditional = conditional
+        self._ttl = ttl
+
+    async def create(self, wish: Wish, allowed: Allowed) -> tuple[UploadSession, bool]:
+        """The upload, and whether it was there already under the name that the wish gives it.
+
+        Raises:
+            TooLarge: it is over the policy's, the configuration's or the store's limit.
+            ObjectExists, PreconditionFailed: the object may not be written.
+            Conflict: the name is another upload's of the same principal.
+            GatewayError: the bucket does not exist, or nobody can tell.
+        """
+        if wish.name is not None:
+            found = await self._sessions.upload_named(allowed.principal.id, wish.name)
+            if found is not None:
+                return _same(found, wish), True
+        session = await self._new(wish, allowed, secrets.token_urlsafe(16))
+        made = await self._sessions.create_upload(session)
+        if made.id == session.id:
+            return made, False
+        return _same(made, wish), True
+
+    async def _new(self, wish: Wish, allowed: Allowed, identity: str) -> UploadSession:
+        placement = self._place(wish, identity)
+        most = self._limit(allowed, wish.length)
+        slices = self.slices(placement.store, wish.length, wish.chunk_size)
+        now = self._works.clock()
+        return UploadSession(
+            id=identity,
+            dialect=wish.dialect,
+            principal=allowed.principal,
+            policy=allowed.policy,
+            target=wish.key,
+            store=placement.store.name,
+            key=placement.key,
+            cut=cut_of(slices),
+            created=now,
+            name=wish.name,
+            attributes=placement.attributes(wish.attributes),
+            condition=await self._judge(placement, wish, allowed),
+            overwrite=allowed.overwrite,
+            max_size=most,
+            claims=wish.digests,
+            metadata=wish.metadata,
+            partial=wish.partial,
+            length=wish.length,
+            expires=now + self._ttl,
+        )
+
+    def _place(self, wish: Wish, identity: str) -> Placement:
+        if wish.partial:
+            return self._placements.hidden(wish.key.bucket, f"{PARTIALS}{identity}")
+        return self._placements.resolve(wish.key)
+
+    async def _judge(self, placement: Placement, wish: Wish, allowed: Allowed) -> WriteCondition:
+        """What has to hold when the upload is finished; refused now where it does not hold now."""
+        rule = WriteRule(wish.conditions, overwrite=allowed.overwrite)
+        if wish.partial or not rule:
+            return WriteCondition()
+        return rule.judge(await self._conditional.current(placement))
+
+    def slices(self, store: ObjectStore, length: int | None, chunk: int | None = None) -> Slices:
+        """How an upload of this length is cut in this store.
+
+        Raises:
+            TooLarge: it can't be stored.
+        """
+        machinery = self._works.machinery
+        return choose(
+            length,
+            store.capabilities.parts,
+            preferred=machinery.settings.part_size,
+            memory_cap=machinery.pool.part_cap,
+            chunk=chunk,
+        )
+
+    def _limit(self, allowed: Allowed, length: int | None) -> int | None:
+        limits = (allowed.max_size, self._works.machinery.settings.max_object)
+        most = min((limit for limit in limits if limit is not None), default=None)
+        if most is not None and length is not None and length > most:
+            raise TooLarge(f"At most {format_size(most)} can be stored here.", max_size=most)
+        return most
+
+
+def _same(found: UploadSession, wish: Wish) -> UploadSession:
+    if found.target != wish.key or found.partial != wish.partial:
+        raise Conflict("This name is that of another upload; choose a new one.")
+    if wish.length is not None and found.length not in (None, wish.length):
+        raise InconsistentLength(f"This upload's length was said to be {found.length} bytes.")
+    return found

@@ -1,0 +1,310 @@
+"""Carrying out what the resumable dialects ask for: commands to the engine, replies to responses."""
+
+from collections.abc import Callable
+from typing import Final, assert_never
+
+from gateway.auth.capability import UploadAccess
+from gateway.errors import BadRequest, UploadNotFound
+from gateway.model import Digest, Source
+from gateway.pipeline.source import BytesSource
+from gateway.protocol.digests import parse_upload_checksum
+from gateway.protocol.interim import announcement
+from gateway.protocol.upload_commands import (
+    AppendUpload,
+    CancelChunks,
+    CancelUpload,
+    CreateUpload,
+    InspectChunks,
+    InspectUpload,
+    JoinUploads,
+    PutChunk,
+    UploadAppended,
+    UploadCancelled,
+    UploadCommand,
+    UploadMade,
+    UploadReply,
+    UploadShown,
+    UploadStatus,
+    WatchUpload,
+)
+from gateway.sessions.uploads import UploadSession
+from gateway.transfer.resumable.creating import Allowed, Wish
+from gateway.transfer.resumable.engine import Resumables, chunks_name
+from gateway.web.carry import Work
+from gateway.web.heads import send_head
+from gateway.web.progress import follow
+from gateway.web.streams import (
+    Scope,
+    body_trailers,
+    request_source,
+    send_interim,
+)
+
+_CHECKSUM: Final = b"upload-checksum"
+
+
+class UploadCarrier:
+    """Does what commands about uploads say. ``interim``: whether 104 may be sent; ``clock`` gives Unix seconds;
+    ``ended`` says when streams of events must end."""
+
+    def __init__(
+        self,
+        engine: Resumables,
+        access: UploadAccess,
+        *,
+        interim: bool,
+        clock: Callable[[], float],
+        ended: Callable[[], bool],
+    ) -> None:
+        self.engine = engine
+        self.access = access
+        self._interim = interim
+        self._clock = clock
+        self._ended = ended
+
+    async def look(self, upload: str) -> UploadSession | None:
+        """The upload that a URL names; None where there is none."""
+        try:
+            return await self.engine.find(upload)
+        except UploadNotFound:
+            return None
+
+    async def carry(
+        self, command: UploadCommand, work: Work, session: UploadSession | None
+    ) -> None:
+        """Carry a command out and send its answer. ``session`` is the upload whose URL was asked, if it was one.
+
+        Raises:
+            GatewayError: it failed; nothing final was sent unless ``work.exchange.status`` says so.
+        """
+        if isinstance(command, WatchUpload) and command.events:
+            assert session is not None
+            await self._follow(command, work, session)
+            return
+        reply = await self._reply(command, work, session)
+        await work.reply(work.render_upload(command, reply))
+
+    async def _reply(
+        self, command: UploadCommand, work: Work, session: UploadSession | None
+    ) -> UploadReply:
+        match command:
+            case CreateUpload():
+                return await self._create(command, work)
+            case JoinUploads():
+                return await self._join(command, work)
+            case PutChunk():
+                return await self._chunk(command, work)
+            case InspectChunks():
+                return await self._inspect_chunks(command, work)
+            case CancelChunks():
+                found = await self._chunked(command, work)
+                await self.engine.cancel(found)
+                return UploadCancelled()
+            case AppendUpload() | InspectUpload() | CancelUpload() | WatchUpload():
+                assert session is not None
+                return await self._go_on(command, work, session)
+            case _:
+                assert_never(command)
+
+    async def _go_on(
+        self,
+        command: AppendUpload | InspectUpload | CancelUpload | WatchUpload,
+        work: Work,
+        session: UploadSession,
+    ) -> UploadReply:
+        match command:
+            case AppendUpload():
+                done = await self._append(command, work, session)
+                return UploadAppended(status=self.engine.status(done))
+            case InspectUpload():
+                found = await self.engine.inspect(session, command.takes_over)
+                return UploadShown(status=self.engine.status(found))
+            case WatchUpload():
+                found = await self.engine.inspect(session, "never")
+                return UploadShown(status=self.engine.status(found))
+            case CancelUpload():
+                await self.engine.cancel(session)
+                return UploadCancelled()
+
+    # --- beginning ---
+
+    async def _create(self, command: CreateUpload, work: Work) -> UploadReply:
+        wish = Wish(
+            dialect=work.exchange.dialect,
+            key=command.key,
+            length=command.length,
+            attributes=command.attributes,
+            conditions=command.conditions,
+            digests=command.digests,
+            name=command.name,
+            chunk_size=command.chunk_size,
+            metadata=command.metadata,
+            partial=command.partial,
+        )
+        session, was_there = await self.engine.create(wish, _allowed(work))
+        location = self.access.path(session, self._clock())
+        if not was_there:
+            self._announce(command, work, session, location)
+            if _goes_on(command):
+                session = await self._append(_first(command, session), work, session)
+        status = self.engine.status(session, _chunk_size(work, session))
+        return UploadMade(status=status, location=location, was_there=was_there)
+
+    def _announce(
+        self, command: CreateUpload, work: Work, session: UploadSession, location: str
+    ) -> None:
+        if command.interim is not None and self._interim:
+            limits = self.engine.status(session).limits
+            head = announcement(work.exchange.head, command.interim, location, limits)
+            send_interim(work.scope, head.status, head.headers)
+
+    async def _join(self, command: JoinUploads, work: Work) -> UploadReply:
+        wish = Wish(
+            dialect=work.exchange.dialect,
+            key=command.key,
+            length=None,
+            attributes=command.attributes,
+            name=command.name,
+            metadata=command.metadata,
+            sources=command.sources,
+        )
+        session, was_there = await self.engine.join(wish, _allowed(work))
+        location = self.access.path(session, self._clock())
+        status = self.engine.status(session)
+        return UploadMade(status=status, location=location, was_there=was_there)
+
+    # --- bytes ---
+
+    async def _append(
+        self, command: AppendUpload, work: Work, session: UploadSession
+    ) -> UploadSession:
+        incoming = request_source(work.scope, work.receive, command.body)
+        source: Source = BytesSource(b"") if command.body == 0 else incoming
+        trailer = (lambda: _trailer(work.scope)) if command.trailing else None
+        try:
+            return await self.engine.append(
+                session, command, source, trailer, signed=work.grant.digests
+            )
+        finally:
+            work.exchange.received = incoming.count
+
+    async def _chunk(self, command: PutChunk, work: Work) -> UploadReply:
+        principal = work.grant.principal.id
+        found = await self.engine.chunked(principal, command.key, command.session, command.total)
+        if found is not None and command.session is None and _begins_anew(found, command):
+            await self.engine.endings.end(found)
+            found = None
+        if found is None:
+            found, _ = await self.engine.create(_wish(command, work), _allowed(work))
+        incoming = request_source(work.scope, work.receive, command.body)
+        try:
+            session = await self.engine.put_chunk(
+                found, command, incoming, signed=work.grant.digests
+            )
+        finally:
+            work.exchange.received = incoming.count
+        return UploadAppended(status=self.engine.status(session, command.chunk_size))
+
+    async def _inspect_chunks(self, command: InspectChunks, work: Work) -> UploadReply:
+        principal = work.grant.principal.id
+        found = await self.engine.chunked(principal, command.key, command.session, command.total)
+        if found is None and command.session is None:
+            nothing = UploadStatus(
+                id="", offset=0, length=command.total, complete=False, expires=None
+            )
+            return UploadShown(status=nothing)
+        if found is None:
+            raise UploadNotFound("There is no such session.")
+        return UploadShown(status=self.engine.status(await self.engine.inspect(found, "never")))
+
+    async def _chunked(self, command: CancelChunks, work: Work) -> UploadSession:
+        principal = work.grant.principal.id
+        found = await self.engine.chunked(principal, command.key, command.session, None)
+        if found is None:
+            raise UploadNotFound("There is no such session.")
+        return found
+
+    # --- following ---
+
+    async def _follow(self, command: WatchUpload, work: Work, session: UploadSession) -> None:
+        found = await self.engine.inspect(session, "never")
+        head = work.render_upload(command, UploadShown(status=self.engine.status(found)))
+        await send_head(work.send, work.exchange, head, more=True)
+        await work.send({"type": "http.response.body", "body": b"", "more_body": True})
+        work.exchange.sent += await follow(
+            self.engine,
+            lambda: self.engine.find(session.id),
+            work.receive,
+            work.send,
+            self._ended,
+        )
+
+
+def _allowed(work: Work) -> Allowed:
+    return Allowed(
+        principal=work.grant.principal,
+        policy=work.grant.policy,
+        max_size=work.decision.max_size,
+        overwrite=work.decision.overwrite,
+    )
+
+
+def _wish(command: PutChunk, work: Work) -> Wish:
+    size = command.chunk_size
+    if size is None and command.range.stop != command.total:
+        # What is no multiple of its own size says nothing of the others'.
+        size = command.range.size if command.range.start % command.range.size == 0 else None
+    return Wish(
+        dialect=work.exchange.dialect,
+        key=command.key,
+        length=command.total,
+        attributes=command.attributes,
+        conditions=command.conditions,
+        digests=command.digests,
+        name=command.session or chunks_name(command.key, command.total),
+        chunk_size=size,
+    )
+
+
+def _begins_anew(found: UploadSession, command: PutChunk) -> bool:
+    """Whether the first bytes of another object of the same length come, for an upload that has no name."""
+    return found.state not in ("open", "completing") and command.range.start == 0
+
+
+def _goes_on(command: CreateUpload) -> bool:
+    """Whether a creation brings bytes, or is all that there is."""
+    if command.complete is None:
+        return command.body != 0 or command.length == 0
+    return command.complete or command.body != 0
+
+
+def _first(command: CreateUpload, session: UploadSession) -> AppendUpload:
+    """The body of a creation as what it is: the first append."""
+    return AppendUpload(
+        upload=session.id,
+        offset=0,
+        body=command.body,
+        complete=command.complete,
+        body_digest=command.body_digest,
+        trailing=command.trailing,
+        want_digests=command.want_digests,
+        interim=command.interim,
+    )
+
+
+def _chunk_size(work: Work, session: UploadSession) -> int | None:
+    """The size of chunks that costs least, told to who asks for a session."""
+    return session.cut.start if work.exchange.dialect == "chunked" else None
+
+
+def _trailer(scope: Scope) -> Digest:
+    """The digest that came behind the body.
+
+    Raises:
+        BadRequest: none came, though one was announced.
+        InvalidDigest: it can't be read.
+    """
+    found = [value for name, value in body_trailers(scope) if name == _CHECKSUM]
+    if len(found) != 1:
+        raise BadRequest("The Upload-Checksum that was announced as a trailer did not come.")
+    return parse_upload_checksum(found[0].decode("latin-1"))

@@ -1,0 +1,48 @@
+"""tus 1.0: eighty-two items, T1 to T82, asked of any server over its sockets alone.
+
+``python -m tests.conformance.tus URL`` runs them; importing this package registers them in :data:`SUITE`.
+"""
+
+from tests.conformance.tus import (
+    checksum,
+    concatenation,
+    creation,
+    creation_with_upload,
+    cross_origin,
+    deferred,
+    discovery,
+    durability,
+    expiration,
+    headers,
+    integers,
+    metadata,
+    patch,
+    patch_concurrency,
+    patch_limits,
+    status,
+    termination,
+)
+from tests.conformance.tus.trial import SUITE, Options, Target, Trial
+
+#: Imported for the checks that they register.
+GROUPS = (
+    checksum,
+    concatenation,
+    creation,
+    creation_with_upload,
+    cross_origin,
+    deferred,
+    discovery,
+    durability,
+    expiration,
+    headers,
+    integers,
+    metadata,
+    patch,
+    patch_concurrency,
+    patch_limits,
+    status,
+    termination,
+)
+
+__all__ = ["GROUPS", "SUITE", "Options", "Target", "Trial"]

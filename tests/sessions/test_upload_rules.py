@@ -1,0 +1,52 @@
+"""What may be done with an upload, and what is said when it may not."""
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.errors import Overtaken, UploadGone
+from gateway.sessions.upload_rules import after_change, after_creation, after_taking
+from gateway.sessions.uploads import LIVE, Change, UploadState
+from tests.sessions.upload_contract import part, upload
+
+
+def test_a_new_upload_has_its_extents_in_order_and_each_once() -> None:
+    session = replace(upload(), extents=(part(2), part(1), part(2)))
+    assert after_creation(session).extents == (part(1), part(2))
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("done", "finished; its object"),
+        ("completing", "being finished"),
+        ("failed", "could not be finished"),
+        ("ending", "cancelled or has expired"),
+        ("gone", "cancelled or has expired"),
+    ],
+)
+def test_a_refusal_says_what_became_of_the_upload(state: UploadState, said: str) -> None:
+    with pytest.raises(UploadGone, match=said):
+        after_change(replace(upload(), state=state), 0, Change())
+
+
+def test_one_that_is_not_known_is_gone() -> None:
+    with pytest.raises(UploadGone, match="no longer known"):
+        after_change(None, 0, Change())
+    with pytest.raises(UploadGone, match="no longer known"):
+        after_taking(None, "h", 0)
+
+
+def test_the_epoch_is_judged_before_the_state() -> None:
+    """A writer that was overtaken learns just that, whatever its successor did then."""
+    with pytest.raises(Overtaken):
+        after_change(replace(upload(), state="done", epoch=1), 0, Change())
+
+
+@pytest.mark.parametrize("state", sorted(LIVE - {"ending"}))
+def test_taking_keeps_all_but_holder_and_epoch(state: UploadState) -> None:
+    before = replace(upload(), state=state, epoch=4, yield_asked=True, extents=(part(1),))
+    expected = replace(before, epoch=5, holder="h", yield_asked=False, version=1)
+    assert after_taking(before, "h", 4) == expected
+    with pytest.raises(Overtaken):
+        after_taking(before, "h", 5)

@@ -1,0 +1,267 @@
+"""Chunks: any order, in parallel, repeated, overlapping; one object, once."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.errors import (
+    ChunkDiffers,
+    ClientGone,
+    Conflict,
+    DigestMismatch,
+    GatewayError,
+    InconsistentLength,
+    StorageCorrupt,
+    StorageUnavailable,
+    TooLarge,
+    UploadGone,
+)
+from gateway.model import ByteRange, Digest, ObjectKey
+from gateway.protocol.upload_commands import PutChunk
+from gateway.sessions.uploads import Change, Extent, UploadSession
+from gateway.units import KiB
+from tests.transfer.lab import KEY, Bytes
+from tests.transfer.resumable.lab import PART, Fleet, Gateway, content, fleet
+
+DATA = content(6 * PART + 777)
+
+
+@pytest.fixture(params=["local tails", "store tails"])
+async def many(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Fleet]:
+    async with fleet(tmp_path, local=request.param == "local tails") as made:
+        yield made
+
+
+@pytest.fixture
+async def one(many: Fleet) -> Gateway:
+    return await many.gateway()
+
+
+async def put(
+    gateway: Gateway, session: UploadSession, start: int, data: bytes | Bytes, **more: Any
+) -> UploadSession:
+    source = Bytes(data) if isinstance(data, bytes) else data
+    more.setdefault("range", ByteRange(start, start + len(source.data)))
+    command = PutChunk(
+        key=KEY,
+        total=more.pop("total", session.length),
+        body=more["range"].size,
+        session=session.id,
+        **more,
+    )
+    return await gateway.engine.put_chunk(session, command, source)
+
+
+def pieces(size: int, seed: int = 1) -> list[tuple[int, bytes]]:
+    found = [(at, DATA[at : at + size]) for at in range(0, len(DATA), size)]
+    random.Random(seed).shuffle(found)
+    return found
+
+
+@pytest.mark.parametrize("size", [10_000, PART - 1, PART, PART + 1, 3 * PART, len(DATA)])
+async def test_chunks_of_any_size_in_any_order_become_the_object(one: Gateway, size: int) -> None:
+    made = await one.create(len(DATA), chunk_size=size)
+    session = made
+    for start, data in pieces(size):
+        assert session.state == "open"
+        session = await put(one, made, start, data)
+    assert session.state == "done"
+    assert one.fleet.store.data() == DATA
+    assert one.fleet.store.keys == {KEY.name}
+    assert one.fleet.store.unfinished == 0
+    assert await one.fleet.sessions.intents() == []
+
+
+async def test_chunks_of_the_size_of_slices_go_straight_to_their_parts(one: Gateway) -> None:
+    made = await one.create(len(DATA), chunk_size=PART)
+    for start, data in pieces(PART):
+        await put(one, made, start, data)
+    assert sorted(one.fleet.store.calls) == ["complete", "create", "head", *["part"] * 7]
+
+
+@pytest.mark.parametrize("gateways", [1, 2])
+async def test_parallel_repeated_chunks_are_stored_once(many: Fleet, gateways: int) -> None:
+    team = [await many.gateway() for _ in range(gateways if not many.local else 1)]
+    made = await team[0].create(len(DATA), chunk_size=30_000)
+    todo = pieces(30_000) * 2
+    results = await asyncio.gather(
+        *(
+            put(team[index % len(team)], made, start, data)
+            for index, (start, data) in enumerate(todo)
+        )
+    )
+    assert any(session.state == "done" for session in results)
+    assert many.store.data() == DATA
+    assert many.store.calls.count("complete") == 1
+    assert many.store.calls.count("create") == 1
+    assert many.store.keys == {KEY.name}
+
+
+async def test_five_hundred_chunks_over_fifty_uploads_stay_inside_the_budget(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, local=True) as made:
+        gateway = await made.gateway()
+        uploads = [
+            await gateway.create(
+                10 * 20 * KiB, key=ObjectKey("photos", str(index)), chunk_size=20 * KiB
+            )
+            for index in range(50)
+        ]
+        chunks = [
+            (upload, at, content(200 * KiB, seed)[at : at + 20 * KiB])
+            for seed, upload in enumerate(uploads)
+            for at in range(0, 200 * KiB, 20 * KiB)
+        ]
+        chunks += random.Random(3).sample(chunks, 100)
+        random.Random(4).shuffle(chunks)
+        await asyncio.gather(*(put(gateway, upload, at, data) for upload, at, data in chunks))
+        for seed, upload in enumerate(uploads):
+            stored = made.store.data(upload.key)
+            assert sha256(stored).digest() == sha256(content(200 * KiB, seed)).digest()
+        assert gateway.bench.pool.statistics().peak <= gateway.bench.pool.budget.total
+
+
+async def test_overlapping_chunks_fill_only_what_is_missing(one: Gateway) -> None:
+    made = await one.create(len(DATA))
+    for start, stop in ((100, 70_000), (50_000, 200_000), (0, 150_000), (120_000, len(DATA))):
+        await put(one, made, start, DATA[start:stop])
+    assert one.fleet.store.data() == DATA
+
+
+async def test_other_bytes_for_the_same_chunk_are_refused_and_change_nothing(one: Gateway) -> None:
+    made = await one.create(len(DATA), chunk_size=PART)
+    await put(one, made, 0, DATA[:PART])
+    await put(one, made, PART, DATA[PART : PART + 100])
+    for start, size in ((0, PART), (PART, 100), (PART, PART)):
+        with pytest.raises(ChunkDiffers):
+            await put(one, made, start, bytes(size))
+    await put(one, made, 0, DATA[:PART])
+    await put(one, made, PART, DATA[PART:])
+    assert one.fleet.store.data() == DATA
+
+
+async def test_a_chunk_of_a_finished_upload_is_compared_still(one: Gateway) -> None:
+    made = await one.create(len(DATA), chunk_size=PART)
+    for start, data in pieces(PART):
+        await put(one, made, start, data)
+    session = await one.engine.find(made.id)
+    again = await put(one, session, PART, DATA[PART : 2 * PART])
+    assert again.state == "done"
+    with pytest.raises(ChunkDiffers):
+        await put(one, session, PART, bytes(PART))
+
+
+async def test_the_status_names_what_is_missing(one: Gateway) -> None:
+    made = await one.create(len(DATA), chunk_size=PART)
+    await put(one, made, PART, DATA[PART : 2 * PART])
+    session = await put(one, made, 3 * PART + 5, DATA[3 * PART + 5 : 4 * PART])
+    status = one.engine.status(session, PART)
+    assert status.offset == 0
+    assert status.received == 2 * PART - 5
+    assert status.missing == (
+        ByteRange(0, PART),
+        ByteRange(2 * PART, 3 * PART + 5),
+        ByteRange(4 * PART, len(DATA)),
+    )
+    assert status.chunks == 7
+
+
+@pytest.mark.parametrize(
+    ("start", "data", "more", "error"),
+    [
+        (len(DATA) - 1, b"xx", {}, TooLarge),
+        (0, b"xx", {"total": 5}, InconsistentLength),
+        (0, b"xx", {"range": ByteRange(0, 3)}, GatewayError),
+        (0, b"xx", {"body_digest": Digest("sha-256", bytes(32))}, DigestMismatch),
+        (0, DATA[: PART + 5], {"body_digest": Digest("sha-256", bytes(32))}, DigestMismatch),
+        (0, Bytes(DATA[: PART + 5], end=ClientGone("x")), {}, ClientGone),
+    ],
+)
+async def test_what_does_not_fit_is_refused(
+    one: Gateway, start: int, data: bytes, more: dict[str, Any], error: type[Exception]
+) -> None:
+    made = await one.create(len(DATA))
+    if isinstance(data, Bytes):
+        data.read = 0
+        more = {"range": ByteRange(0, PART + 9)}
+    with pytest.raises(error):
+        await put(one, made, start, data, **more)
+    assert await one.offset(made.id) in (0, PART)
+    await put(one, made, 0, DATA)
+    assert one.fleet.store.data() == DATA
+    assert one.fleet.store.keys == {KEY.name}
+
+
+async def test_a_chunk_whose_store_fails_is_sent_again(one: Gateway) -> None:
+    made = await one.create(len(DATA), chunk_size=PART)
+    store, failing = one.fleet.store, True
+
+    async def before(name: str) -> None:
+        if failing and name == "part":
+            raise StorageUnavailable("Down.")
+
+    store.before = before
+    with pytest.raises(StorageUnavailable):
+        await put(one, made, 0, DATA[:PART])
+    failing = False
+    for start, data in pieces(PART):
+        await put(one, made, start, data)
+    assert store.data() == DATA
+
+
+async def test_a_cancelled_upload_takes_no_chunks(one: Gateway) -> None:
+    made = await one.create(len(DATA), chunk_size=PART)
+    await put(one, made, 0, DATA[: PART + 3])
+    await one.engine.cancel(await one.engine.find(made.id))
+    with pytest.raises(UploadGone):
+        await put(one, await one.engine.find(made.id), PART, DATA[PART:])
+    assert one.fleet.store.unfinished == 0
+    assert one.fleet.store.keys == set()
+
+
+async def test_uploads_in_chunks_are_found_by_name_by_id_or_by_their_total(one: Gateway) -> None:
+    engine = one.engine
+    named = await one.create(100, name="mine")
+    assert await engine.chunked("alice", KEY, "mine", None) == named
+    assert await engine.chunked("alice", KEY, named.id, None) == named
+    assert await engine.chunked("bob", KEY, "mine", None) is None
+    assert await engine.chunked("bob", KEY, named.id, None) is None
+    assert await engine.chunked("alice", KEY, None, 100) is None
+    with pytest.raises(Conflict):
+        await engine.chunked("alice", replace(KEY, name="other"), "mine", None)
+
+
+async def test_serial_bytes_do_not_fall_into_the_holes_of_chunks(one: Gateway) -> None:
+    made = await one.create(len(DATA), chunk_size=PART)
+    await put(one, made, PART, DATA[PART : 2 * PART])
+    with pytest.raises(Conflict):
+        await one.append(made.id, 0, DATA)
+
+
+async def test_no_hole_is_completed_however_many_bytes_there_are(one: Gateway) -> None:
+    made = await one.create(150)
+    twice = [Extent(offset=0, size=100, name="a"), Extent(offset=20, size=80, name="b")]
+    session = await one.fleet.sessions.change_upload(made.id, 0, Change(add=twice))
+    after = await put(one, session, 0, bytes(100))
+    assert (after.state, after.offset) == ("open", 100)
+    assert not one.fleet.store.has()
+
+
+async def test_parts_with_a_hole_are_never_published(one: Gateway) -> None:
+    made = await one.create(3 * PART)
+    parts = [
+        Extent(offset=0, size=PART, number=1, etag="a"),
+        Extent(offset=2 * PART, size=PART, number=17, etag="b"),
+    ]
+    change = Change(add=parts, upload_id="x", state="completing")
+    await one.fleet.sessions.change_upload(made.id, 0, change)
+    with pytest.raises(StorageCorrupt):
+        await one.append(made.id, PART, b"")
+    assert not one.fleet.store.has()

@@ -1,0 +1,188 @@
+"""The end of uploads: once, whoever sweeps, and nothing is left."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import StorageUnavailable, UploadGone, UploadNotFound
+from gateway.sessions.base import Intent
+from gateway.transfer.resumable.expiry import CLEANING
+from gateway.transfer.sweeper import WINDOW, Sweeper
+from tests.transfer.lab import KEY
+from tests.transfer.resumable.lab import PART, TTL, Fleet, Gateway, Hanging, content, fleet
+
+DATA = content(3 * PART)
+
+
+@pytest.fixture(params=["local tails", "store tails"])
+async def team(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Fleet]:
+    async with fleet(tmp_path, local=request.param == "local tails") as made:
+        yield made
+
+
+async def begun(gateway: Gateway) -> str:
+    made = await gateway.create(len(DATA))
+    await gateway.append(made.id, 0, DATA[: PART + 100])
+    return made.id
+
+
+def empty(team: Fleet) -> bool:
+    files = [path for path in (team.folder / "data").rglob("*") if path.is_file()]
+    return not team.store.unfinished and not team.store.keys and not files
+
+
+async def test_what_expires_is_aborted_and_leaves_nothing(team: Fleet) -> None:
+    gateway = await team.gateway()
+    upload = await begun(gateway)
+    assert not empty(team)
+    assert (await gateway.engine.endings.sweep()).expired == []
+    team.now += TTL + 1
+    assert (await gateway.engine.endings.sweep()).expired == [upload]
+    assert empty(team)
+    with pytest.raises(UploadGone):
+        await gateway.engine.inspect(await gateway.engine.find(upload), "never")
+    with pytest.raises(UploadGone):
+        await gateway.append(upload, PART + 100, DATA[PART + 100 :])
+    team.now += TTL + 1
+    assert (await gateway.engine.endings.sweep()).forgotten == [upload]
+    with pytest.raises(UploadNotFound):
+        await gateway.engine.find(upload)
+    assert await team.sessions.intents() == []
+
+
+async def test_sweepers_of_a_fleet_abort_once(team: Fleet) -> None:
+    gateways = [await team.gateway() for _ in range(4)]
+    await begun(gateways[0])
+    team.now += TTL + 1
+    reports = await asyncio.gather(*(each.engine.endings.sweep() for each in gateways))
+    assert sum(len(report.expired) for report in reports) == 1
+    assert team.store.calls.count("abort") == 1
+    assert empty(team)
+
+
+async def test_bytes_that_come_keep_an_upload_alive(team: Fleet) -> None:
+    gateway = await team.gateway()
+    upload = await begun(gateway)
+    team.now += TTL - 1
+    await gateway.append(upload, PART + 100, DATA[PART + 100 : PART + 200])
+    team.now += TTL - 1
+    assert (await gateway.engine.endings.sweep()).expired == []
+    await gateway.append(upload, PART + 200, DATA[PART + 200 :])
+    assert team.store.data() == DATA
+
+
+async def test_what_could_not_be_cleaned_is_tried_again_later(team: Fleet) -> None:
+    gateway = await team.gateway()
+    upload = await begun(gateway)
+    team.now += TTL + 1
+    down = True
+
+    async def before(name: str) -> None:
+        if down and name == "abort":
+            raise StorageUnavailable("Down.")
+
+    team.store.before = before
+    report = await gateway.engine.endings.sweep()
+    assert [failed for failed, _ in report.failed] == [upload]
+    down = False
+    assert (await gateway.engine.endings.sweep()).expired == []  # another may be at it
+    team.now += CLEANING + 1
+    assert (await gateway.engine.endings.sweep()).expired == [upload]
+    assert empty(team)
+
+
+async def test_a_finished_upload_is_forgotten_and_its_object_stays(team: Fleet) -> None:
+    gateway = await team.gateway()
+    upload = await begun(gateway)
+    await gateway.append(upload, PART + 100, DATA[PART + 100 :])
+    team.now += TTL + 1
+    assert (await gateway.engine.endings.sweep()).forgotten == [upload]
+    assert team.store.data() == DATA
+    assert team.store.keys == {KEY.name}
+
+
+async def test_cancelling_stops_the_writer_and_removes_all(team: Fleet) -> None:
+    gateway = await team.gateway()
+    upload = await begun(gateway)
+    body = Hanging(DATA[PART + 100 : PART + 200], 1000)
+    task = asyncio.create_task(gateway.append(upload, PART + 100, body))
+    await body.hangs.wait()
+    await gateway.engine.cancel(await gateway.engine.find(upload))
+    results = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(results[0], Exception)
+    assert empty(team)
+    with pytest.raises(UploadGone):
+        await gateway.engine.cancel(await gateway.engine.find(upload))
+
+
+async def test_a_partial_uploads_hidden_object_goes_with_it(team: Fleet) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(10, partial=True)
+    await gateway.append(made.id, 0, DATA[:10])
+    assert len(team.store.keys) == 1
+    team.now += TTL + 1
+    await gateway.engine.endings.sweep()
+    assert team.store.keys == set()
+
+
+# --- the sweep of the journal ---
+
+
+async def test_the_sweep_leaves_what_a_living_upload_needs(team: Fleet) -> None:
+    gateway = await team.gateway()
+    upload = await begun(gateway)
+    team.now += WINDOW + TTL
+    sweeper = Sweeper({"main": team.store}, team.sessions, now=lambda: team.now)
+    report = await sweeper.sweep()
+    assert report.aborted == []
+    await gateway.append(upload, PART + 100, DATA[PART + 100 :])
+    assert team.store.data() == DATA
+
+
+async def test_the_sweep_removes_what_no_upload_knows(team: Fleet) -> None:
+    gateway = await team.gateway()
+    upload = await begun(gateway)
+    session = await gateway.engine.find(upload)
+    stray = await team.store.create_multipart(KEY, session.attributes)
+    intent = Intent(
+        id="stray",
+        store="main",
+        key=KEY,
+        owner=f"upload/{upload}",
+        created=team.now,
+        upload_id=stray.upload_id,
+    )
+    await team.sessions.put_intent(intent)
+    sweeper = Sweeper({"main": team.store}, team.sessions, grace=60, now=lambda: team.now)
+    assert (await sweeper.sweep()).aborted == []
+    team.now += 61
+    assert (await sweeper.sweep()).aborted == [stray]
+    assert team.store.unfinished == 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_segment_that_a_killed_process_left_is_swept_unless_it_is_known(
+    team: Fleet, known: bool
+) -> None:
+    if team.local:
+        pytest.skip("these lie in the upload's folder and go with it")
+    gateway = await team.gateway()
+    upload = await begun(gateway)
+    session = await gateway.engine.find(upload)
+    if known:
+        name = session.extents[-1].name
+    else:
+        name = await gateway.works.tails.put(session, [memoryview(b"stray")])
+    key = next(key for key in team.store._objects if key.name.endswith(name))
+    intent = Intent(id=f"tail-{name}", store="main", key=key, owner="gateway-0", created=team.now)
+    await team.sessions.put_intent(intent)
+    sweeper = Sweeper({"main": team.store}, team.sessions, now=lambda: team.now)
+    await sweeper.sweep()
+    assert team.store.has(key)
+    await team.sessions.put_intent(replace(intent, created=team.now - WINDOW - 1))
+    await sweeper.sweep()
+    assert team.store.has(key) is known
+    assert all(each.id != intent.id for each in await team.sessions.intents())

@@ -1,0 +1,204 @@
+"""Taking over: within a second, and what the old writer still does counts no more."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import ClientGone, Draining, MultipartLost, OffsetMismatch, Overtaken
+from gateway.sessions.uploads import UploadSession
+from tests.transfer.resumable.lab import PART, Fleet, Gateway, Hanging, content, fleet
+
+DATA = content(4 * PART)
+OTHER = content(4 * PART, seed=1)
+
+
+@pytest.fixture
+async def team(tmp_path: Path) -> AsyncIterator[Fleet]:
+    async with fleet(tmp_path, local=False) as made:
+        yield made
+
+
+async def hung(gateway: Gateway, upload: str, size: int) -> "asyncio.Task[UploadSession]":
+    """A request that has sent ``size`` bytes and then is silent."""
+    body = Hanging(DATA[:size], len(DATA))
+    task = asyncio.create_task(gateway.append(upload, 0, body))
+    await body.hangs.wait()
+    return task
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_newcomer_who_goes_on_at_the_offset_gets_the_upload_within_a_second(
+    team: Fleet, elsewhere: bool
+) -> None:
+    """What a HEAD has told is accepted, whatever the writer before had in its hands."""
+    first = await team.gateway()
+    second = await team.gateway() if elsewhere else first
+    made = await first.create(len(DATA))
+    task = await hung(first, made.id, PART + 9)
+    await asyncio.sleep(0.15)
+    told = await second.offset(made.id)
+    started = time.monotonic()
+    done = await second.append(made.id, told, OTHER[told:])
+    assert time.monotonic() - started < 1
+    assert done.state == "done"
+    with pytest.raises(Overtaken):
+        await task
+    assert team.store.data() == DATA[:told] + OTHER[told:]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_newcomer_anywhere_else_makes_the_writer_keep_what_it_has(
+    team: Fleet, elsewhere: bool
+) -> None:
+    first = await team.gateway()
+    second = await team.gateway() if elsewhere else first
+    made = await first.create(len(DATA))
+    task = await hung(first, made.id, PART + 9)
+
+    started = time.monotonic()
+    with pytest.raises(OffsetMismatch) as caught:
+        await second.append(made.id, PART + 5, DATA[PART + 5 :])
+    assert time.monotonic() - started < 1
+    assert caught.value.members["expected"] == PART + 9
+    with pytest.raises(Overtaken):
+        await task
+    await second.append(made.id, PART + 9, DATA[PART + 9 :])
+    assert team.store.data() == DATA
+
+
+async def test_a_question_that_takes_over_ends_the_writer_at_once_without_the_store(
+    team: Fleet,
+) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA))
+    task = await hung(gateway, made.id, 9)
+    calls = list(team.store.calls)
+
+    started = time.monotonic()
+    session = await gateway.engine.inspect(await gateway.engine.find(made.id), "always")
+    assert time.monotonic() - started < 0.05
+    assert session.offset == 0
+    assert team.store.calls == calls
+    with pytest.raises(Overtaken):
+        await task
+    await gateway.append(made.id, 0, OTHER)
+    assert team.store.data() == OTHER
+
+
+async def test_a_question_of_tus_overtakes_only_who_was_silent_for_long(team: Fleet) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA))
+    task = await hung(gateway, made.id, 9)
+    session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
+    assert session.holder
+    writer = gateway.engine._takeovers.writer(made.id)
+    assert writer is not None
+    writer.heard -= 3
+    session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
+    assert (session.holder, session.offset) == ("", 0)
+    with pytest.raises(Overtaken):
+        await task
+
+
+async def test_a_writer_that_does_not_answer_is_overtaken_by_force(team: Fleet) -> None:
+    """Its process hangs: it neither looks nor lets go. Afterwards its late part changes nothing."""
+    first, second = await team.gateway(), await team.gateway()
+    made = await first.create(len(DATA))
+    reached, stuck = asyncio.Event(), asyncio.Event()
+
+    async def before(name: str) -> None:
+        if name == "part" and not reached.is_set():
+            reached.set()
+            await stuck.wait()
+
+    team.store.before = before
+    stale = asyncio.create_task(first.append(made.id, 0, DATA))
+    await reached.wait()
+    first.engine._takeovers._here.clear()
+    writer_before = await first.engine.find(made.id)
+    assert writer_before.holder == "gateway-0"
+
+    done = await asyncio.wait_for(second.append(made.id, 0, OTHER), 5)
+    assert done.state == "done"
+    stuck.set()
+    with pytest.raises((Overtaken, MultipartLost)):
+        await stale
+    assert team.store.data() == OTHER
+
+
+async def test_a_part_of_a_stale_writer_that_lands_late_is_none_of_the_object(team: Fleet) -> None:
+    """The stale writer's UploadPart reaches the store after its successor's, before the object is completed."""
+    first, second = await team.gateway(), await team.gateway()
+    made = await first.create(len(DATA))
+    reached, stuck = asyncio.Event(), asyncio.Event()
+
+    async def before(name: str) -> None:
+        if name == "part" and not reached.is_set():
+            reached.set()
+            await stuck.wait()
+
+    team.store.before = before
+    stale = asyncio.create_task(first.append(made.id, 0, DATA))
+    await reached.wait()
+    await second.engine.inspect(await second.engine.find(made.id), "always")
+    await second.append(made.id, 0, OTHER[: 3 * PART])
+    stuck.set()
+    with pytest.raises(Overtaken):
+        await stale
+    session = await second.engine.find(made.id)
+    assert session.offset == 3 * PART
+    assert {extent.number % session.cut.stride for extent in session.extents} != {2}
+    await second.append(made.id, 3 * PART, OTHER[3 * PART :])
+    assert team.store.data() == OTHER
+
+
+async def test_of_two_at_the_same_offset_exactly_one_goes_on(team: Fleet) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA))
+    results = await asyncio.gather(
+        gateway.append(made.id, 0, DATA),
+        gateway.append(made.id, 0, DATA),
+        return_exceptions=True,
+    )
+    kinds = sorted(type(result).__name__ for result in results)
+    assert "UploadSession" in kinds
+    assert team.store.data() == DATA
+    refused = [result for result in results if isinstance(result, Exception)]
+    assert all(isinstance(each, Overtaken | OffsetMismatch) for each in refused)
+    assert len(refused) == 1
+
+
+async def test_a_gateway_that_drains_keeps_what_it_has(team: Fleet) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA))
+    task = await hung(gateway, made.id, PART + 3)
+    gateway.drain.begin()
+    with pytest.raises(Draining):
+        await asyncio.wait_for(task, 2)
+    assert await gateway.offset(made.id) == PART + 3
+
+
+async def test_who_is_cut_off_lets_go(team: Fleet) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA))
+    body = Hanging(DATA[:5], len(DATA))
+    task = asyncio.create_task(gateway.append(made.id, 0, body))
+    await body.hangs.wait()
+    body.release.set()
+    with pytest.raises(ClientGone):
+        await task
+    session = await gateway.engine.find(made.id)
+    assert (session.offset, session.holder) == (5, "")
+
+
+async def test_a_cancelled_writer_lets_go(team: Fleet) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA))
+    task = await hung(gateway, made.id, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await gateway.engine.find(made.id)).holder == ""
