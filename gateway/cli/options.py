@@ -8,8 +8,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from gateway.errors import InvalidBucketName
 from gateway.model import ObjectKey
-from gateway.settings import Settings, load_settings
+from gateway.protocol.paths import check_bucket
+from gateway.settings import Settings, SettingsError, load_settings
 from gateway.settings.notices import notices
 from gateway.units import parse_duration, parse_size
 
@@ -106,10 +108,27 @@ def read_settings(config: Path | None) -> Settings:
     """The effective settings.
 
     Raises:
-        SettingsError: the configuration is wrong.
+        SettingsError: the configuration is wrong, or has a bucket that no request can name.
     """
     path = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-    return load_settings(path, os.environ)
+    settings = load_settings(path, os.environ)
+    problems = [
+        f"buckets.{name}: clients can never name it: 3 to 63 of a-z, 0-9, - and ., a letter or digit at both ends, "
+        "no IP address and no reserved name"
+        for name in settings.buckets
+        if not _can_be_named(name)
+    ]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _can_be_named(bucket: str) -> bool:
+    try:
+        check_bucket(bucket)
+    except InvalidBucketName:
+        return False
+    return True
 
 
 def tell_notices(settings: Settings) -> None:

@@ -153,3 +153,18 @@ def test_the_effective_configuration_is_toml_without_secrets(run: Run, folder: P
     assert tree["server"]["port"] == 99
     assert load_settings(None, {}).server.drain == 30
     assert tree["server"]["drain"] == "30s"
+
+
+@pytest.mark.parametrize("name", ["My_Photos", "ab", "10.0.0.1", "xn--photos"])
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_bucket_that_no_request_can_name_is_refused(
+    run: Run, folder: Path, name: str, command: str
+) -> None:
+    (folder / "sluice.toml").write_text(
+        f'[storage.main]\nkind = "memory"\n[buckets."{name}"]\nstorage = "main"'
+    )
+    result = run(command)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        f"sluice: buckets.{name}: clients can never name it: 3 to 63 of a-z, 0-9, - and ."
+    )
