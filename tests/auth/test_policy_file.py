@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.auth.policy_file import PolicyError, read_policy
+from gateway.auth.policies import shipped_folder
+from gateway.auth.policy_file import (
+    HeadersSection,
+    MatchSection,
+    PolicyError,
+    RuleSection,
+    read_policy,
+)
 
 RULE = '[[rules]]\nactions = ["write"]\nbuckets = ["*"]\n'
 
@@ -94,3 +101,20 @@ def test_a_mistake_in_a_list_is_told_once(tmp_path: Path) -> None:
     path.write_text('[[rules]]\nactions = []\nbuckets = ["*"]')
     with pytest.raises(PolicyError, match="at least 1"):
         read_policy(path)
+
+
+def test_the_page_of_policies_has_every_field_and_its_example_works(tmp_path: Path) -> None:
+    page = Path("docs/policies.md").read_text(encoding="utf-8")
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    path = tmp_path / "example.toml"
+    path.write_text(example, encoding="utf-8")
+    assert len(read_policy(path).rules) == 2
+    fields = [*RuleSection.model_fields, *HeadersSection.model_fields]
+    assert [name for name in fields if f"| `{name}` |" not in page] == []
+    assert [name for name in MatchSection.model_fields if f"`{name}`" not in page] == []
+
+
+def test_the_page_of_policies_names_every_shipped_one() -> None:
+    page = Path("docs/policies.md").read_text(encoding="utf-8")
+    shipped = [path.stem for path in shipped_folder().glob("*.toml")]
+    assert shipped and [name for name in shipped if f"| `{name}` |" not in page] == []
