@@ -19,7 +19,8 @@ def test_the_files_in_use_are_listed_by_their_full_paths(run: Run, folder: Path)
     found = dict(line.split(maxsplit=1) for line in listed)
     assert found["read-only"] == str(folder / "own" / "read-only.toml")
     shipped = Path(found["upload-only"])
-    assert shipped.is_absolute() and shipped.is_file()
+    assert shipped.is_absolute()
+    assert shipped.is_file()
 
 
 @pytest.mark.parametrize(

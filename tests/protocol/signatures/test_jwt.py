@@ -21,6 +21,7 @@ from gateway.protocol.signatures import jwt
 from gateway.protocol.signatures.jwt import Claims, SlotClaims
 from gateway.protocol.signatures.slot_token import slot_path
 
+DOCS = Path(__file__).parents[3] / "docs"
 SECRET = "secret string"
 KEY_ID = "SLUICEEXAMPLEKEY01"
 NOW = 1_795_262_400.0
@@ -288,7 +289,7 @@ def test_a_token_that_prosody_made_verifies() -> None:
 
 
 def test_the_page_of_tokens_has_every_claim_and_its_example_is_valid() -> None:
-    page = Path("docs/jwt.md").read_text(encoding="utf-8")
+    page = (DOCS / "jwt.md").read_text(encoding="utf-8")
     claims = json.loads(page.partition("```json\n")[2].partition("```")[0])
     now = claims["exp"] - 60.0
     read = jwt.verify(jwt.sign(claims, SECRET), SECRET, now=now, max_skew=900.0)
