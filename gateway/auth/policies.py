@@ -112,8 +112,7 @@ def policy_files(settings: Settings) -> dict[str, Path]:
     Raises:
         PolicyError: a folder is missing.
     """
-    found = _both(shipped_folder(), settings.server.policies)
-    return {name: path.absolute() for name, path in sorted(found.items())}
+    return dict(sorted(_both(shipped_folder(), settings.server.policies).items()))
 
 
 def _both(shipped: Path, extra: Path | None) -> dict[str, Path]:
@@ -123,4 +122,4 @@ def _both(shipped: Path, extra: Path | None) -> dict[str, Path]:
 def _files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise PolicyError(f"{folder.absolute()}: there is no such folder of policies")
-    return {path.stem: path for path in folder.glob("*.toml")}
+    return {path.stem: path for path in folder.absolute().glob("*.toml")}

@@ -35,7 +35,7 @@ def _message(folder: Path, text: str) -> str:
         (RULE + RULE + "max_sice = 1", ["rules 2 max_sice", "did you mean 'max_size'?"]),
         ("[[headers]]\nsett = {}", ["headers 1 sett", "'set'"]),
         ("[[headers]]\nmatch = { keyz = [] }\n", ["headers 1 match keyz", "'keys'"]),
-        ('[[rules]]\nactions = ["write"]', ["rules 1 buckets: Field required"]),
+        ('[[rules]]\nactions = ["write"]', ["rules 1 buckets: it is required and missing"]),
         ('[[rules]]\nactions = []\nbuckets = ["*"]', ["rules 1 actions"]),
         ('[[rules]]\nactions = ["put"]\nbuckets = ["*"]', ["rules 1 actions 1", "'write'"]),
         ('[[rules]]\nactions = ["read"]\nbuckets = []', ["rules 1 buckets"]),
@@ -97,7 +97,7 @@ def test_a_mistake_in_a_list_is_told_once(tmp_path: Path) -> None:
     with pytest.raises(PolicyError) as error:
         read_policy(path)
     assert str(error.value).splitlines() == [
-        f"{path}: rules 1 actions 1: Input should be 'read', 'write', 'delete' or 'list'"
+        f"{path}: rules 1 actions 1: one of 'read', 'write', 'delete' or 'list' is wanted"
     ]
     path.write_text('[[rules]]\nactions = []\nbuckets = ["*"]')
     with pytest.raises(PolicyError, match="at least 1"):
