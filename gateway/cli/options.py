@@ -1,13 +1,14 @@
 """What several commands take: the configuration, an object's name, durations, sizes, times."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
+from gateway.auth.key import Key
 from gateway.errors import InvalidBucketName
 from gateway.model import ObjectKey
 from gateway.protocol.paths import check_bucket
@@ -17,6 +18,9 @@ from gateway.units import parse_duration, parse_size
 
 #: Read from the working directory where no other is named.
 DEFAULT_CONFIG: Final = Path("sluice.toml")
+
+#: Characters of an access key's secret below which trying them all is no great work.
+SHORTEST_SECRET: Final = 16
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -135,3 +139,15 @@ def tell_notices(settings: Settings) -> None:
     """Say on standard error what the settings hold that has no effect."""
     for notice in notices(settings):
         click.echo(f"sluice: {notice}", err=True)
+
+
+def tell_weak_secrets(keys: Iterable[Key]) -> None:
+    """Say on standard error which keys' secrets can be guessed: a signature that was overheard lets anyone try
+    them at leisure."""
+    for key in keys:
+        if len(key.secret) < SHORTEST_SECRET:
+            click.echo(
+                f"sluice: warning: keys.{key.id}: its secret has {len(key.secret)} characters and can be guessed; "
+                f"use {SHORTEST_SECRET} random ones or more, or let `sluice keys create` make one",
+                err=True,
+            )

@@ -10,7 +10,7 @@ import click
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
 from gateway.cli.banner import banner, first_key_notice, own_command
-from gateway.cli.options import config_option, read_settings, tell_notices
+from gateway.cli.options import config_option, read_settings, tell_notices, tell_weak_secrets
 from gateway.settings import Settings
 
 
@@ -57,6 +57,7 @@ def prepare(settings: Settings) -> None:
     """
     tell_notices(settings)
     ring = KeyRing.open(settings, lambda problem: click.echo(f"sluice: {problem}", err=True))
+    tell_weak_secrets(ring.list())
     Policies.open(settings, ring.list())
     made = ring.ensure_first_key()
     if made is not None:
