@@ -147,3 +147,14 @@ def test_a_relative_file_is_named_by_its_full_path(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsError, match=f"^{tmp_path}/sluice.toml: No such file"):
         load_settings(Path("sluice.toml"), {})
+
+
+def test_the_services_configuration_has_full_paths_whoever_reads_it() -> None:
+    deploy = Path(__file__).parents[2] / "deploy"
+    settings = load_settings(deploy / "sluice.toml", {})
+    assert settings.server.data_dir == Path("/var/lib/sluice")
+    assert settings.sessions.url == "sqlite:////var/lib/sluice/sessions.db"
+    assert settings.memory.spool.is_absolute()
+    unit = (deploy / "sluice.service").read_text(encoding="utf-8")
+    assert "DATA_DIR" not in unit  # or `sluice keys` would write elsewhere
+    assert "serve --config /etc/sluice/sluice.toml" in unit
