@@ -69,4 +69,9 @@ def announce(settings: Settings, url: str, config: Path | None) -> None:
     port = urlsplit(url).port
     assert port is not None
     signer = None if sys.stdout.isatty() else own_command(config, sys.argv[0], Path.cwd())
-    click.echo(banner(settings, port=port, now=time.time(), signer=signer))
+    try:
+        click.echo(banner(settings, port=port, now=time.time(), signer=signer))
+    except BrokenPipeError:
+        from gateway.web.log import end_unread
+
+        end_unread()
