@@ -10,7 +10,13 @@ import click
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
 from gateway.cli.mistakes import Mistake
-from gateway.cli.options import config_option, read_settings, tell_notices, tell_weak_secrets
+from gateway.cli.options import (
+    check_certificate,
+    config_option,
+    read_settings,
+    tell_notices,
+    tell_weak_secrets,
+)
 from gateway.errors import GatewayError
 from gateway.sessions.open import open_sessions, whereabouts
 from gateway.settings import Settings
@@ -31,6 +37,7 @@ def check(online: bool, config: Path | None) -> None:
     """
     settings = read_settings(config)
     tell_notices(settings)
+    check_certificate(settings)
     keys = KeyRing.open(settings, lambda problem: click.echo(f"sluice: {problem}", err=True)).list()
     tell_weak_secrets(keys)
     policies = list(Policies.open(settings, keys))

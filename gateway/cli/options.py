@@ -151,3 +151,18 @@ def tell_weak_secrets(keys: Iterable[Key]) -> None:
                 f"use {SHORTEST_SECRET} random ones or more, or let `sluice keys create` make one",
                 err=True,
             )
+
+
+def check_certificate(settings: Settings) -> None:
+    """Look whether the files that TLS needs can be read here.
+
+    Raises:
+        SettingsError: one cannot; the message has its full path.
+    """
+    server = settings.server
+    for name, path in (("tls_cert", server.tls_cert), ("tls_key", server.tls_key)):
+        if path is not None:
+            try:
+                path.open("rb").close()
+            except OSError as error:
+                raise SettingsError(f"server.{name}: {path.absolute()}: {error.strerror}") from None

@@ -47,8 +47,10 @@ def open_sessions(url: str, timeout: float) -> Sessions:
 
 
 def whereabouts(url: str) -> str:
-    """``sessions.url`` for people: without user, password and parameters, which may be secret."""
+    """``sessions.url`` for people: without user, password and parameters, which may be secret; a file's full path."""
     parts = urlsplit(url)
+    if parts.scheme.lower() == "sqlite":
+        return f"sqlite:///{Path(url.partition('///')[2]).absolute()}"
     if parts.scheme.lower() not in ("redis", "rediss"):
         return f"{parts.scheme}:{'//' if parts.path else ''}{parts.path}"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -111,7 +111,7 @@ def test_online_everything_is_reached_and_probed(run: Run, folder: Path) -> None
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[1:4] == [
-        "sessions (sqlite:///.sluice/sessions.db): right",
+        f"sessions (sqlite:///{folder}/.sluice/sessions.db): right",
         "storage.disk, bucket photos: right",
         "storage.disk, probing: right",
     ]
@@ -190,3 +190,13 @@ def test_sessions_that_cannot_be_reached_are_named_without_their_password(run: R
     assert result.exit_code == 1
     assert f"sessions (redis://127.0.0.1:{port}/3): connection refused" in result.stderr
     assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_certificate_that_is_missing_is_named_by_its_full_path(
+    run: Run, folder: Path, command: str
+) -> None:
+    (folder / "cert.pem").touch()
+    result = run(command, SLUICE_SERVER__TLS_CERT="cert.pem", SLUICE_SERVER__TLS_KEY="key.pem")
+    assert result.exit_code == 1
+    assert result.stderr == f"sluice: server.tls_key: {folder}/key.pem: No such file or directory\n"

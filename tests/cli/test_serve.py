@@ -187,6 +187,7 @@ def test_a_log_that_nobody_reads_any_more_ends_the_gateway_quietly(
 ) -> None:
     with piped(folder, "--workers", workers) as process:
         assert process.stdout is not None
+        url = ""
         for line in process.stdout:
             if line.startswith("Sluice"):
                 url = line.split()[-1]

@@ -70,6 +70,7 @@ def test_a_wrong_url_is_refused_with_the_right_forms(url: str, part: str) -> Non
         ("rediss://u:hunter2@h/1?password=hunter2", "rediss://h/1"),
         ("unix://u:hunter2@/run/redis.sock?db=1", "unix:///run/redis.sock"),
         ("sqlite:////var/lib/a.db", "sqlite:////var/lib/a.db"),
+        ("sqlite:///a.db", f"sqlite:///{Path.cwd()}/a.db"),
         ("memory:", "memory:"),
     ],
 )
