@@ -28,6 +28,7 @@ from gateway.errors import (
 )
 from gateway.model import Digest
 from gateway.protocol.commands import RequestHead
+from gateway.protocol.names import listed
 from gateway.protocol.signatures.canonical import canonical_path, canonical_request, select_headers
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -255,9 +256,10 @@ def _check_payload(method: str, payload: str) -> None:
 
 
 def _check_all_signed(head: RequestHead, names: Sequence[bytes]) -> None:
-    unsigned = [name for name in head.index if name.startswith(b"x-amz-") and name not in names]
+    signed = frozenset(names)
+    unsigned = [name for name in head.index if name.startswith(b"x-amz-") and name not in signed]
     if unsigned:
-        shown = ", ".join(name.decode("latin-1") for name in unsigned)
+        shown = listed(name.decode("latin-1") for name in unsigned)
         raise UnsignedHeader(
             f"These headers were sent but not signed: {shown}. Sign every x-amz-* header, or leave"
             " it out.",
