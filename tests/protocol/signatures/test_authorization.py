@@ -220,7 +220,10 @@ def test_case_12_no_date_and_no_real_date_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [b"x-amz-acl", b"x-amz-tagging", b"x-amz-copy-source", b"x-amz-storage-class", b"x-amz-meta-a"],
+    [
+        *(b"x-amz-acl", b"x-amz-tagging", b"x-amz-copy-source", b"x-amz-storage-class"),
+        *(b"x-amz-meta-a", b"x-http-method-override"),
+    ],
 )
 def test_case_07_an_unsigned_amz_header_is_refused_and_named(name: bytes) -> None:
     with pytest.raises(UnsignedHeader) as refused:
