@@ -17,11 +17,8 @@ matter. What a store announces in ``capabilities`` is read from there.
 from tests.storage.contract_multipart import MultipartContract
 from tests.storage.contract_objects import ObjectContract
 from tests.storage.contract_parts import PartContract
-from tests.storage.contract_passages import PassageContract
 from tests.storage.contract_writes import WriteContract
 
 
-class StoreContract(
-    ObjectContract, WriteContract, PartContract, MultipartContract, PassageContract
-):
-    """All of it."""
+class StoreContract(ObjectContract, WriteContract, PartContract, MultipartContract):
+    """All that every store does. Stores with passages run the contract of those as well."""

@@ -8,11 +8,12 @@ from gateway.storage.base import ObjectStore
 from gateway.storage.memory import MemoryStore
 from tests.storage.contract import StoreContract
 from tests.storage.contract_base import PLAIN, part, views
+from tests.storage.contract_passages import PassageContract
 
 KEY = ObjectKey("photos", "k")
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(StoreContract, PassageContract):
     missing_bucket = "missing"
 
     @pytest.fixture
