@@ -226,7 +226,8 @@ async def fault_lab(
 
 async def _probed(lab: FaultLab) -> bool:
     """Whether a probe has ended and did not fail: its last acts are to remove what it made."""
-    runs = lab.gateway.logs().count('"task": "probe"') + 1
+    # Only failures are followed by another run; that one takes its time is told as well.
+    runs = lab.gateway.logs().count('"task": "probe", "error"') + 1
     writes = {request.target.partition("?")[0] for request in lab.proxy.requests}
     begun = sum(target.endswith("-access") for target in writes)
     removed = lab.proxy.calls.count("DeleteObject") >= begun
