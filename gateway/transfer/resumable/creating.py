@@ -135,6 +135,7 @@ class Creating:
             preferred=machinery.settings.part_size,
             memory_cap=machinery.pool.part_cap,
             chunk=chunk,
+            fenced=store.capabilities.unlisted_parts,
         )
 
     def _limit(self, allowed: Allowed, length: int | None) -> int | None:

@@ -25,6 +25,9 @@ LOOK: Final = 0.15
 #: A client that was heard so short a time ago is lively, and has so long to end its request; in seconds.
 LIVELY: Final = 0.1
 FINISH: Final = 0.3
+#: How long the parts of an overtaken writer here may take to land or be cancelled, in seconds: a little more than
+#: its sink gives them.
+LANDING: Final = 6.0
 
 
 class Writer:
@@ -67,6 +70,13 @@ class Writer:
         if not self.stopped.done():
             self.stopped.set_result(_overtaken())
 
+    async def landed(self) -> None:
+        """Wait until nothing that it has sent can reach the store any more, for :data:`LANDING` at most: where parts
+        have one number each, it would take its successor's place."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LANDING):
+                await self.gone.wait()
+
 
 class Takeovers:
     """The writers of this process; ``owner`` is its name in the sessions, ``expires`` as for :class:`Writing`."""
@@ -83,6 +93,7 @@ class Takeovers:
         self._owner = owner
         self._drain = drain
         self._here: dict[str, Writer] = {}
+        self._leaving: dict[str, Writer] = {}
 
     def writer(self, upload: str) -> Writer | None:
         """Who writes an upload here now."""
@@ -106,18 +117,21 @@ class Takeovers:
         session = await self._free(session, again=offset == session.offset)
         session = await self._sessions.take_upload(session.id, self._owner, session.epoch)
         writer = Writer(Writing(self._sessions, session, self._expires))
-        before = self._here.get(session.id)
+        before = self._here.get(session.id) or self._leaving.get(session.id)
+        self._here[session.id] = writer
         if before is not None:
             before.stop()
-        self._here[session.id] = writer
         watch = Owner()
         watch.start(self._watch(writer), name=f"watch over {session.id}")
         try:
+            if before is not None and session.cut.stride == 1:
+                await before.landed()
             yield writer
         finally:
             watch.cancel()
-            if self._here.get(session.id) is writer:
-                del self._here[session.id]
+            for writers in (self._here, self._leaving):
+                if writers.get(session.id) is writer:
+                    del writers[session.id]
             await self._let_go(writer.writing)
             writer.gone.set()
             await watch.join()
@@ -176,6 +190,7 @@ class Takeovers:
             return await self._current(session)
         here = self._here.pop(session.id, None)
         if here is not None:
+            self._leaving[session.id] = here
             here.stop()
         return taken
 

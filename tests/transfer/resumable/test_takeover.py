@@ -9,7 +9,16 @@ import pytest
 
 from gateway.errors import ClientGone, Draining, MultipartLost, OffsetMismatch, Overtaken
 from gateway.sessions.uploads import UploadSession
-from tests.transfer.resumable.lab import PART, Fleet, Gateway, Hanging, content, fleet
+from gateway.transfer.resumable import takeover
+from tests.transfer.resumable.lab import (
+    PART,
+    Fleet,
+    Gateway,
+    Hanging,
+    StrictStore,
+    content,
+    fleet,
+)
 
 DATA = content(4 * PART)
 OTHER = content(4 * PART, seed=1)
@@ -153,6 +162,36 @@ async def test_a_part_of_a_stale_writer_that_lands_late_is_none_of_the_object(te
     assert {extent.number % session.cut.stride for extent in session.extents} != {2}
     await second.append(made.id, 3 * PART, OTHER[3 * PART :])
     assert team.store.data() == OTHER
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_where_parts_have_one_number_a_stale_part_here_lands_before_its_successors(
+    tmp_path: Path, asked: bool
+) -> None:
+    """Also when a HEAD has ended the stale writer's epoch before the next one comes."""
+    async with fleet(tmp_path, local=False, store=StrictStore()) as strict:
+        gateway = await strict.gateway()
+        made = await gateway.create(len(DATA))
+        reached, stuck = asyncio.Event(), asyncio.Event()
+
+        async def before(name: str) -> None:
+            if name == "part" and not reached.is_set():
+                reached.set()
+                await stuck.wait()
+
+        strict.store.before = before
+        stale = asyncio.create_task(gateway.append(made.id, 0, DATA))
+        await reached.wait()
+        if asked:
+            await gateway.engine.inspect(await gateway.engine.find(made.id), "always")
+        fresh = asyncio.create_task(gateway.append(made.id, 0, OTHER))
+        await asyncio.sleep(takeover.FINISH + 0.1)
+        assert not fresh.done()
+        stuck.set()
+        assert (await fresh).state == "done"
+        with pytest.raises(Overtaken):
+            await stale
+        assert strict.store.data() == OTHER
 
 
 async def test_of_two_at_the_same_offset_exactly_one_goes_on(team: Fleet) -> None:
