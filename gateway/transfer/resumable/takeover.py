@@ -176,6 +176,18 @@ class Takeovers:
             raise UploadGone("This upload is no longer known; begin a new one.")
         return found
 
+    async def relieve(self, session: UploadSession) -> UploadSession:
+        """Have a writer here whose client is silent keep what it has, and let go; by force after :data:`PATIENCE`.
+
+        Raises:
+            UploadGone: there is nothing to write to any more.
+        """
+        here = self._here.get(session.id)
+        if here is not None:
+            await self._free_here(here, again=False)
+        session = await self._current(session)
+        return session if here is None or here.gone.is_set() else await self.seize(session)
+
     async def seize(self, session: UploadSession) -> UploadSession:
         """End the present writer's epoch at once: what it has not made durable is dropped. Costs no call to a store.
 

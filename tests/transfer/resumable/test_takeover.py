@@ -97,7 +97,9 @@ async def test_a_question_that_takes_over_ends_the_writer_at_once_without_the_st
     assert team.store.data() == OTHER
 
 
-async def test_a_question_of_tus_overtakes_only_who_was_silent_for_long(team: Fleet) -> None:
+async def test_a_question_of_tus_has_only_who_was_silent_for_long_keep_what_it_has(
+    team: Fleet,
+) -> None:
     gateway = await team.gateway()
     made = await gateway.create(len(DATA))
     task = await hung(gateway, made.id, 9)
@@ -107,7 +109,7 @@ async def test_a_question_of_tus_overtakes_only_who_was_silent_for_long(team: Fl
     assert writer is not None
     writer.heard -= 3
     session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
-    assert (session.holder, session.offset) == ("", 0)
+    assert (session.holder, session.offset) == ("", 9)
     with pytest.raises(Overtaken):
         await task
 
