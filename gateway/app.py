@@ -20,6 +20,7 @@ from gateway.pipeline.spool import Spool
 from gateway.protocol.commands import Dialect, RequestHead, ResponseHead
 from gateway.protocol.cors import Cors
 from gateway.protocol.dialects.chunked import ChunkedDialect
+from gateway.protocol.dialects.form import FormDialect
 from gateway.protocol.dialects.plain import PlainDialect
 from gateway.protocol.dialects.range_put import RangePutDialect
 from gateway.protocol.dialects.rufh import RufhDialect
@@ -49,6 +50,7 @@ from gateway.web import upload_page
 from gateway.web.carry import Carrier
 from gateway.web.carry_uploads import UploadCarrier
 from gateway.web.endpoint import Doorway, Endpoint
+from gateway.web.forms import FieldReader
 from gateway.web.forwarded import TrustedProxies
 from gateway.web.log import configure as configure_log
 from gateway.web.log import flush as flush_log
@@ -69,6 +71,7 @@ DIALECTS: Final[tuple[Dialect | UploadDialect, ...]] = (
     TusDialect(),
     RufhDialect(),
     ChunkedDialect(),
+    FormDialect(),
     RangePutDialect(),
 )
 
@@ -280,6 +283,7 @@ class Gateway:
                 limits=uploads.engine.limits(),
                 cors=Cors(frozenset(settings.cors.origins), int(settings.cors.max_age)),
                 proxies=TrustedProxies(settings.server.trusted_proxies),
+                forms=FieldReader(),
                 slots=[
                     SlotMount(name, slot.base_path, slot.bucket)
                     for name, slot in settings.slots.items()

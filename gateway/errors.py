@@ -128,6 +128,24 @@ class MalformedPolicyDocument(BadRequest):
     code = "malformed-policy-document"
 
 
+class MalformedForm(BadRequest):
+    """A form upload that is no multipart/form-data with its fields first and exactly one file."""
+
+    code = "malformed-form"
+
+
+class FormTooLarge(BadRequest):
+    """The fields before a form's file are over 64 KiB, or too many."""
+
+    code = "form-too-large"
+
+
+class TooSmall(BadRequest):
+    """The body is under the least size that its credential demands."""
+
+    code = "too-small"
+
+
 class InvalidPart(BadRequest):
     """A part that was never uploaded, or whose ETag differs."""
 

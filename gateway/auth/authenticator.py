@@ -13,6 +13,7 @@ from gateway.auth.grant import Constraints, Grant
 from gateway.auth.key import Key
 from gateway.auth.replay import NonceStore, ReplayGuard
 from gateway.errors import (
+    AmbiguousCredentials,
     BadRequest,
     Forbidden,
     GatewayError,
@@ -23,10 +24,13 @@ from gateway.errors import (
 )
 from gateway.model import ANONYMOUS, Principal
 from gateway.protocol.commands import RequestHead, Target
+from gateway.protocol.forms import FORM, FormHead
+from gateway.protocol.post_policy import read_policy
 from gateway.protocol.query import refuse_overrides
 from gateway.protocol.signatures import jwt, sigv4, slot_token
 from gateway.protocol.signatures.authorization import read_header
 from gateway.protocol.signatures.canonical import CanonicalQuery
+from gateway.protocol.signatures.post_form import read_form_claim, verify_form
 from gateway.protocol.signatures.presign import read_query
 from gateway.protocol.signatures.schemes import Scheme, bearer_token, find
 from gateway.settings.sections import AuthSection, SlotSection
@@ -87,6 +91,7 @@ class Authenticator:
         Raises:
             AmbiguousCredentials: more than one credential.
             MalformedCredential: one that cannot be read, or of a scheme that is not taken.
+            MalformedPolicyDocument, InvalidArgument: a form's policy or key that cannot be read.
             BadRequest: a repeated header or query parameter that must be single; a bad target.
             Unauthenticated, Forbidden: none, where one is needed.
             UnknownKey, SignatureMismatch, UnsignedHeader, RequestExpired, ClockSkew, InvalidToken,
@@ -108,7 +113,14 @@ class Authenticator:
             _refuse(scheme)
         if target.slot is not None:
             return await self._slot(head, query, target, scheme, now)
+        if isinstance(head, FormHead) and head.form.signed:
+            check_alone(head, scheme)
+            return self._form(head, target, now)
         match scheme:
+            case Scheme.SIGV4 | Scheme.PRESIGNED if target.dialect == FORM:
+                raise MalformedCredential(
+                    "A form is signed by its policy, in its fields: see POST policies."
+                )
             case Scheme.SIGV4 | Scheme.PRESIGNED:
                 return self._signed(head, query, scheme, now)
             case Scheme.BEARER:
@@ -144,6 +156,33 @@ class Authenticator:
             scheme=scheme,
             policy=key.policy,
             digests=() if payload is None else (payload,),
+        )
+
+    def _form(self, head: FormHead, target: Target, now: float) -> Grant:
+        """A form that its policy signs. The policy is read only once the signature holds, and then held to."""
+        assert target.key is not None
+        fields, bucket, rules = head.form.fields, target.key.bucket, self._rules
+        claim = read_form_claim(fields, region=rules.region, now=now, max_skew=rules.auth.max_skew)
+        key = self._keys.find(claim.key_id, now)
+        if key is None:
+            with suppress(GatewayError):
+                verify_form(claim, _DECOY)
+            raise _unknown(claim.key_id)
+        verify_form(claim, key.secret)
+        policy = read_policy(claim.policy)
+        name = head.form.key()
+        policy.check(fields, bucket, name, now)
+        return Grant(
+            principal=Principal(key.principal, key.id),
+            scheme=Scheme.FORM,
+            policy=key.policy,
+            constraints=Constraints(
+                methods=frozenset({"POST"}),
+                bucket=bucket,
+                key=name,
+                min_size=policy.min_size,
+                max_size=policy.max_size,
+            ),
         )
 
     async def _bearer(self, head: RequestHead, now: float) -> Grant:
@@ -279,6 +318,18 @@ def _slot_token(
             no_overwrite=True,
         ),
     )
+
+
+def check_alone(head: FormHead, scheme: Scheme | str | None) -> None:
+    """Refuse a form with a credential among its fields where ``scheme`` was found elsewhere.
+
+    Raises:
+        AmbiguousCredentials: there are two.
+    """
+    if scheme is not None and head.form.signed:
+        raise AmbiguousCredentials(
+            f"The request carries a credential ({scheme}) beside the form's own; send one."
+        )
 
 
 def _refuse(scheme: Scheme) -> NoReturn:

@@ -22,6 +22,8 @@ class Constraints:
     #: The body must have exactly this size (slot tokens sign it) or at most that.
     exact_size: int | None = None
     max_size: int | None = None
+    #: The body must have at least this size (a form's policy may say so).
+    min_size: int = 0
     content_type: str | None = None
     #: A write may never replace an object (slots are one-time).
     no_overwrite: bool = False

@@ -19,6 +19,7 @@ from gateway.errors import (
     InvalidDigest,
     PayloadHashMismatch,
     TooLarge,
+    TooSmall,
 )
 from gateway.model import Digest
 from gateway.pipeline.owner import unbroken
@@ -112,13 +113,17 @@ def digest_of(algorithm: str, views: Iterable[memoryview]) -> Digest:
 
 
 class LengthGuard:
-    """Counts, and holds the body to its declared ``length`` and to ``max_size`` (None: no such bound). Bytes."""
+    """Counts, and holds the body to its declared ``length``, to ``max_size`` (None: no such bound) and to
+    ``min_size``. Bytes."""
 
     costly = False
 
-    def __init__(self, length: int | None = None, max_size: int | None = None) -> None:
+    def __init__(
+        self, length: int | None = None, max_size: int | None = None, min_size: int = 0
+    ) -> None:
         self._length = length
         self._max_size = max_size
+        self._min_size = min_size
         self.size = 0
 
     def update(self, data: memoryview, /) -> None:
@@ -135,15 +140,18 @@ class LengthGuard:
             raise IncompleteBody(f"The body runs past its declared length of {self._length} bytes.")
 
     def verify(self) -> None:
-        """Hold the end against the declared length.
+        """Hold the end against the declared length and the least size.
 
         Raises:
             IncompleteBody: bytes are missing.
+            TooSmall: the body is under the least size.
         """
         if self._length is not None and self.size != self._length:
             raise IncompleteBody(
                 f"The body ended after {self.size} of its declared {self._length} bytes."
             )
+        if self.size < self._min_size:
+            raise TooSmall(f"The body must have at least {self._min_size} bytes.")
 
 
 _PRESIGNED_TOO_EARLY: Final = (
@@ -154,7 +162,8 @@ _PRESIGNED_TOO_EARLY: Final = (
 class Chain:
     """All that looks at one body.
 
-    ``length`` is declared, ``max_size`` allowed (bytes, None: unknown, unlimited); ``claims`` are digests
+    ``length`` is declared, ``max_size`` allowed (bytes, None: unknown, unlimited), ``min_size``
+    demanded; ``claims`` are digests
     that the client sent, ``signed`` those that its signature covers, ``compute`` further algorithms
     that the answer wants.
 
@@ -167,12 +176,13 @@ class Chain:
         *,
         length: int | None = None,
         max_size: int | None = None,
+        min_size: int = 0,
         claims: Sequence[Digest] = (),
         signed: Sequence[Digest] = (),
         compute: Iterable[str] = (),
         taps: Sequence[Tap] = (),
     ) -> None:
-        self._guard = LengthGuard(length, max_size)
+        self._guard = LengthGuard(length, max_size, min_size)
         self._claims = tuple(claims)
         self._signed = tuple(signed)
         self._batch: asyncio.Future[None] | None = None
@@ -255,6 +265,7 @@ class Chain:
 
         Raises:
             IncompleteBody: bytes are missing.
+            TooSmall: fewer than are demanded.
             PayloadHashMismatch: a digest that was signed differs.
             DigestMismatch: a digest that was sent differs.
         """

@@ -26,6 +26,10 @@ REMEDIES: Final[dict[type[GatewayError], str]] = {
     errors.AmbiguousCredentials: "Send one credential: a header or a presigned URL, not both. Behind a proxy that "
     "adds bearer tokens, set auth.ignore_foreign_bearer.",
     errors.MalformedPolicyDocument: "Send the policy document as base64 of JSON.",
+    errors.MalformedForm: "Send multipart/form-data: the fields first, then one file in a field named file, nothing "
+    "after it that matters.",
+    errors.FormTooLarge: "Send fewer or shorter fields before the file: at most 100, and 64 KiB with their heads.",
+    errors.TooSmall: "Send a body within the policy's content-length-range; nothing was stored.",
     errors.InvalidPart: "Complete the upload with the part numbers and ETags that were answered.",
     errors.HeadTooLarge: "Send fewer or shorter headers; server.max_head is the limit.",
     errors.UriTooLong: "Use a shorter key or fewer parameters; server.max_header is the limit.",

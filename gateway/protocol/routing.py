@@ -5,8 +5,9 @@
 2. a path under a slot's ``base_path``: the slot's;
 3. a write with tus's header (which belongs under ``/-/uploads``, and is told so) or with ``Upload-Complete``;
 4. a PUT with ``Content-Range``: a chunked session where it names one, else the plain kind;
-5. an AWS signature, an ``X-Amz-*`` parameter or an ``x-amz-*`` header: S3's;
-6. everything else: plain HTTP.
+5. a POST of ``multipart/form-data`` to a bucket: a form;
+6. an AWS signature, an ``X-Amz-*`` parameter or an ``x-amz-*`` header: S3's;
+7. everything else: plain HTTP.
 """
 
 import re
@@ -18,7 +19,9 @@ from typing import Final
 from gateway.errors import BadRequest, InvalidBucketName, InvalidUri, UploadNotFound
 from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
+from gateway.protocol.forms import FORM
 from gateway.protocol.interim import read_complete
+from gateway.protocol.multipart_form import is_form
 from gateway.protocol.paths import (
     bucket_of_host,
     check_key,
@@ -103,13 +106,18 @@ def route(head: RequestHead, slots: Sequence[SlotMount], domains: Sequence[str])
         return Target("slot", _slot_key(slot, rest), slot.name)
     query = parse_query(head.raw_query)
     signed = has_signature(head, query)
-    dialect = _resumable(head) or ("s3" if signed or _speaks_s3(head, query) else "plain")
+    resumable = _resumable(head)
+    dialect = resumable or ("s3" if signed or _speaks_s3(head, query) else "plain")
     if dialect == "tus":
         raise BadRequest("tus uploads begin with POST /-/uploads/{bucket} or .../{bucket}/{key}.")
     # Only an AWS signature makes dot segments literal, and only in S3's own dialect: a bearer token
     # beside an x-amz header stays under the strict rules.
     literal = dialect == "s3" and signed
-    return Target(dialect, _locate(head.raw_path, host, domains, strict=not literal))
+    key = _locate(head.raw_path, host, domains, strict=not literal)
+    posted = resumable is None and head.method == "POST"
+    if posted and key is not None and not key.name and is_form(head):
+        dialect = FORM
+    return Target(dialect, key)
 
 
 def effective_head(head: RequestHead, target: Target) -> RequestHead:
@@ -145,6 +153,8 @@ def dialect_of(head: RequestHead, slots: Sequence[SlotMount]) -> str:
     resumable = _resumable(head)
     if resumable is not None:
         return resumable
+    if head.method == "POST" and b"/" not in head.raw_path.strip(b"/") and is_form(head):
+        return FORM
     try:
         query = parse_query(head.raw_query)
     except InvalidUri:

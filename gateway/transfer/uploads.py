@@ -47,6 +47,7 @@ class UploadRules:
 
     principal: str
     max_size: int | None = None
+    min_size: int = 0
     overwrite: bool = True
     digests: tuple[Digest, ...] = ()
 
@@ -207,6 +208,7 @@ class Uploads:
         return Chain(
             length=command.length,
             max_size=min(limits, default=None),
+            min_size=rules.min_size,
             claims=command.digests,
             signed=rules.digests,
             compute=command.want_digests,

@@ -17,6 +17,7 @@ from gateway.auth.grant import Grant
 from gateway.auth.policy import Decision, Policy
 from gateway.errors import GatewayError, Overloaded
 from gateway.model import ObjectInfo, Source
+from gateway.pipeline.framed import FramedSource
 from gateway.pipeline.slabs import Account, Slab, SlabPool
 from gateway.protocol.commands import (
     Command,
@@ -59,7 +60,8 @@ _TO_PROGRAMS: Final[Headers] = (
 
 
 class Work:
-    """One request's channels, and what it was permitted to do. ``headers`` go on every answer."""
+    """One request's channels, and what it was permitted to do. ``headers`` go on every answer; ``body`` is
+    what is left of a body that had to be begun before (a form's), None where it was not touched."""
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class Work:
         self.exchange = exchange
         self.dialect = dialect
         self.headers: Headers = ()
+        self.body: FramedSource | None = None
 
     def permit(self, grant: Grant, policy: Policy, decision: Decision) -> None:
         """Set down what came of authenticating and authorising."""
@@ -135,10 +138,11 @@ class Carrier:
                 assert_never(command)
 
     async def _put(self, command: PutObject, work: Work) -> None:
-        source = request_source(work.scope, work.receive, command.length)
+        source = work.body or request_source(work.scope, work.receive, command.length)
         rules = UploadRules(
             principal=work.grant.principal.id,
             max_size=work.decision.max_size,
+            min_size=work.grant.constraints.min_size,
             overwrite=work.decision.overwrite,
             digests=work.grant.digests,
         )

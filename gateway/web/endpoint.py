@@ -1,6 +1,7 @@
 """The shell around every dialect: one order, one place for each concern.
 
-Limits on the head (the server's) → authenticate → parse → authorise → carry out → render. A new
+Limits on the head (the server's) → authenticate → parse → authorise → carry out → render. A form's
+credential stands in its body: its fields, and nothing else, are read before. A new
 dialect is one pure file and one line in :mod:`gateway.app`; no handler reaches credentials or storage
 except through here, and what nobody understands fails closed.
 """
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.auth.authenticator import Authenticator
+from gateway.auth.authenticator import Authenticator, check_alone
 from gateway.auth.authorise import access, authorise, may_list, upload_access
 from gateway.auth.grant import Grant
 from gateway.auth.policies import Policies
@@ -35,6 +36,7 @@ from gateway.protocol.commands import (
 )
 from gateway.protocol.cors import Cors, is_preflight
 from gateway.protocol.discovery import discovery_headers
+from gateway.protocol.forms import FORM, FormHead
 from gateway.protocol.object_heads import Headers
 from gateway.protocol.routing import SlotMount, dialect_of, effective_head, route
 from gateway.protocol.upload_commands import Limits, UploadCommand, UploadDialect
@@ -42,6 +44,7 @@ from gateway.sessions.uploads import UploadSession
 from gateway.web.carry import Carrier, Work
 from gateway.web.carry_uploads import UploadCarrier
 from gateway.web.exchange import Exchange
+from gateway.web.forms import FieldReader
 from gateway.web.forwarded import TrustedProxies
 from gateway.web.heads import request_head, send_head
 from gateway.web.log import Log
@@ -63,6 +66,7 @@ class Doorway:
     limits: Limits
     cors: Cors
     proxies: TrustedProxies
+    forms: FieldReader
     slots: Sequence[SlotMount]
     domains: Sequence[str]
     drain: Drain
@@ -122,8 +126,8 @@ class Endpoint:
             return
         work.headers = door.cors.response_headers(head)
         session = None if target.upload is None else await door.uploads.look(target.upload)
-        grant = await self._authenticate(exchange, target, session)
-        exchange.head = head = effective_head(head, target)
+        grant = await self._admit(work, target, session)
+        exchange.head = head = effective_head(exchange.head, target)
         command = work.dialect.parse(head, target)
         policy = door.policies.for_request(grant.policy)
         if not isinstance(command, Command):
@@ -139,6 +143,22 @@ class Endpoint:
             if target.key is not None and not may_list(grant, policy, target.key):
                 raise Forbidden("There is no such object, or you may not know.") from None
             raise
+
+    async def _admit(self, work: Work, target: Target, session: UploadSession | None) -> Grant:
+        """Authenticate. A form's credential may stand among its fields: these are read first then, and nothing of
+        the file; with a credential in the head they are read after it was verified."""
+        exchange = work.exchange
+        if target.dialect != FORM:
+            return await self._authenticate(exchange, target, session)
+        grant = None
+        if exchange.head.has(b"authorization"):
+            grant = await self._authenticate(exchange, target, session)
+        work.body = await self._door.forms.read(exchange, work.scope, work.receive)
+        if grant is None:
+            return await self._authenticate(exchange, target, session)
+        assert isinstance(exchange.head, FormHead)
+        check_alone(exchange.head, grant.scheme)
+        return grant
 
     async def _authenticate(
         self, exchange: Exchange, target: Target, session: UploadSession | None

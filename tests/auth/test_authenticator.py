@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from gateway.errors import (
     GatewayError,
     LengthRequired,
     MalformedCredential,
+    MalformedPolicyDocument,
     RequestReplayed,
     SessionsUnavailable,
     SignatureMismatch,
@@ -30,10 +32,13 @@ from gateway.errors import (
 )
 from gateway.model import ANONYMOUS, Digest, ObjectKey, Principal
 from gateway.protocol.commands import RequestHead, Target
+from gateway.protocol.forms import Form, FormHead
+from gateway.protocol.part_head import PartHead
 from gateway.protocol.signatures import jwt, sigv4, slot_token
 from gateway.protocol.signatures.authorization import Credentials, sign_headers
 from gateway.protocol.signatures.presign import presign
 from gateway.settings.sections import AuthSection, SlotSection
+from tests.protocol.forms import signed
 from tests.protocol.signatures.wire import (
     HOST,
     KEY_ID,
@@ -159,6 +164,15 @@ def _invented(key_id: str) -> Wire:
     wire = botocore_headers("GET", PATH)
     said = wire.header(b"authorization").replace(KEY_ID.encode(), key_id.encode())
     return wire.with_header(b"authorization", said)
+
+
+def _form(fields: Mapping[str, str], **headers: str) -> FormHead:
+    head = _bare("POST", b"/photos", b"", **headers).head()
+    return FormHead(head, Form(fields, PartHead("file", "f.txt")))
+
+
+BUCKET = Target("form", ObjectKey("photos", ""))
+UNDER_A = [{"bucket": "photos"}, ["starts-with", "$key", "a/"]]
 
 
 # --- what is granted ----------------------------------------------------------------------------
@@ -731,3 +745,86 @@ async def test_heads_used_for_fuzzing_pass_unchanged() -> None:
     added = sign_headers("GET", PATH, b"", [host], credentials, payload=sigv4.EMPTY_SHA256, now=NOW)
     head = RequestHead("GET", PATH, b"", (host, *added))
     assert (await _gate().authenticate(head, S3, NOW)).principal.id == "alice"
+
+
+# --- forms --------------------------------------------------------------------------------------
+
+
+async def test_case_83_a_signed_form_is_its_keys_and_as_narrow_as_its_policy() -> None:
+    conditions = [*UNDER_A, ["content-length-range", 1, 9]]
+    head = _form(signed(conditions, {"key": "a/${filename}"}))
+    grant = await _gate().authenticate(head, BUCKET, time.time())
+    assert grant == Grant(
+        principal=Principal("alice", KEY_ID),
+        scheme="sigv4-form",
+        policy="upload-only",
+        constraints=Constraints(
+            methods=frozenset({"POST"}), bucket="photos", key="a/f.txt", min_size=1, max_size=9
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        (lambda: signed(UNDER_A, {"key": "b"}), Forbidden),
+        (lambda: signed(UNDER_A, {"key": "a/b"}, key_id="NOBODY"), UnknownKey),
+        (lambda: signed(UNDER_A, {"key": "a/b"}, secret="x"), SignatureMismatch),
+        # Who did not sign learns nothing of what is wrong with the policy.
+        (lambda: signed([], policy="?", secret="x"), SignatureMismatch),
+        (lambda: signed([], policy="?"), MalformedPolicyDocument),
+        (lambda: {"policy": "e30="}, MalformedCredential),
+    ],
+)
+async def test_case_83_a_form_whose_credential_does_not_hold_is_refused(
+    fields: Callable[[], dict[str, str]], error: type[GatewayError]
+) -> None:
+    with pytest.raises(error):
+        await _gate(anonymous={"photos": "full-access"}).authenticate(
+            _form(fields()), BUCKET, time.time()
+        )
+
+
+async def test_case_96_an_unknown_key_costs_a_form_the_same_hmac(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared = []
+    compare = hmac.compare_digest
+
+    def recorded(a: Any, b: Any) -> bool:
+        compared.append(a)
+        return compare(a, b)
+
+    monkeypatch.setattr(hmac, "compare_digest", recorded)
+    with pytest.raises(UnknownKey):
+        await _gate(Keys()).authenticate(
+            _form(signed(UNDER_A, {"key": "a/b"}, secret=authenticator_module._DECOY)),
+            BUCKET,
+            time.time(),
+        )
+    assert len(compared) == 1
+
+
+async def test_case_02_a_form_has_no_second_credential() -> None:
+    fields = signed(UNDER_A, {"key": "a/b"})
+    for sent in ("Bearer x", "AWS4-HMAC-SHA256 x"):
+        with pytest.raises(AmbiguousCredentials):
+            await _gate().authenticate(_form(fields, authorization=sent), BUCKET, time.time())
+
+
+async def test_case_05_a_form_takes_no_signature_from_its_head() -> None:
+    wire = botocore_headers("POST", b"/photos")
+    with pytest.raises(MalformedCredential):
+        await _gate(anonymous={"photos": "full-access"}).authenticate(wire.head(), BUCKET, NOW)
+    with pytest.raises(MalformedCredential):
+        await _gate(anonymous={"photos": "full-access"}).authenticate(
+            replace(_presigned("POST"), path=b"/photos").head(), BUCKET, NOW
+        )
+
+
+async def test_a_form_without_a_credential_is_anonymous_where_a_policy_says_so() -> None:
+    head = _form({"key": "a"})
+    grant = await _gate(anonymous={"photos": "public"}).authenticate(head, BUCKET, NOW)
+    assert (grant.principal, grant.policy, grant.signed) == (ANONYMOUS, "public", False)
+    with pytest.raises(Unauthenticated):
+        await _gate().authenticate(head, BUCKET, NOW)

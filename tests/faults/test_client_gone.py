@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -10,6 +11,8 @@ import pytest_asyncio
 from gateway.units import KiB, MiB
 from tests.faults.lab import FaultLab, fault_lab
 from tests.faults.traffic import upload
+from tests.protocol.forms import content_type, form, signed
+from tests.servers.gateway import KEY_ID, SECRET
 from tests.servers.lease import S3Endpoint
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -73,6 +76,29 @@ async def test_a_client_gone_at_any_64_kib_leaves_nothing(
     random.Random(7).shuffle(points)
     assert len(points) == 192
     await cut_at(ceph_lab, points, chunked=chunked)
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["known length", "chunked"])
+async def test_a_client_gone_in_the_middle_of_a_form_leaves_nothing(
+    lab: FaultLab, chunked: bool
+) -> None:
+    where = [{"bucket": "far"}, {"key": "gone.bin"}]
+    fields = signed(where, {"key": "gone.bin"}, key_id=KEY_ID, secret=SECRET)
+    body = form(fields, bytes(SIZE))
+    for cut in (500, 6 * MiB, len(body) - 40, len(body) - 5):
+        framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+        where_to = urlsplit(lab.gateway.url)
+        _, writer = await asyncio.open_connection(where_to.hostname, where_to.port)
+        head = f"POST /far HTTP/1.1\r\nHost: {where_to.netloc}\r\n{framing}\r\n"
+        head += ": ".join(content_type()) + "\r\n\r\n"
+        begin = f"{len(body):x}\r\n".encode() if chunked else b""
+        writer.write(head.encode() + begin + body[:cut])
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    await lab.nothing_is_left()
+    assert await asyncio.to_thread(lab.shelf.keys) == set()
 
 
 async def test_a_gateway_that_lost_clients_aborts_their_uploads_without_any_sweep(

@@ -14,6 +14,7 @@ from gateway.errors import (
     InvalidDigest,
     PayloadHashMismatch,
     TooLarge,
+    TooSmall,
 )
 from gateway.model import Digest
 from gateway.pipeline.transforms import (
@@ -68,6 +69,21 @@ def test_the_guard_holds_a_body_to_the_limit() -> None:
     guard.verify()
     with pytest.raises(TooLarge, match="3B"):
         guard.update(memoryview(b"d"))
+
+
+def test_the_guard_holds_a_body_to_its_least_size() -> None:
+    guard = LengthGuard(min_size=3)
+    guard.update(memoryview(b"ab"))
+    with pytest.raises(TooSmall, match="3 bytes"):
+        guard.verify()
+    guard.update(memoryview(b"c"))
+    guard.verify()
+
+
+async def test_a_chain_holds_a_body_to_its_least_size() -> None:
+    chain = Chain(min_size=1)
+    with pytest.raises(TooSmall):
+        chain.verify()
 
 
 async def feed(chain: Chain, *pieces: bytes) -> list[bool]:

@@ -52,6 +52,32 @@ def test_the_first_match_decides(text: str, target: Target) -> None:
     assert route(request(text), SLOTS, DOMAINS) == target
 
 
+FORM = "Content-Type: multipart/form-data; boundary=x"
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        (f"POST /photos\n{FORM}", Target("form", ObjectKey("photos", ""))),
+        (f"POST /photos/\n{FORM}", Target("form", ObjectKey("photos", ""))),
+        (f"POST /photos?X-Amz-Signature=0\n{FORM}", Target("form", ObjectKey("photos", ""))),
+        (f"POST /photos\nx-amz-date: 1\n{FORM}", Target("form", ObjectKey("photos", ""))),
+        (
+            f"POST /\nHost: photos.s3.example.org\n{FORM}",
+            Target("form", ObjectKey("photos", "")),
+        ),
+        (f"POST /photos/a\n{FORM}", Target("plain", ObjectKey("photos", "a"))),
+        (f"POST /\n{FORM}", Target("plain", None)),
+        (f"PUT /photos\n{FORM}", Target("plain", ObjectKey("photos", ""))),
+        ("POST /photos\nContent-Type: text/plain", Target("plain", ObjectKey("photos", ""))),
+        (f"POST /photos\nUpload-Complete: ?1\n{FORM}", Target("rufh", ObjectKey("photos", ""))),
+        (f"POST /upload/x?v=0\n{FORM}", Target("slot", ObjectKey("files", "x"), "up")),
+    ],
+)
+def test_a_form_is_what_is_posted_to_a_bucket_as_one(text: str, target: Target) -> None:
+    assert route(request(text), SLOTS, DOMAINS) == target
+
+
 def test_case_58_only_an_aws_signature_makes_dot_segments_literal() -> None:
     signed = request("GET /photos/../x?X-Amz-Signature=0")
     assert route(signed, SLOTS, DOMAINS) == Target("s3", ObjectKey("photos", "../x"))
@@ -114,6 +140,8 @@ def test_hosts_are_compared_without_case_port_and_trailing_dot() -> None:
         ("GET /photos/a?x=%", "plain"),
         ("GET /photos/%ff", "plain"),
         ("GET http://x/", "plain"),
+        ("POST /Photos\nContent-Type: multipart/form-data; boundary=x", "form"),
+        ("POST /Photos/a\nContent-Type: multipart/form-data; boundary=x", "plain"),
     ],
 )
 def test_what_cannot_be_routed_is_refused_in_its_own_dialect(text: str, dialect: str) -> None:

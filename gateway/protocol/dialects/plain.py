@@ -11,7 +11,6 @@ from typing import ClassVar, assert_never
 from gateway.errors import (
     GatewayError,
     MethodNotAllowed,
-    NotImplementedHere,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -65,8 +64,10 @@ class PlainDialect:
         if method not in self.methods:
             raise MethodNotAllowed("There is no such method here.", allow=self.methods)
         if key is None or not key.name:
-            if method == "POST":
-                raise NotImplementedHere("Form uploads are not offered: PUT /{bucket}/{key}.")
+            if method == "POST" and key is not None:
+                raise UnsupportedMediaType(
+                    "What is posted to a bucket is a form: multipart/form-data, its file last."
+                )
             raise MethodNotAllowed(
                 "Only objects can be read and written: /{bucket}/{key}.", allow=("OPTIONS",)
             )
@@ -116,7 +117,7 @@ def _parse_write(head: RequestHead, key: ObjectKey) -> PutObject:
     attributes = read_attributes(head, META)
     if head.method == "POST" and (attributes.content_type or "").lower().startswith("multipart/"):
         raise UnsupportedMediaType(
-            "A form is not stored as an object: send the file itself as the body."
+            "A form is not stored as an object: post it to /{bucket}, or send the file itself."
         )
     return PutObject(
         key=key,

@@ -19,6 +19,7 @@ class Scheme(StrEnum):
 
     SIGV4 = "sigv4"
     PRESIGNED = "sigv4-query"
+    FORM = "sigv4-form"
     SIGV2 = "sigv2"
     BEARER = "jwt"
     SLOT = "slot-token"

@@ -10,7 +10,6 @@ from gateway.errors import (
     InvalidDigest,
     MetadataTooLarge,
     MethodNotAllowed,
-    NotImplementedHere,
     PreconditionFailed,
     Unauthenticated,
     UnsupportedMediaType,
@@ -135,12 +134,15 @@ def test_a_head_is_a_command(text: str, command: Command) -> None:
 def test_buckets_can_only_be_described(key: ObjectKey | None) -> None:
     target = Target("plain", key)
     assert parse("OPTIONS *", target) == Describe(key=key)
-    for method in ("GET", "HEAD", "PUT", "DELETE"):
+    for method in ("GET", "HEAD", "PUT", "DELETE", *(["POST"] if key is None else [])):
         with pytest.raises(MethodNotAllowed) as caught:
             parse(f"{method} /photos", target)
         assert caught.value.allow == ("OPTIONS",)
-    with pytest.raises(NotImplementedHere, match="Form"):
-        parse("POST /photos", target)
+
+
+def test_what_is_posted_to_a_bucket_is_a_form() -> None:
+    with pytest.raises(UnsupportedMediaType, match="multipart/form-data"):
+        parse("POST /photos", Target("plain", ObjectKey("photos", "")))
 
 
 def test_a_form_is_not_stored_as_an_object() -> None:
