@@ -21,7 +21,7 @@ from gateway.transfer.resumable.status import status_of
 from gateway.transfer.resumable.takeover import Takeovers
 from gateway.transfer.uploads import Uploads
 
-#: A writer that was silent for so long (seconds) is overtaken by a mere question of tus.
+#: A writer here that was silent for so long (seconds) keeps what it has and lets go at a mere question of tus.
 SILENT = 2.0
 
 
