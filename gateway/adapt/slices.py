@@ -3,7 +3,8 @@
 Slice ``k`` (from 0) covers the same bytes in every request, gateway and epoch, so that what one writer has
 sent is of use to the next. Its part number depends on the writer's epoch besides: ``stride`` numbers belong
 to each slice, so a part that an overtaken writer still had on its way lands beside its successor's. S3
-takes gaps between the numbers of an object's parts; stores that want equal parts get a stride of 1.
+takes gaps between the numbers of an object's parts; stores that want equal parts, or every part that they
+have got (Ceph RGW), get a stride of 1.
 """
 
 from dataclasses import dataclass, replace
@@ -83,9 +84,11 @@ def choose(
     preferred: int = PREFERRED,
     memory_cap: int | None = None,
     chunk: int | None = None,
+    fenced: bool = True,
 ) -> Slices:
     """The slices of an upload of ``length`` bytes (None: unknown), and as many part numbers for each as the store's
-    count of them allows.
+    count of them allows; one, where ``fenced`` is false: the store wants every part that it has got, so one that
+    does not count has to be replaced by its successor at the same number.
 
     ``chunk`` is the size in which a client sends all but the last: slices are then whole chunks of it, where
     the store and ``memory_cap`` (bytes, None: none) allow, so that a chunk is a part and nothing has to be merged.
@@ -98,7 +101,7 @@ def choose(
     if chunk is not None:
         preferred = _whole_chunks(chunk, limits.min_size, preferred, largest)
     least = plan(length, limits, preferred=preferred, memory_cap=memory_cap)
-    if limits.uniform:
+    if limits.uniform or not fenced:
         return Slices(least)
     for stride in _STRIDES if length is not None else (_FENCED,):
         within = replace(limits, max_parts=limits.max_parts // stride)

@@ -81,6 +81,8 @@ def describe(capabilities: Capabilities) -> Iterator[str]:
     yield f"conditional writes: {conditional[capabilities.conditional_put]}"
     yield f"checksums that it verifies: {', '.join(sorted(capabilities.checksums)) or 'none'}"
     yield f"checksum trailers: {'yes' if capabilities.trailers else 'no'}"
+    leaves = "may be left out" if capabilities.unlisted_parts else "all have to be used"
+    yield f"parts of a multipart upload: {leaves}"
 
 
 def _counted(noun: str, count: int) -> str:

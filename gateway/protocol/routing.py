@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from gateway.errors import BadRequest, InvalidUri
+from gateway.errors import BadRequest, InvalidBucketName, InvalidUri, UploadNotFound
 from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.forms import FORM
@@ -30,7 +30,13 @@ from gateway.protocol.paths import (
     strip_base,
 )
 from gateway.protocol.query import Query, has_signature, parse_query
-from gateway.protocol.upload_paths import is_chunked_path, is_upload_path, place, upload_ref
+from gateway.protocol.upload_paths import (
+    UPLOADS,
+    is_chunked_path,
+    is_upload_path,
+    place,
+    upload_ref,
+)
 
 #: RFC 3986 host with an optional port: a name or IPv4 address, or an IPv6 address in brackets.
 _HOST: Final = re.compile(
@@ -43,6 +49,8 @@ _OVERRIDE: Final = b"x-http-method-override"
 _OVERRIDES: Final = frozenset({"HEAD", "GET", "POST", "PATCH", "DELETE"})
 #: Headers that only the IETF protocol has.
 _IETF: Final = (b"upload-complete", b"upload-incomplete", b"upload-draft-interop-version")
+#: Methods that only uploads which are there already know. What stands directly under ``/-/uploads`` is one's name then.
+_OF_UPLOADS: Final = frozenset({"HEAD", "GET", "PATCH", "DELETE"})
 _WRITES: Final = frozenset({"PUT", "POST", "PATCH"})
 
 
@@ -160,9 +168,14 @@ def _route_upload(head: RequestHead) -> Target:
         return Target(dialect, place(head.raw_path))
     method = effective_head(head, Target(dialect, None)).method
     ref = upload_ref(head.raw_path, method)
-    if ref is None:
+    if ref is not None:
+        return Target(dialect, None, upload=ref.id, mac=ref.mac)
+    try:
         return Target(dialect, place(head.raw_path))
-    return Target(dialect, None, upload=ref.id, mac=ref.mac)
+    except InvalidBucketName:
+        if method in _OF_UPLOADS and b"/" not in head.raw_path[len(UPLOADS) + 1 :]:
+            raise UploadNotFound("There is no such upload.") from None
+        raise
 
 
 def _speaker(head: RequestHead) -> str:

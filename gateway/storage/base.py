@@ -49,6 +49,9 @@ class Capabilities:
     trailers: bool = False
     #: Whether ``Stored.replaced`` is known, so that no HEAD is needed to answer 201 or 204.
     tells_replaced: bool = False
+    #: Whether an upload can be completed without parts that were uploaded, and with gaps between the numbers of those
+    #: that count. Ceph RGW 16 refuses to: there a part that does not count has to be replaced.
+    unlisted_parts: bool = False
 
 
 T_co = TypeVar("T_co", covariant=True)

@@ -102,6 +102,7 @@ class MemoryStore:
             conditional_put="complete",
             checksums=checksums.ALGORITHMS,
             tells_replaced=True,
+            unlisted_parts=True,
         )
         self._buckets = None if buckets is None else frozenset(buckets)
         self._objects: dict[ObjectKey, _Object] = {}

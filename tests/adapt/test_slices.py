@@ -93,6 +93,11 @@ def test_late_parts_have_numbers_of_their_own_wherever_that_is_possible() -> Non
     assert choose(9 * TiB, PartLimits(max_size=GiB)).stride == 1  # no parts are as large as that
 
 
+def test_a_store_that_wants_all_its_parts_gets_one_number_for_each_slice() -> None:
+    assert choose(GiB, PartLimits(), fenced=False) == choose(GiB, PartLimits(uniform=True))
+    assert choose(None, PartLimits(), fenced=False).stride == 1
+
+
 def test_an_unknown_length_reaches_500_gb_with_the_default_memory() -> None:
     assert choose(None, PartLimits(), memory_cap=128 * MiB).max_length > 500 * 10**9
 

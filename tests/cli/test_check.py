@@ -91,14 +91,19 @@ def test_capabilities_are_told_as_facts() -> None:
         "conditional writes: not honoured; a lease in the sessions stands in",
         "checksums that it verifies: none",
         "checksum trailers: no",
+        "parts of a multipart upload: all have to be used",
     ]
     most = Capabilities(
-        conditional_put="complete", checksums=frozenset({"crc32c", "crc32"}), trailers=True
+        conditional_put="complete",
+        checksums=frozenset({"crc32c", "crc32"}),
+        trailers=True,
+        unlisted_parts=True,
     )
     assert list(describe(most))[1:] == [
         "conditional writes: on PutObject and CompleteMultipartUpload",
         "checksums that it verifies: crc32, crc32c",
         "checksum trailers: yes",
+        "parts of a multipart upload: may be left out",
     ]
 
 

@@ -343,7 +343,7 @@ part_size = "5MiB"
 def test_a_fleet_before_a_real_s3_leaves_the_object_and_nothing_else(
     tmp_path: Path, rgw: S3Endpoint
 ) -> None:
-    """Parts whose numbers have gaps, segments as objects, overtaken writers, chunks in any order."""
+    """Parts that replace those of overtaken writers, segments as objects, chunks in any order."""
     bucket = create_bucket(rgw, "resumable")
     redis = RedisServer(tmp_path, durable=True)
     redis.start()

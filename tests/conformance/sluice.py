@@ -23,8 +23,11 @@ from tests.servers.ports import free_port
 _TOKENS_LAST = 6 * 3600
 #: Of uploads, in seconds, where nobody waits for their end.
 LIFETIME = 3600
-#: The section of its settings that says so.
+#: How long a body may pause, in seconds.
+IDLE = 8
+#: The sections of its settings that say so.
 _LIFETIME_IN = "[sessions]"
+_LIMITS_IN = "[server]"
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,9 @@ def bearer(bucket: str, subject: str) -> tuple[str, str]:
 
 
 def lasting(config: str, lifetime: int) -> str:
-    """A configuration whose uploads live that long."""
-    return config.replace(_LIFETIME_IN, f'{_LIFETIME_IN}\nttl = "{lifetime}s"')
+    """A configuration whose uploads live that long, and whose clients may be silent for :data:`IDLE`."""
+    config = config.replace(_LIFETIME_IN, f'{_LIFETIME_IN}\nttl = "{lifetime}s"')
+    return config.replace(_LIMITS_IN, f'{_LIMITS_IN}\nbody_idle_timeout = "{IDLE}s"')
 
 
 def objects(chosen: Options) -> Options:

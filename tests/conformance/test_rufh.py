@@ -7,11 +7,8 @@ import pytest
 from tests.conformance import sluice
 from tests.conformance.checks import Check, Status
 from tests.conformance.rufh import SUITE, DraftTarget
-from tests.conformance.test_tus import SERVED
 from tests.conformance.tus import Trial
 from tests.conformance.tus.runner import one
-
-pytestmark = pytest.mark.skipif(not SERVED, reason="uploads are not served yet")
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,7 @@ from tests.conformance.tus.runner import one
 from tests.conformance.tus.trial import Options
 from tests.servers.lease import S3Endpoint
 
-#: Until the shell serves /-/uploads.
-SERVED = False
-
-pytestmark = [
-    pytest.mark.skipif(not SERVED, reason="tus is not served yet"),
-    pytest.mark.timeout(300),
-]
+pytestmark = pytest.mark.timeout(300)
 
 #: Not to be seen from outside in the time of a test.
 UNSEEN = frozenset({"T70"})
@@ -29,17 +23,17 @@ SHORT = 3
 #: They need faults of a store.
 FAULTS = frozenset({"T43", "T60", "T62"})
 #: Seconds of waiting or many megabytes: in `make accept`.
-LONG = frozenset({"T44", "T56", "T59", "T62", "T63", "T76", "T82"})
+LONG = frozenset({"T44", "T55", "T56", "T59", "T62", "T63", "T76", "T77", "T82"})
 
 
-def items() -> list[object]:
-    """Every check, by its number."""
+def items(without: frozenset[str]) -> list[object]:
+    """Every other check, by its number."""
     return [
         pytest.param(
             check, id=check.number, marks=[pytest.mark.slow] if check.number in LONG else []
         )
         for check in SUITE.ordered()
-        if check.number not in EXPIRING
+        if check.number not in without | EXPIRING | UNSEEN
     ]
 
 
@@ -63,28 +57,27 @@ def known(options: Options) -> Target:
     return target
 
 
-def ask(target: Target, check: Check[Trial], may_skip: frozenset[str]) -> None:
-    """A skip that nobody expected is a failure: an extension that is not offered any more."""
+def ask(target: Target, check: Check[Trial]) -> None:
+    """A skip is a failure: an extension that is not offered any more."""
     result = one(target, check)
-    assert result.status is not Status.FAIL, f"{result.number} ({result.level}): {result.seen}"
-    assert result.status is Status.PASS or result.number in may_skip, result.seen
+    assert result.status is Status.PASS, f"{result.number} ({result.level}): {result.seen}"
 
 
-@pytest.mark.parametrize("check", items())
+@pytest.mark.parametrize("check", items(without=FAULTS))
 def test_item_of_tus_with_the_local_store_and_sqlite(embedded: Target, check: Check[Trial]) -> None:
-    ask(embedded, check, UNSEEN | FAULTS)
+    ask(embedded, check)
 
 
 @pytest.mark.slow
 @pytest.mark.s3
 @pytest.mark.redis
-@pytest.mark.parametrize("check", items())
+@pytest.mark.parametrize("check", items(without=frozenset()))
 def test_item_of_tus_with_ceph_and_redis(fleet: Target, check: Check[Trial]) -> None:
-    ask(fleet, check, UNSEEN)
+    ask(fleet, check)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", sorted(EXPIRING))
 def test_item_of_tus_about_expiry(tmp_path: Path, number: str) -> None:
     with sluice.embedded(tmp_path, SHORT) as options:
-        ask(known(options), SUITE.checks[number], frozenset())
+        ask(known(options), SUITE.checks[number])

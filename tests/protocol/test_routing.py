@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.errors import BadRequest, InvalidUri
+from gateway.errors import BadRequest, InvalidBucketName, InvalidUri, UploadNotFound
 from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.routing import SlotMount, dialect_of, effective_head, host_of, route
@@ -213,6 +213,18 @@ def test_resumable_dialects_are_told_by_path_and_headers(text: str, target: Targ
     head = request(text)
     assert route(head, SLOTS, DOMAINS) == target
     assert dialect_of(head, SLOTS) == target.dialect
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET", "PATCH", "DELETE"])
+def test_what_can_be_neither_an_upload_nor_a_bucket_is_no_upload_that_there_is(method: str) -> None:
+    with pytest.raises(UploadNotFound):
+        route(request(f"{method} /-/uploads/{'0' * 66}"), SLOTS, DOMAINS)
+
+
+@pytest.mark.parametrize("line", [f"POST /-/uploads/{'0' * 66}", "HEAD /-/uploads/A.B/c"])
+def test_where_uploads_begin_a_bucket_must_have_a_buckets_name(line: str) -> None:
+    with pytest.raises(InvalidBucketName):
+        route(request(line), SLOTS, DOMAINS)
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "PATCH"])

@@ -42,6 +42,7 @@ class LocalStore:
             conditional_put="complete",
             checksums=checksums.ALGORITHMS,
             tells_replaced=True,
+            unlisted_parts=True,
         )
         #: An unfinished part in the spool costs the same disk the same bytes.
         self.passages: Final = None

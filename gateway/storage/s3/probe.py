@@ -58,9 +58,10 @@ class Probe:
         try:
             async with asyncio.timeout(LIMIT):
                 await self._check_access()
-                conditional, trailers, *verified = await _all(
+                conditional, trailers, unlisted, *verified = await _all(
                     self._conditional(),
                     self._trailers(),
+                    self._unlisted(),
                     *(self._verifies(name) for name in PREFERENCE),
                 )
         except TimeoutError:
@@ -74,6 +75,7 @@ class Probe:
             ),
             trailers=trailers,
             tells_replaced=False,  # no S3 answer says it
+            unlisted_parts=unlisted,
         )
 
     async def _check_access(self) -> None:
@@ -111,21 +113,45 @@ class Probe:
 
     async def _complete(self, suffix: str, condition: dict[str, str]) -> int:
         """Status of completing a one-part upload of an existing object under a condition that does not hold."""
+        target = await self._create_multipart(suffix)
+        return await self._complete_with(target, await self._part(target, 1), condition)
+
+    async def _unlisted(self) -> bool:
+        """Whether an upload can be completed without a part that was uploaded, and becomes what was listed."""
+        target = await self._create_multipart("unlisted")
+        self._keys.add(target["Key"])
+        await self._part(target, 1, _BODY[::-1])
+        if await self._complete_with(target, await self._part(target, 2), {}) != 200:
+            return False
+        with map_s3_errors("GetObject"):
+            answer = await self._client.get_object(Bucket=self._bucket, Key=target["Key"])
+            return bool(await answer["Body"].read() == _BODY)
+
+    async def _create_multipart(self, suffix: str) -> dict[str, str]:
         target = {"Bucket": self._bucket, "Key": self._stem + suffix}
         with map_s3_errors("CreateMultipartUpload"):
             created = await self._client.create_multipart_upload(**target)
         target["UploadId"] = created["UploadId"]
         self._uploads.append(target)
+        return target
+
+    async def _part(
+        self, target: dict[str, str], number: int, data: bytes = _BODY
+    ) -> dict[str, object]:
+        """Upload a part; answers how it is listed."""
         with map_s3_errors("UploadPart"):
             part = await self._client.upload_part(
-                **target, PartNumber=1, Body=self._body(), ContentLength=len(_BODY)
+                **target, PartNumber=number, Body=self._body(data), ContentLength=len(data)
             )
+        return {"PartNumber": number, "ETag": part["ETag"]}
+
+    async def _complete_with(
+        self, target: dict[str, str], part: dict[str, object], condition: dict[str, str]
+    ) -> int:
         return await self._status(
             "CompleteMultipartUpload",
             self._client.complete_multipart_upload(
-                **target,
-                MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
-                **condition,
+                **target, MultipartUpload={"Parts": [part]}, **condition
             ),
         )
 

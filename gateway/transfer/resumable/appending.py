@@ -7,6 +7,7 @@ from typing import Final
 from gateway.errors import (
     Conflict,
     DigestMismatch,
+    Forbidden,
     GatewayError,
     InconsistentLength,
     OffsetMismatch,
@@ -25,6 +26,7 @@ from gateway.transfer.resumable.site import Works
 from gateway.transfer.resumable.slice_sink import SliceSink
 from gateway.transfer.resumable.takeover import Takeovers, Writer
 from gateway.transfer.resumable.whole_digests import Running, WholeDigests
+from gateway.transfer.resumable.writing import Writing, slices_of
 
 #: What a digest in the trailer may be of: it is named only when the body is over.
 TRAILING: Final = ("sha1", "sha-256", "crc32")
@@ -65,7 +67,7 @@ class Appending:
             return await _again(session, command, source)
         if session.state not in ("open", "completing"):
             raise UploadGone("This upload takes no more bytes; begin a new one.")
-        if session.state == "open" and not session.holder:
+        if session.state == "open" and not session.holder and not _ends_uploads(session):
             _check(session, command)
         async with self._takeovers.writing(session, command.offset) as writer:
             if writer.writing.session.state == "completing":
@@ -73,10 +75,23 @@ class Appending:
             session = writer.writing.session
             if session.state == "done":
                 return await _again(session, command, source)
-            _check(session, command)
+            await self._check(writer.writing, command)
             incoming = _Incoming(command, source, trailer, tuple(signed))
             await self._append(writer, incoming)
         return writer.writing.session
+
+    async def _check(self, writing: Writing, command: AppendUpload) -> None:
+        try:
+            _check(writing.session, command)
+        except TooLarge as error:
+            await self._too_large(writing, error)
+            raise
+
+    async def _too_large(self, writing: Writing, error: GatewayError) -> None:
+        """More bytes came than the upload has: in the IETF protocol that ends it, however they came."""
+        session = writing.session
+        if isinstance(error, TooLarge) and session.length is not None and _ends_uploads(session):
+            await writing.change(Change(state="failed", expires=self._works.clock()))
 
     async def _append(self, writer: Writer, incoming: "_Incoming") -> None:
         writing, command = writer.writing, incoming.command
@@ -95,6 +110,7 @@ class Appending:
             except GatewayError as error:
                 if not staged and may_be_kept(error, writer):
                     await unbroken(sink.keep())
+                await self._too_large(writing, error)
                 raise
             incoming.verify(chain)
             if _is_final(session, command, sink.size):
@@ -103,6 +119,11 @@ class Appending:
                 size = sink.size
                 await unbroken(sink.keep())
                 self._digests.keep(session.id, size, running)
+
+
+def _ends_uploads(session: UploadSession) -> bool:
+    """Whether the protocol wants an upload to be no more when bytes behind its length came."""
+    return session.dialect == "rufh"
 
 
 def _check(session: UploadSession, command: AppendUpload) -> None:
@@ -139,10 +160,9 @@ def _check_length(session: UploadSession, command: AppendUpload) -> None:
         raise InconsistentLength(f"The upload's length is {session.length}, and can't change.")
     if told < session.offset:
         raise InconsistentLength(f"{session.offset} bytes are here already.")
-    if session.max_size is not None and told > session.max_size:
-        raise TooLarge(
-            f"This upload may have {session.max_size} bytes at most.", max_size=session.max_size
-        )
+    most = _end(session, slices_of(session.cut).max_length)
+    if told > most:
+        raise TooLarge(f"This upload may have {most} bytes at most.", max_size=most)
 
 
 def _end(session: UploadSession, most: int) -> int:
@@ -198,6 +218,8 @@ async def _again(session: UploadSession, command: AppendUpload, source: Source) 
     """A request for a finished upload: the last one, whose answer was lost, is answered again."""
     assert session.result is not None
     size = session.result.size
+    if session.sources:
+        raise Forbidden("This upload was made of others; nothing is added to it.")
     if command.offset != size:
         raise OffsetMismatch("The upload is complete.", expected=size, provided=command.offset)
     if command.body != 0 and await source.read_into(memoryview(bytearray(1))):

@@ -13,7 +13,7 @@ again, whatever was allowed when the upload began.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -224,7 +224,7 @@ class Completing:
         found = await find_ours(site, size, etag, crc, writing.session.created)
         if found is None:
             await self._fail(writing)
-            raise StorageCorrupt("The store has lost parts of this upload; send it again.")
+            raise await _lost(writing.session, site, receipts)
         return _stored(found)
 
     async def _check(self, writing: Writing, site: Site, stored: Stored, etag: str | None) -> None:
@@ -289,6 +289,24 @@ class Completing:
             known = store.capabilities.tells_replaced
             found = None if known else await self._conditional.current(placement)
             yield condition, found is None
+
+
+async def _lost(
+    session: UploadSession, site: Site, receipts: Sequence[PartReceipt]
+) -> GatewayError:
+    """Why the parts can't become an object."""
+    ref, kept = site.ref(session), {receipt.number for receipt in receipts}
+    assert ref is not None
+    with suppress(GatewayError):
+        held = await site.retrier.call("ListParts", lambda: site.store.list_parts(ref))
+        if not site.store.capabilities.unlisted_parts and not kept.issuperset(
+            part.number for part in held
+        ):
+            return StorageCorrupt(
+                "The upload ends before parts that were sent and did not count, and this store takes all"
+                " parts or none; send it again."
+            )
+    return StorageCorrupt("The store has lost parts of this upload; send it again.")
 
 
 def _is_small(writing: Writing, size: int) -> bool:

@@ -19,6 +19,9 @@ from gateway.units import format_size
 #: Where tus's partial uploads become objects that no client sees.
 PARTIALS: Final = f"{HIDDEN}partials/"
 
+#: Their clients are told the largest size before they begin, and may rely on it as on a promise.
+_TOLD: Final = frozenset({"tus", "rufh"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
@@ -85,7 +88,7 @@ class Creating:
 
     async def _new(self, wish: Wish, allowed: Allowed, identity: str) -> UploadSession:
         placement = self._place(wish, identity)
-        most = self._limit(allowed, wish.length)
+        most = self._limit(wish, allowed)
         slices = self.slices(placement.store, wish.length, wish.chunk_size)
         now = self._works.clock()
         return UploadSession(
@@ -135,12 +138,20 @@ class Creating:
             preferred=machinery.settings.part_size,
             memory_cap=machinery.pool.part_cap,
             chunk=chunk,
+            fenced=store.capabilities.unlisted_parts,
         )
 
-    def _limit(self, allowed: Allowed, length: int | None) -> int | None:
-        limits = (allowed.max_size, self._works.machinery.settings.max_object)
+    def max_size(self) -> int:
+        """The largest upload, in bytes, that can be stored whichever store it goes to, with its length told or not."""
+        most = self._works.machinery.settings.max_object
+        sizes = [self.slices(store, None).max_length for store in self._works.stores.values()]
+        return min(sizes if most is None else (*sizes, most))
+
+    def _limit(self, wish: Wish, allowed: Allowed) -> int | None:
+        told = self.max_size() if wish.dialect in _TOLD else None
+        limits = (allowed.max_size, self._works.machinery.settings.max_object, told)
         most = min((limit for limit in limits if limit is not None), default=None)
-        if most is not None and length is not None and length > most:
+        if most is not None and wish.length is not None and wish.length > most:
             raise TooLarge(f"At most {format_size(most)} can be stored here.", max_size=most)
         return most
 

@@ -21,7 +21,7 @@ from gateway.transfer.resumable.status import status_of
 from gateway.transfer.resumable.takeover import Takeovers
 from gateway.transfer.uploads import Uploads
 
-#: A writer that was silent for so long (seconds) is overtaken by a mere question of tus.
+#: A writer here that was silent for so long (seconds) keeps what it has and lets go at a mere question of tus.
 SILENT = 2.0
 
 
@@ -60,13 +60,7 @@ class Resumables:
 
     def limits(self) -> Limits:
         """What holds for every upload: told before one begins."""
-        settings = self._works.machinery.settings
-        sizes = [
-            self._creating.slices(store, None).max_length for store in self._works.stores.values()
-        ]
-        if settings.max_object is not None:
-            sizes.append(settings.max_object)
-        return Limits(max_size=min(sizes), max_age=int(self._ttl))
+        return Limits(max_size=self._creating.max_size(), max_age=int(self._ttl))
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -120,6 +114,7 @@ class Resumables:
         signed: tuple[Digest, ...] = (),
     ) -> UploadSession:
         """Add a chunk; see :meth:`Chunks.put`."""
+        self._check_there(session)
         return await self._chunks.put(session, command, source, signed)
 
     async def append(
@@ -132,6 +127,7 @@ class Resumables:
         signed: tuple[Digest, ...] = (),
     ) -> UploadSession:
         """Add a body; see :meth:`Appending.append`."""
+        self._check_there(session)
         return await self._appending.append(session, command, source, trailer, signed)
 
     async def inspect(self, session: UploadSession, takes_over: str) -> UploadSession:
@@ -141,13 +137,12 @@ class Resumables:
         Raises:
             UploadGone: it was cancelled, has expired, or has failed.
         """
-        check_there(session)
-        here = self._takeovers.writer(session.id)
-        stale = here is not None and here.silent >= SILENT
-        if session.state == "open" and (
-            takes_over == "always" or (takes_over == "stale" and stale)
-        ):
+        self._check_there(session)
+        if session.state == "open" and takes_over == "always":
             return await self._takeovers.seize(session)
+        here = self._takeovers.writer(session.id)
+        if takes_over == "stale" and here is not None and here.silent >= SILENT:
+            return await self._takeovers.relieve(session)
         return session
 
     async def cancel(self, session: UploadSession) -> None:
@@ -157,8 +152,20 @@ class Resumables:
             UploadGone: it is no more.
             GatewayError: what is in the store could not be dropped now; the sweep will.
         """
-        check_there(session)
+        self._check_there(session)
         await self.endings.end(await self._takeovers.seize(session))
+
+    def _check_there(self, session: UploadSession) -> None:
+        """Refuse what is no more, also where no sweep has come by yet.
+
+        Raises:
+            UploadGone: it was cancelled, has expired, or has failed.
+        """
+        expired = session.state != "done" and session.expires <= self._works.clock()
+        if expired or session.state in ("ending", "gone", "failed"):
+            raise UploadGone(
+                "This upload was cancelled, has failed or has expired; begin a new one."
+            )
 
     def status(self, session: UploadSession, chunk_size: int | None = None) -> UploadStatus:
         """What is told of it. ``received`` counts what a writer here has in its hands besides."""
@@ -174,13 +181,3 @@ def chunks_name(key: ObjectKey, total: int | None) -> str:
     """What an upload in chunks is known by that its client gave no name. No client can make up such a one: they
     have no spaces."""
     return f"= {total} {key}"
-
-
-def check_there(session: UploadSession) -> None:
-    """Refuse what is no more.
-
-    Raises:
-        UploadGone: it was cancelled, has expired, or has failed.
-    """
-    if session.state in ("ending", "gone", "failed"):
-        raise UploadGone("This upload was cancelled, has failed or has expired; begin a new one.")

@@ -25,6 +25,9 @@ LOOK: Final = 0.15
 #: A client that was heard so short a time ago is lively, and has so long to end its request; in seconds.
 LIVELY: Final = 0.1
 FINISH: Final = 0.3
+#: How long the parts of an overtaken writer here may take to land or be cancelled, in seconds: a little more than
+#: its sink gives them.
+LANDING: Final = 6.0
 
 
 class Writer:
@@ -67,6 +70,13 @@ class Writer:
         if not self.stopped.done():
             self.stopped.set_result(_overtaken())
 
+    async def landed(self) -> None:
+        """Wait until nothing that it has sent can reach the store any more, for :data:`LANDING` at most: where parts
+        have one number each, it would take its successor's place."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LANDING):
+                await self.gone.wait()
+
 
 class Takeovers:
     """The writers of this process; ``owner`` is its name in the sessions, ``expires`` as for :class:`Writing`."""
@@ -83,6 +93,7 @@ class Takeovers:
         self._owner = owner
         self._drain = drain
         self._here: dict[str, Writer] = {}
+        self._leaving: dict[str, Writer] = {}
 
     def writer(self, upload: str) -> Writer | None:
         """Who writes an upload here now."""
@@ -106,18 +117,21 @@ class Takeovers:
         session = await self._free(session, again=offset == session.offset)
         session = await self._sessions.take_upload(session.id, self._owner, session.epoch)
         writer = Writer(Writing(self._sessions, session, self._expires))
-        before = self._here.get(session.id)
+        before = self._here.get(session.id) or self._leaving.get(session.id)
+        self._here[session.id] = writer
         if before is not None:
             before.stop()
-        self._here[session.id] = writer
         watch = Owner()
         watch.start(self._watch(writer), name=f"watch over {session.id}")
         try:
+            if before is not None and session.cut.stride == 1:
+                await before.landed()
             yield writer
         finally:
             watch.cancel()
-            if self._here.get(session.id) is writer:
-                del self._here[session.id]
+            for writers in (self._here, self._leaving):
+                if writers.get(session.id) is writer:
+                    del writers[session.id]
             await self._let_go(writer.writing)
             writer.gone.set()
             await watch.join()
@@ -162,6 +176,18 @@ class Takeovers:
             raise UploadGone("This upload is no longer known; begin a new one.")
         return found
 
+    async def relieve(self, session: UploadSession) -> UploadSession:
+        """Have a writer here whose client is silent keep what it has, and let go; by force after :data:`PATIENCE`.
+
+        Raises:
+            UploadGone: there is nothing to write to any more.
+        """
+        here = self._here.get(session.id)
+        if here is not None:
+            await self._free_here(here, again=False)
+        session = await self._current(session)
+        return session if here is None or here.gone.is_set() else await self.seize(session)
+
     async def seize(self, session: UploadSession) -> UploadSession:
         """End the present writer's epoch at once: what it has not made durable is dropped. Costs no call to a store.
 
@@ -176,6 +202,7 @@ class Takeovers:
             return await self._current(session)
         here = self._here.pop(session.id, None)
         if here is not None:
+            self._leaving[session.id] = here
             here.stop()
         return taken
 

@@ -49,12 +49,17 @@ def verifying(request: Request) -> Answer | None:
 
 
 async def test_a_store_like_amazons_is_recognised(store: S3Store, proxy: FaultyS3) -> None:
+    def conditional(request: Request) -> Answer | None:
+        named = {"if-none-match", "if-match"} & set(request.headers)
+        return answer(412, "PreconditionFailed") if named else None
+
     proxy.fail("PutObject", verifying, times=None)
-    proxy.fail("CompleteMultipartUpload", answer(412, "PreconditionFailed"), times=None)
+    proxy.fail("CompleteMultipartUpload", conditional, times=None)
     seen = await store.probe(BUCKET, "probe/")
     assert seen.conditional_put == "complete"
     assert seen.checksums == set(PREFERENCE)
     assert seen.trailers
+    assert seen.unlisted_parts
     assert seen == store.capabilities
     assert await left(store, proxy) == []
 
@@ -111,6 +116,20 @@ async def test_a_store_that_refuses_trailers_has_none(store: S3Store, proxy: Fau
     seen = await store.probe(BUCKET, "")
     assert not seen.trailers
     assert seen.conditional_put == "put"
+
+
+@pytest.mark.parametrize(
+    "behaviour", [answer(400, "InvalidPart"), answer(200, "")], ids=["refused", "wrong object"]
+)
+async def test_a_store_that_leaves_no_part_out_is_recognised(
+    store: S3Store, proxy: FaultyS3, behaviour: Answer
+) -> None:
+    def unlisted(request: Request) -> Answer | None:
+        return behaviour if b"<PartNumber>1<" not in request.body else None
+
+    proxy.fail("CompleteMultipartUpload", unlisted, times=None)
+    proxy.fail("GetObject", Answer(200, b"something else", (("ETag", '"e"'),)), times=None)
+    assert not (await store.probe(BUCKET, "")).unlisted_parts
 
 
 async def test_a_missing_bucket_is_said(store: S3Store) -> None:

@@ -129,6 +129,7 @@ class TestCephRgw(StoreContract):
     ) -> None:
         seen = await store.probe(bucket, "")
         assert (seen.conditional_put, seen.checksums, seen.trailers) == ("put", frozenset(), False)
+        assert not seen.unlisted_parts
 
     async def test_completing_twice_leaves_the_object(
         self, store: ObjectStore, key: ObjectKey

@@ -5,12 +5,12 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gateway.drain import Drain
-from gateway.errors import ClientGone, GatewayError
+from gateway.errors import ClientGone, GatewayError, InvalidPart
 from gateway.model import (
     Attributes,
     MultipartRef,
@@ -94,6 +94,24 @@ class CountingStore(Store):
     @property
     def keys(self) -> set[str]:
         return {key.name for key in self._objects}
+
+
+class StrictStore(CountingStore):
+    """It takes all parts that it has got, or none, as Ceph RGW does."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.capabilities = replace(self.capabilities, unlisted_parts=False)
+
+    async def complete_multipart(
+        self, ref: MultipartRef, receipts: Sequence[PartReceipt], **more: Any
+    ) -> Stored:
+        if {part.number for part in self._upload(ref).receipts().values()} != {
+            receipt.number for receipt in receipts
+        }:
+            raise InvalidPart("Not all parts were listed.")
+        stored: Stored = await super().complete_multipart(ref, receipts, **more)
+        return stored
 
 
 class Yes:
@@ -183,7 +201,13 @@ class Gateway:
         allowed = wish.pop("allowed", ALICE)
         wish.setdefault("conditions", Preconditions())
         made, _ = await self.engine.create(
-            Wish(dialect="tus", key=wish.pop("key", KEY), length=length, **wish), allowed
+            Wish(
+                dialect=wish.pop("dialect", "tus"),
+                key=wish.pop("key", KEY),
+                length=length,
+                **wish,
+            ),
+            allowed,
         )
         return made
 

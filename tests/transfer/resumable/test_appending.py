@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from gateway.errors import (
     StorageUnavailable,
     TooLarge,
     UploadCompleted,
+    UploadGone,
 )
 from gateway.model import ByteRange, Digest
 from gateway.protocol.upload_commands import PutChunk
 from gateway.units import KiB, MiB
 from tests.transfer.lab import KEY, Bytes
-from tests.transfer.resumable.lab import PART, CountingStore, Fleet, Gateway, content, fleet
+from tests.transfer.resumable.lab import ALICE, PART, CountingStore, Fleet, Gateway, content, fleet
 
 DATA = content(5 * PART + 777)
 
@@ -141,11 +143,39 @@ async def test_what_does_not_fit_is_refused_and_changes_nothing(
     assert one.fleet.store.data() == DATA[:150]
 
 
+@pytest.mark.parametrize("told", [True, False])
+async def test_bytes_behind_the_length_end_an_upload_of_the_ietf_protocol(
+    one: Gateway, told: bool
+) -> None:
+    """Wherever it shows: before a byte is read, or when they come."""
+    made = await one.create(150, dialect="rufh")
+    await one.append(made.id, 0, DATA[:100], complete=False)
+    with pytest.raises(TooLarge):
+        await one.append(made.id, 100, bytes(51), body=51 if told else None, complete=False)
+    assert (await one.engine.find(made.id)).state == "failed"
+    with pytest.raises(UploadGone):
+        await one.append(made.id, 100, DATA[100:150], complete=True)
+
+
+async def test_a_body_over_a_limit_that_is_no_length_ends_nothing(one: Gateway) -> None:
+    made = await one.create(None, dialect="rufh", allowed=replace(ALICE, max_size=120))
+    await one.append(made.id, 0, DATA[:100], complete=False)
+    with pytest.raises(TooLarge):
+        await one.append(made.id, 100, bytes(51), complete=False)
+    await one.append(made.id, 100, DATA[100:120], complete=True)
+    assert one.fleet.store.data() == DATA[:120]
+
+
 async def test_a_late_length_below_the_offset_or_over_the_limit_is_refused(one: Gateway) -> None:
     made = await one.create(None)
     await one.append(made.id, 0, DATA[:100])
     with pytest.raises(InconsistentLength):
         await one.append(made.id, 100, b"", length=99)
+    most = one.engine.status(made).limits.max_size
+    assert most is not None
+    with pytest.raises(TooLarge) as caught:
+        await one.append(made.id, 100, b"", length=most + 1)
+    assert caught.value.members == {"max_size": most}
     assert (await one.engine.find(made.id)).length is None
 
 

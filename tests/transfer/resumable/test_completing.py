@@ -27,7 +27,16 @@ from gateway.sessions.memory import MemorySessions
 from gateway.storage.checksums import compute
 from gateway.transfer.resumable import takeover
 from tests.transfer.lab import KEY
-from tests.transfer.resumable.lab import ALICE, PART, CountingStore, Fleet, Gateway, content, fleet
+from tests.transfer.resumable.lab import (
+    ALICE,
+    PART,
+    CountingStore,
+    Fleet,
+    Gateway,
+    StrictStore,
+    content,
+    fleet,
+)
 
 DATA = content(3 * PART + 777)
 SMALL = DATA[:5000]
@@ -376,3 +385,31 @@ async def test_digests_that_are_wanted_are_told(team: Fleet, data: bytes) -> Non
     done = await gateway.append(made.id, 1000, data[1000:], want_digests=wanted)
     assert done.result is not None
     assert done.result.digests == (Digest("sha-256", sha256(data).digest()),)
+
+
+WRONG = Digest("sha1", bytes(20))
+
+
+async def test_a_store_that_wants_all_its_parts_gets_others_for_those_that_did_not_count(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, local=False, store=StrictStore()) as strict:
+        gateway = await strict.gateway()
+        made = await gateway.create(len(DATA))
+        with pytest.raises(DigestMismatch):
+            await gateway.append(made.id, 0, content(3 * PART, seed=1), body_digest=WRONG)
+        assert (await gateway.send(made.id, DATA, 2 * PART + 99)).state == "done"
+        assert strict.store.data() == DATA
+
+
+async def test_an_upload_that_ends_before_parts_that_did_not_count_is_refused_and_told_why(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, local=False, store=StrictStore()) as strict:
+        gateway = await strict.gateway()
+        made = await gateway.create()
+        with pytest.raises(DigestMismatch):
+            await gateway.append(made.id, 0, DATA, body_digest=WRONG)
+        with pytest.raises(StorageCorrupt, match="takes all parts or none"):
+            await gateway.append(made.id, 0, DATA[: PART + 1], complete=True)
+        assert strict.store.keys == set()

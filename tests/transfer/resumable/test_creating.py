@@ -53,6 +53,13 @@ async def test_what_is_too_large_is_refused_at_the_beginning(gateway: Gateway) -
         await gateway.create(11, allowed=replace(ALICE, max_size=10))
     with pytest.raises(TooLarge):
         await gateway.create(10**15)
+    told = gateway.engine.limits().max_size
+    assert told is not None
+    for dialect in ("tus", "rufh"):
+        with pytest.raises(TooLarge):
+            await gateway.create(told + 1, dialect=dialect)
+        assert (await gateway.create(told, dialect=dialect)).length == told
+    assert (await gateway.create(told + 1, dialect="chunked")).length == told + 1
     made = await gateway.create(None, allowed=replace(ALICE, max_size=10))
     with pytest.raises(TooLarge):
         await gateway.append(made.id, 0, bytes(11))

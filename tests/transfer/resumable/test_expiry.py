@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import StorageUnavailable, UploadGone, UploadNotFound
+from gateway.model import ByteRange
+from gateway.protocol.upload_commands import PutChunk
 from gateway.sessions.base import Intent
 from gateway.transfer.resumable.expiry import CLEANING
 from gateway.transfer.sweeper import WINDOW, Sweeper
-from tests.transfer.lab import KEY
+from tests.transfer.lab import KEY, Bytes
 from tests.transfer.resumable.lab import PART, TTL, Fleet, Gateway, Hanging, content, fleet
 
 DATA = content(3 * PART)
@@ -94,6 +96,24 @@ async def test_what_could_not_be_cleaned_is_tried_again_later(team: Fleet) -> No
     assert empty(team)
 
 
+async def test_what_has_expired_is_no_more_also_before_the_sweep(team: Fleet) -> None:
+    gateway = await team.gateway()
+    upload = await begun(gateway)
+    team.now += TTL
+    session = await gateway.engine.find(upload)
+    assert session.state == "open"
+    for takes_over in ("never", "stale", "always"):
+        with pytest.raises(UploadGone):
+            await gateway.engine.inspect(session, takes_over)
+    with pytest.raises(UploadGone):
+        await gateway.engine.cancel(session)
+    with pytest.raises(UploadGone):
+        await gateway.append(upload, PART + 100, DATA[PART + 100 :])
+    chunk = PutChunk(key=KEY, range=ByteRange(PART + 100, PART + 101), total=len(DATA), body=1)
+    with pytest.raises(UploadGone):
+        await gateway.engine.put_chunk(session, chunk, Bytes(b"x"))
+
+
 async def test_a_finished_upload_is_forgotten_and_its_object_stays(team: Fleet) -> None:
     gateway = await team.gateway()
     upload = await begun(gateway)
@@ -134,11 +154,14 @@ async def test_a_partial_uploads_hidden_object_goes_with_it(team: Fleet) -> None
 async def test_the_sweep_leaves_what_a_living_upload_needs(team: Fleet) -> None:
     gateway = await team.gateway()
     upload = await begun(gateway)
-    team.now += WINDOW + TTL
+    team.now += TTL - 1
+    await gateway.append(upload, PART + 100, DATA[PART + 100 : PART + 101])
+    team.now += TTL - 1
+    assert 2 * (TTL - 1) > WINDOW
     sweeper = Sweeper({"main": team.store}, team.sessions, now=lambda: team.now)
     report = await sweeper.sweep()
     assert report.aborted == []
-    await gateway.append(upload, PART + 100, DATA[PART + 100 :])
+    await gateway.append(upload, PART + 101, DATA[PART + 101 :])
     assert team.store.data() == DATA
 
 
@@ -163,12 +186,12 @@ async def test_the_sweep_removes_what_no_upload_knows(team: Fleet) -> None:
     assert team.store.unfinished == 1
 
 
+@pytest.mark.parametrize("team", ["store tails"], indirect=True)
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_segment_that_a_killed_process_left_is_swept_unless_it_is_known(
     team: Fleet, known: bool
 ) -> None:
-    if team.local:
-        pytest.skip("these lie in the upload's folder and go with it")
+    """On one machine they lie in the upload's folder, and go with it."""
     gateway = await team.gateway()
     upload = await begun(gateway)
     session = await gateway.engine.find(upload)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import BadRequest, Conflict, ObjectExists, TooLarge, UploadNotFound
+from gateway.errors import BadRequest, Conflict, Forbidden, ObjectExists, TooLarge, UploadNotFound
 from gateway.model import Principal
 from gateway.sessions.uploads import UploadSession
 from gateway.transfer.resumable.creating import Allowed, Wish
@@ -50,6 +50,13 @@ async def test_one_may_be_used_twice(gateway: Gateway) -> None:
     one = await partial(gateway, b"ab")
     await join(gateway, one, one)
     assert gateway.fleet.store.data() == b"abab"
+
+
+async def test_nothing_is_added_to_what_was_joined(gateway: Gateway) -> None:
+    done, _ = await join(gateway, await partial(gateway, b"ab"))
+    for offset in (0, 2):
+        with pytest.raises(Forbidden):
+            await gateway.append(done.id, offset, b"x")
 
 
 async def test_a_repeated_join_is_answered_again(gateway: Gateway) -> None:

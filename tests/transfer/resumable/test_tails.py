@@ -96,11 +96,11 @@ async def test_segments_in_a_store_are_intended_before_they_are_written(
     assert await team.sessions.intents() == []
 
 
+@pytest.mark.parametrize("team", ["objects"], indirect=True)
 async def test_what_could_not_be_dropped_is_left_to_the_sweep(
     team: Fleet, gateway: Gateway, session: UploadSession
 ) -> None:
-    if team.local:
-        pytest.skip("a folder's files go with the folder")
+    """A folder's files go with the folder."""
     tails = gateway.works.tails
     name = await tails.put(session, [memoryview(DATA)])
     await tails.mapped(session, name)

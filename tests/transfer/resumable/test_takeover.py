@@ -9,7 +9,16 @@ import pytest
 
 from gateway.errors import ClientGone, Draining, MultipartLost, OffsetMismatch, Overtaken
 from gateway.sessions.uploads import UploadSession
-from tests.transfer.resumable.lab import PART, Fleet, Gateway, Hanging, content, fleet
+from gateway.transfer.resumable import takeover
+from tests.transfer.resumable.lab import (
+    PART,
+    Fleet,
+    Gateway,
+    Hanging,
+    StrictStore,
+    content,
+    fleet,
+)
 
 DATA = content(4 * PART)
 OTHER = content(4 * PART, seed=1)
@@ -88,7 +97,9 @@ async def test_a_question_that_takes_over_ends_the_writer_at_once_without_the_st
     assert team.store.data() == OTHER
 
 
-async def test_a_question_of_tus_overtakes_only_who_was_silent_for_long(team: Fleet) -> None:
+async def test_a_question_of_tus_has_only_who_was_silent_for_long_keep_what_it_has(
+    team: Fleet,
+) -> None:
     gateway = await team.gateway()
     made = await gateway.create(len(DATA))
     task = await hung(gateway, made.id, 9)
@@ -98,7 +109,7 @@ async def test_a_question_of_tus_overtakes_only_who_was_silent_for_long(team: Fl
     assert writer is not None
     writer.heard -= 3
     session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
-    assert (session.holder, session.offset) == ("", 0)
+    assert (session.holder, session.offset) == ("", 9)
     with pytest.raises(Overtaken):
         await task
 
@@ -153,6 +164,36 @@ async def test_a_part_of_a_stale_writer_that_lands_late_is_none_of_the_object(te
     assert {extent.number % session.cut.stride for extent in session.extents} != {2}
     await second.append(made.id, 3 * PART, OTHER[3 * PART :])
     assert team.store.data() == OTHER
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_where_parts_have_one_number_a_stale_part_here_lands_before_its_successors(
+    tmp_path: Path, asked: bool
+) -> None:
+    """Also when a HEAD has ended the stale writer's epoch before the next one comes."""
+    async with fleet(tmp_path, local=False, store=StrictStore()) as strict:
+        gateway = await strict.gateway()
+        made = await gateway.create(len(DATA))
+        reached, stuck = asyncio.Event(), asyncio.Event()
+
+        async def before(name: str) -> None:
+            if name == "part" and not reached.is_set():
+                reached.set()
+                await stuck.wait()
+
+        strict.store.before = before
+        stale = asyncio.create_task(gateway.append(made.id, 0, DATA))
+        await reached.wait()
+        if asked:
+            await gateway.engine.inspect(await gateway.engine.find(made.id), "always")
+        fresh = asyncio.create_task(gateway.append(made.id, 0, OTHER))
+        await asyncio.sleep(takeover.FINISH + 0.1)
+        assert not fresh.done()
+        stuck.set()
+        assert (await fresh).state == "done"
+        with pytest.raises(Overtaken):
+            await stale
+        assert strict.store.data() == OTHER
 
 
 async def test_of_two_at_the_same_offset_exactly_one_goes_on(team: Fleet) -> None:
