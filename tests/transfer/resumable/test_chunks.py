@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ from gateway.errors import (
     DigestMismatch,
     GatewayError,
     InconsistentLength,
+    SessionsUnavailable,
     StorageCorrupt,
     StorageUnavailable,
     TooLarge,
@@ -24,6 +25,7 @@ from gateway.errors import (
 )
 from gateway.model import ByteRange, Digest, ObjectKey
 from gateway.protocol.upload_commands import PutChunk
+from gateway.sessions.memory import MemorySessions
 from gateway.sessions.uploads import Change, Extent, UploadSession
 from gateway.units import KiB
 from tests.transfer.lab import KEY, Bytes
@@ -265,3 +267,82 @@ async def test_parts_with_a_hole_are_never_published(one: Gateway) -> None:
     with pytest.raises(StorageCorrupt):
         await one.append(made.id, PART, b"")
     assert not one.fleet.store.has()
+
+
+class Mute(MemorySessions):
+    """Sessions that make a change, and then fail to answer or are slow to: as when the connection breaks."""
+
+    def __init__(self, which: Callable[[Change], bool], error: Exception | None) -> None:
+        super().__init__()
+        self.which, self.error = which, error
+        self.made = asyncio.Event()
+
+    async def change_upload(self, upload_id: str, epoch: int, change: Change) -> UploadSession:
+        after = await super().change_upload(upload_id, epoch, change)
+        if self.which(change) and not self.made.is_set():
+            self.made.set()
+            if self.error is not None:
+                raise self.error
+            await asyncio.sleep(0.05)
+        return after
+
+
+UNANSWERED = SessionsUnavailable("No answer in time.")
+
+
+async def test_segments_that_the_session_may_name_are_never_dropped(many: Fleet) -> None:
+    """The change was made, and its answer was lost."""
+    many.sessions = Mute(lambda change: len(change.add) > 1, UNANSWERED)
+    one = await many.gateway()
+    made = await one.create(len(DATA))
+    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
+    with pytest.raises(SessionsUnavailable):
+        await put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
+    one.cache.clear()
+    await put(one, made, 0, DATA[:100])
+    await put(one, made, PART + 100, DATA[PART + 100 :])
+    assert many.store.data() == DATA
+
+
+async def test_who_leaves_while_segments_become_known_takes_none_away(many: Fleet) -> None:
+    sessions = many.sessions = Mute(lambda change: len(change.add) > 1, None)
+    one = await many.gateway()
+    made = await one.create(len(DATA))
+    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
+    sent = put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
+    request = asyncio.create_task(sent)
+    await sessions.made.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    one.cache.clear()
+    await put(one, made, 0, DATA[:100])
+    await put(one, made, PART + 100, DATA[PART + 100 :])
+    assert many.store.data() == DATA
+
+
+async def test_segments_that_the_session_refuses_are_dropped(many: Fleet) -> None:
+    one = await many.gateway()
+    made = await one.create(len(DATA))
+    digest = Digest("sha-256", sha256(DATA[: PART + 100]).digest())
+
+    class Last(Bytes):
+        async def read_into(self, view: memoryview, /) -> int:
+            count = await super().read_into(view)
+            if not count:
+                await many.sessions.change_upload(made.id, 0, Change(state="failed"))
+            return count
+
+    with pytest.raises(UploadGone):
+        await put(one, made, 0, Last(DATA[: PART + 100]), body_digest=digest)
+    assert many.store.keys == set()
+    assert not list(many.folder.glob("data/tails/*/*"))
+    assert (await one.engine.find(made.id)).extents == ()
+
+
+async def test_known_segments_leave_no_intents(many: Fleet) -> None:
+    one = await many.gateway()
+    made = await one.create(len(DATA))
+    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
+    await put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
+    assert await many.sessions.intents() == []
