@@ -170,7 +170,7 @@ class Chunks:
                     async with SliceSink(site, writing, 0, 0) as sink:
                         async with self._turns.alone(f"{session.id}/multipart"):
                             await writing.refresh()
-                            await site.multipart(writing)
+                            await unbroken(site.multipart(writing))
                         await sink.merge(index)
 
     async def finish(self, writing: SharedWriting) -> UploadSession:

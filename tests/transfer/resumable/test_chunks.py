@@ -25,6 +25,7 @@ from gateway.errors import (
 )
 from gateway.model import ByteRange, Digest, ObjectKey
 from gateway.protocol.upload_commands import PutChunk
+from gateway.sessions.base import Intent
 from gateway.sessions.memory import MemorySessions
 from gateway.sessions.uploads import Change, Extent, UploadSession
 from gateway.units import KiB
@@ -346,3 +347,64 @@ async def test_known_segments_leave_no_intents(many: Fleet) -> None:
     digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
     await put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
     assert await many.sessions.intents() == []
+
+
+async def test_a_multipart_that_the_session_may_name_is_never_aborted(many: Fleet) -> None:
+    """The change was made, and its answer was lost."""
+    many.sessions = Mute(lambda change: change.upload_id is not None, UNANSWERED)
+    one = await many.gateway()
+    made = await one.create(len(DATA), chunk_size=PART)
+    with pytest.raises(SessionsUnavailable):
+        await put(one, made, 0, DATA[:PART])
+    for start, data in pieces(PART):
+        await put(one, made, start, data)
+    assert many.store.data() == DATA
+    assert many.store.calls.count("create") == 1
+
+
+async def test_who_leaves_while_a_multipart_becomes_known_does_not_abort_it(many: Fleet) -> None:
+    sessions = many.sessions = Mute(lambda change: change.upload_id is not None, None)
+    one = await many.gateway()
+    made = await one.create(len(DATA))
+    await put(one, made, 0, DATA[:100])
+    request = asyncio.create_task(put(one, made, 100, DATA[100:PART]))  # its slice is merged
+    await sessions.made.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    await put(one, made, PART, DATA[PART:])
+    assert many.store.data() == DATA
+    assert many.store.calls.count("create") == 1
+    assert await many.sessions.intents() == []
+
+
+async def test_a_multipart_that_the_session_refuses_is_aborted(many: Fleet) -> None:
+    one = await many.gateway()
+    made = await one.create(len(DATA), chunk_size=PART)
+
+    async def before(name: str) -> None:
+        if name == "create":
+            await many.sessions.change_upload(made.id, 0, Change(state="failed"))
+
+    many.store.before = before
+    with pytest.raises(UploadGone):
+        await put(one, made, 0, DATA[:PART])
+    assert many.store.unfinished == 0
+    assert await many.sessions.intents() == []
+
+
+async def test_a_multipart_that_could_not_be_written_down_is_aborted(many: Fleet) -> None:
+    """Its intent lacks its id, so the session can't name it."""
+    one = await many.gateway()
+    made = await one.create(len(DATA), chunk_size=PART)
+    put_intent = many.sessions.put_intent
+
+    async def failing(intent: Intent) -> None:
+        if intent.upload_id is not None:
+            raise UNANSWERED
+        await put_intent(intent)
+
+    many.sessions.put_intent = failing  # type: ignore[method-assign]
+    with pytest.raises(SessionsUnavailable):
+        await put(one, made, 0, DATA[:PART])
+    assert many.store.unfinished == 0
