@@ -408,3 +408,42 @@ async def test_a_multipart_that_could_not_be_written_down_is_aborted(many: Fleet
     with pytest.raises(SessionsUnavailable):
         await put(one, made, 0, DATA[:PART])
     assert many.store.unfinished == 0
+
+
+async def test_a_length_below_what_is_here_is_refused_and_changes_nothing(one: Gateway) -> None:
+    made = await one.create(None, chunk_size=PART)
+    await put(one, made, 1000, DATA[1000:2000])
+    with pytest.raises(InconsistentLength):
+        await put(one, made, 0, DATA[:500], total=1500)
+    found = await one.engine.find(made.id)
+    assert (found.state, found.length) == ("open", None)
+    await put(one, made, 2000, DATA[2000:], total=len(DATA))
+    await put(one, made, 0, DATA[:1000])
+    assert one.fleet.store.data() == DATA
+
+
+async def test_of_two_lengths_at_the_same_time_one_holds(one: Gateway) -> None:
+    made = await one.create(None, chunk_size=PART)
+    results = await asyncio.gather(
+        put(one, made, 0, DATA[:100], total=len(DATA)),
+        put(one, made, 100, DATA[100:200], total=200),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results].count(InconsistentLength) == 1
+
+
+async def test_a_chunk_behind_a_length_that_came_meanwhile_leaves_nothing(many: Fleet) -> None:
+    one = await many.gateway()
+    made = await one.create(None)
+
+    class Last(Bytes):
+        async def read_into(self, view: memoryview, /) -> int:
+            count = await super().read_into(view)
+            if not count:
+                await many.sessions.change_upload(made.id, 0, Change(length=150))
+            return count
+
+    with pytest.raises(InconsistentLength):
+        await put(one, made, 100, Last(DATA[100:200]))
+    assert many.store.keys == set()
+    assert (await one.engine.find(made.id)).extents == ()
