@@ -51,6 +51,12 @@ _OVERRIDES: Final = {
     "response-content-type": b"content-type",
     "response-expires": b"expires",
 }
+#: Parameters of multipart uploads that stand for nothing else.
+_MULTIPART: Final = frozenset({"uploads", "uploadId"})
+_ONE_PUT: Final = (
+    " Multipart by the client is not offered yet: send the object in one PUT, which boto3 does with"
+    " TransferConfig(multipart_threshold=5*1024**3)."
+)
 #: Longest value of an override, in characters (security case 29).
 MAX_OVERRIDE: Final = 1024
 
@@ -161,7 +167,10 @@ def check_query(query: dict[str, str], *, reading: bool, ranged: bool) -> None:
             continue  # headers in the query; and SDKs name the operation
         if (name == "versionId" and value == "null") or (reading and name in _OVERRIDES):
             continue
-        raise NotImplementedHere(f"The query parameter {name[:64]!r} is not offered here.")
+        detail = f"The query parameter {name[:64]!r} is not offered here."
+        if name in _MULTIPART or (name == "partNumber" and not reading):
+            detail += _ONE_PUT
+        raise NotImplementedHere(detail)
 
 
 def read_overrides(query: dict[str, str], *, signed: bool) -> Headers:

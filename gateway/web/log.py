@@ -9,7 +9,10 @@ import asyncio
 import atexit
 import json
 import logging
+import multiprocessing
+import os
 import re
+import signal
 import sys
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -83,8 +86,23 @@ class Lines:
             self._timer = None
         held, self._held, self._size = "".join(self._held), [], 0
         if held:
-            sys.stdout.write(held)
-            sys.stdout.flush()
+            try:
+                sys.stdout.write(held)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                end_unread()
+
+
+def end_unread() -> None:
+    """Nobody reads the standard output any more (``sluice serve | head``): write nowhere, and drain as on SIGTERM;
+    the supervisor, where this is one of its workers, or it would make another."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    parent = multiprocessing.parent_process()
+    pid = os.getpid() if parent is None else parent.pid
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
 
 
 def _as_json(logger: object, method: str, event: structlog.typing.EventDict) -> str:
