@@ -271,11 +271,15 @@ class Authenticator:
             ),
         )
 
+    def anonymous_policy(self, bucket: str) -> str | None:
+        """The policy of requests without a credential; None: there may be none."""
+        return self._rules.anonymous.get(bucket)
+
     def _anonymous(self, head: RequestHead, target: Target) -> Grant:
         if head.method in _READS:
             # Before any policy is asked: the answer does not depend on what the bucket lets strangers do.
             refuse_overrides(head.raw_query)
-        policy = None if target.key is None else self._rules.anonymous.get(target.key.bucket)
+        policy = None if target.key is None else self.anonymous_policy(target.key.bucket)
         if policy is not None:
             return Grant(principal=ANONYMOUS, scheme="anonymous", policy=policy, signed=False)
         detail = "This request needs a credential: sign it, or use a presigned URL or a token."

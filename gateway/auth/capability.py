@@ -16,7 +16,7 @@ from gateway.auth.authorise import access_to, authorise, check_scope
 from gateway.auth.grant import Grant
 from gateway.auth.key import Key
 from gateway.auth.policies import Policies
-from gateway.errors import UnknownKey, UploadNotFound
+from gateway.errors import Unauthenticated, UnknownKey, UploadNotFound
 from gateway.model import ANONYMOUS
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.routing import effective_head
@@ -59,6 +59,7 @@ class UploadAccess:
         Raises:
             UploadNotFound: no such upload; a wrong capability; another principal's credential.
             UnknownKey: the key that began the upload counts no more.
+            Unauthenticated: nobody signed for the upload, and strangers may do nothing there any more.
             Forbidden: the owner's credential is for other objects or methods.
             GatewayError: a credential that does not hold.
         """
@@ -70,32 +71,33 @@ class UploadAccess:
                 raise _not_found()
             if not self._authenticator.presented(head):
                 return Grant(
-                    principal=session.principal, scheme=SCHEME, policy=session.policy, signed=True
+                    principal=session.principal, scheme=SCHEME, policy=key.policy, signed=True
                 )
         elif session.principal == ANONYMOUS and not self._authenticator.presented(head):
             return Grant(
-                principal=ANONYMOUS, scheme="anonymous", policy=session.policy, signed=False
+                principal=ANONYMOUS,
+                scheme="anonymous",
+                policy=self._policy(session, now),
+                signed=False,
             )
         grant = await self._authenticator.authenticate(head, target, now)
         if grant.principal.id != session.principal.id:
             raise _not_found()
         if target.mac is None:
             check_scope(grant.constraints, effective_head(head, target).method, session.target)
-        self._key(session, now)
-        return replace(grant, policy=session.policy)
+        return replace(grant, policy=self._policy(session, now))
 
     def confirm(self, session: UploadSession, size: int, now: float) -> bool:
         """Whether the finished upload, of ``size`` bytes, may overwrite what is there, by what holds now.
 
         Raises:
             UnknownKey: the key that began it counts no more.
+            Unauthenticated: strangers may write nothing there any more.
             Forbidden, TooLarge, UnsupportedMediaType: the policy does not allow it any more.
         """
-        self._key(session, now)
+        name = self._policy(session, now)
         signed = session.principal != ANONYMOUS
-        grant = Grant(
-            principal=session.principal, scheme=SCHEME, policy=session.policy, signed=signed
-        )
+        grant = Grant(principal=session.principal, scheme=SCHEME, policy=name, signed=signed)
         request = access_to(
             grant,
             "write",
@@ -103,8 +105,21 @@ class UploadAccess:
             size=size,
             content_type=session.attributes.content_type,
         )
-        policy = self._policies.for_request(session.policy)
+        policy = self._policies.for_request(name)
         return authorise(grant, policy, "PUT", request).overwrite
+
+    def _policy(self, session: UploadSession, now: float) -> str:
+        """The policy that holds now for who began an upload: his key's, or the bucket's for strangers. Where neither
+        is it (a slot's token), it is the one that he was admitted by."""
+        key = self._key(session, now)
+        if key is not None:
+            return key.policy
+        if session.principal != ANONYMOUS:
+            return session.policy
+        policy = self._authenticator.anonymous_policy(session.target.bucket)
+        if policy is None:
+            raise Unauthenticated("Uploads without a credential are not allowed here any more.")
+        return policy
 
     def _key(self, session: UploadSession, now: float) -> Key | None:
         """The key that began an upload; None where none did."""

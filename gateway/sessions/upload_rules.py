@@ -3,7 +3,7 @@ is written. The stores only see to it that nothing comes between the two."""
 
 from dataclasses import replace
 
-from gateway.errors import Overtaken, UploadGone
+from gateway.errors import InconsistentLength, Overtaken, UploadGone
 from gateway.sessions.uploads import Change, UploadSession, arranged, changed
 
 
@@ -18,6 +18,7 @@ def after_change(found: UploadSession | None, epoch: int, change: Change) -> Upl
     Raises:
         Overtaken: the epoch is another.
         UploadGone: there is none, or it is in none of the states that the change is for.
+        InconsistentLength: its length is known and would be another, or bytes would lie behind it.
         ValueError: see :func:`~gateway.sessions.uploads.changed`.
     """
     if found is None:
@@ -26,7 +27,24 @@ def after_change(found: UploadSession | None, epoch: int, change: Change) -> Upl
         raise _overtaken()
     if found.state not in change.only_in:
         raise _gone(found)
-    return changed(found, change)
+    after = changed(found, change)
+    _check_length(found, change, after)
+    return after
+
+
+def _check_length(found: UploadSession, change: Change, after: UploadSession) -> None:
+    """Of two chunks that come at the same time, one may tell the length and the other lie behind it."""
+    length = after.length
+    if found.length not in (None, length):
+        raise InconsistentLength(
+            f"The upload's length was said to be {found.length} bytes, and can't change."
+        )
+    # What was there when the length became known was held to it then.
+    extents = after.extents if found.length is None else change.add
+    if length is not None and any(extent.stop > length for extent in extents):
+        raise InconsistentLength(
+            f"There are bytes behind byte {length}, where the upload would end."
+        )
 
 
 def after_taking(found: UploadSession | None, holder: str, epoch: int) -> UploadSession:

@@ -186,6 +186,7 @@ class UploadSessions(Protocol):
         Raises:
             Overtaken: the epoch is another.
             UploadGone: it is in none of the states ``only_in`` names, or forgotten.
+            InconsistentLength: another length is known already, or bytes would lie behind the length.
         """
         ...
 

@@ -246,6 +246,7 @@ def _allowed(work: Work) -> Allowed:
         policy=work.grant.policy,
         max_size=work.decision.max_size,
         overwrite=work.decision.overwrite,
+        constraints=work.grant.constraints,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.auth.authenticator import Authenticator, check_alone
-from gateway.auth.authorise import access, authorise, may_list, upload_access
+from gateway.auth.authorise import access, authorise, check_scope, may_list, upload_access
 from gateway.auth.grant import Grant
 from gateway.auth.policies import Policies
 from gateway.auth.policy import Decision, Policy
@@ -39,7 +39,13 @@ from gateway.protocol.discovery import discovery_headers
 from gateway.protocol.forms import FORM, FormHead
 from gateway.protocol.object_heads import Headers
 from gateway.protocol.routing import SlotMount, dialect_of, effective_head, route
-from gateway.protocol.upload_commands import Limits, UploadCommand, UploadDialect
+from gateway.protocol.upload_commands import (
+    CancelChunks,
+    InspectChunks,
+    Limits,
+    UploadCommand,
+    UploadDialect,
+)
 from gateway.sessions.uploads import UploadSession
 from gateway.web.carry import Carrier, Work
 from gateway.web.carry_uploads import UploadCarrier
@@ -214,8 +220,10 @@ def _authorise_upload(
     grant: Grant, policy: Policy, head: RequestHead, command: UploadCommand
 ) -> Decision:
     """What begins an upload is held to the policy; what goes on with one was admitted by the upload, and is held to
-    the policy again when it is finished."""
+    the policy again when it is finished. An upload that its client names is admitted here, by the object."""
     request = upload_access(grant, command)
+    if isinstance(command, InspectChunks | CancelChunks):
+        check_scope(grant.constraints, head.method, command.key)
     if request is None:
         return Decision(allowed=True, reason="the upload was admitted")
     return authorise(grant, policy, head.method, request)

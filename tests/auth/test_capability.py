@@ -62,9 +62,16 @@ def keys() -> Keys:
 @pytest.fixture
 def access(keys: Keys) -> UploadAccess:
     rule = Rule(place="here", actions=frozenset({"write"}), max_size=100, overwrite=False)
-    policies = Policies({"all": Policy(name="all", file="all.toml", rules=(rule,))})
-    authenticator = Authenticator(keys, MemorySessions(), Rules(region="us-east-1"))
-    return UploadAccess(keys, authenticator, policies)
+    less = replace(rule, max_size=10)
+    policies = Policies(
+        {
+            "all": Policy(name="all", file="all.toml", rules=(rule,)),
+            "less": Policy(name="less", file="less.toml", rules=(less,)),
+            "none": Policy(name="none", file="none.toml"),
+        }
+    )
+    rules = Rules(region="us-east-1", anonymous={"photos": "less"})
+    return UploadAccess(keys, Authenticator(keys, MemorySessions(), rules), policies)
 
 
 def head(method: str = "PATCH", *headers: tuple[bytes, bytes]) -> RequestHead:
@@ -146,5 +153,35 @@ def test_what_the_policy_says_at_the_end_counts(access: UploadAccess) -> None:
     assert access.confirm(SESSION, 100, NOW) is False
     with pytest.raises(TooLarge):
         access.confirm(SESSION, 101, NOW)
-    with pytest.raises(Forbidden):
-        access.confirm(replace(SESSION, policy="gone"), 5, NOW)
+
+
+async def test_the_policy_that_the_key_has_now_counts(access: UploadAccess, keys: Keys) -> None:
+    for policy, error in (("less", TooLarge), ("none", Forbidden), ("gone", Forbidden)):
+        keys.keys[ALICE] = replace(keys.keys[ALICE], policy=policy)
+        with pytest.raises(error):
+            access.confirm(SESSION, 11, NOW)
+        for mac, headers in ((mac_of(SECRET, UPLOAD), ()), (None, (bearer(ALICE),))):
+            grant = await access.admit(head("PATCH", *headers), target(mac), SESSION, NOW)
+            assert grant.policy == policy
+    keys.keys[ALICE] = replace(keys.keys[ALICE], policy="less")
+    access.confirm(replace(SESSION, policy="gone"), 10, NOW)
+
+
+async def test_what_strangers_may_do_in_the_bucket_now_counts(access: UploadAccess) -> None:
+    session = replace(SESSION, principal=ANONYMOUS)
+    access.confirm(session, 10, NOW)
+    with pytest.raises(TooLarge):
+        access.confirm(session, 11, NOW)
+    assert (await access.admit(head(), target(None), session, NOW)).policy == "less"
+    closed = replace(session, target=ObjectKey("films", "a.jpg"))
+    with pytest.raises(Unauthenticated):
+        access.confirm(closed, 5, NOW)
+    with pytest.raises(Unauthenticated):
+        await access.admit(head(), target(None), closed, NOW)
+
+
+def test_who_has_no_key_keeps_the_policy_he_was_admitted_by(access: UploadAccess) -> None:
+    session = replace(SESSION, principal=Principal("slot:x"), policy="less")
+    access.confirm(session, 10, NOW)
+    with pytest.raises(TooLarge):
+        access.confirm(session, 11, NOW)

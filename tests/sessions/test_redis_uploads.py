@@ -226,7 +226,7 @@ async def test_an_upload_that_never_rests_ends_in_time(
     send = one._send
 
     async def late(*args: Any) -> Any:
-        await two.change_upload("u1", 0, Change(length=1))
+        await two.change_upload("u1", 0, Change(length=8))
         return await send(*args)
 
     monkeypatch.setattr(one, "_send", late)

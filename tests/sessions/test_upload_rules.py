@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.errors import Overtaken, UploadGone
+from gateway.errors import InconsistentLength, Overtaken, UploadGone
 from gateway.sessions.upload_rules import after_change, after_creation, after_taking
 from gateway.sessions.uploads import LIVE, Change, UploadState
-from tests.sessions.upload_contract import part, upload
+from tests.sessions.upload_contract import part, segment, upload
 
 
 def test_a_new_upload_has_its_extents_in_order_and_each_once() -> None:
@@ -50,3 +50,25 @@ def test_taking_keeps_all_but_holder_and_epoch(state: UploadState) -> None:
     assert after_taking(before, "h", 4) == expected
     with pytest.raises(Overtaken):
         after_taking(before, "h", 5)
+
+
+def test_a_length_is_said_once() -> None:
+    told = after_change(upload(), 0, Change(length=24))
+    assert after_change(told, 0, Change(length=24)).length == 24
+    for other in (23, 25, 0):
+        with pytest.raises(InconsistentLength, match="said to be 24"):
+            after_change(told, 0, Change(length=other))
+
+
+def test_no_bytes_lie_behind_the_length_whichever_comes_first() -> None:
+    there = after_change(upload(), 0, Change(add=[segment(20, 5)]))
+    assert after_change(there, 0, Change(length=25)).length == 25
+    told = after_change(upload(), 0, Change(length=24))
+    assert after_change(told, 0, Change(add=[segment(20, 4)])).extents == (segment(20, 4),)
+    for before, change in (
+        (there, Change(length=24)),
+        (told, Change(add=[segment(20, 5)])),
+        (upload(), Change(length=24, add=[segment(20, 5)])),
+    ):
+        with pytest.raises(InconsistentLength, match="behind byte 24"):
+            after_change(before, 0, change)

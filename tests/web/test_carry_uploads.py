@@ -8,6 +8,7 @@ from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 from gateway.auth.capability import mac_of
@@ -16,6 +17,7 @@ from gateway.web.log import flush as flush_log
 from tests.protocol.signatures.wire import KEY_ID, SECRET
 from tests.web.lab import Answer, Client, gateway
 
+LONG, LONG_SECRET = "AKIALONGEXAMPLE1", "a secret that is long enough for a token"
 OTHER, OTHER_SECRET = "AKIAOTHEREXAMPLE", "another/secret/of/somebody/else"
 TUS = [("tus-resumable", "1.0.0")]
 BYTES = [*TUS, ("content-type", "application/offset+octet-stream")]
@@ -30,6 +32,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
         "keys": {
             KEY_ID: {"secret": SECRET},
             OTHER: {"secret": OTHER_SECRET},
+            LONG: {"secret": LONG_SECRET},
         },
     }
     async with gateway(tmp_path, **sections) as made:
@@ -229,6 +232,43 @@ async def test_a_session_may_be_asked_for_and_aborted(client: Client) -> None:
     gone = await client.signed("DELETE", target, headers=headers, now=time.time())
     assert gone.status == 204
     assert (await chunk(client, 0, DATA[: 64 * KiB], session)).status == 410
+
+
+def bearer(**claims: Any) -> tuple[str, str]:
+    said = {"exp": time.time() + 60, "bucket": "photos", **claims}
+    token = jwt.encode(said, LONG_SECRET, headers={"kid": LONG})
+    return "authorization", f"Bearer {token}"
+
+
+async def test_a_narrow_token_neither_sees_nor_aborts_chunks_it_is_not_for(client: Client) -> None:
+    target, whole = "/-/chunked/photos/private/x.jpg", bearer(prefix="")
+    begin = [("x-total-size", str(len(DATA))), ("x-upload-session-id", "mine"), whole]
+    asked = await client.send("POST", target, b"", begin)
+    assert asked.status == 201, asked.body
+    session = ("x-upload-session-id", "mine")
+    narrow = [
+        bearer(prefix="public/"),
+        bearer(key="public/y.jpg"),
+        bearer(prefix="", methods=["PUT"]),
+    ]
+    for token in narrow:
+        for method in ("GET", "DELETE"):
+            answer = await client.send(method, target, headers=[session, token])
+            assert (answer.status, answer.code) == (403, "forbidden"), answer.body
+    assert (await client.send("GET", target, headers=[session, whole])).status == 200
+    assert (await client.send("DELETE", target, headers=[session, whole])).status == 204
+
+
+async def test_a_narrow_token_joins_no_parts_it_is_not_for(client: Client) -> None:
+    begin = [*TUS, ("upload-length", "2"), ("upload-concat", "partial"), bearer(prefix="")]
+    made = await client.send("POST", "/-/uploads/photos/private/x.jpg", b"", begin)
+    url = made.get("location") or ""
+    assert (await patch(client, url, 0, b"ab")).status == 204
+    final = [*TUS, ("upload-concat", f"final;{url}")]
+    for prefix, status in (("public/", 403), ("", 201)):
+        headers = [*final, bearer(prefix=prefix)]
+        answer = await client.send("POST", "/-/uploads/photos/public/y.jpg", b"", headers)
+        assert answer.status == status, answer.body
 
 
 async def test_a_put_with_content_range_goes_on_without_any_session(client: Client) -> None:

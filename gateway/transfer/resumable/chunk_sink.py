@@ -1,5 +1,6 @@
 """Where one run of a chunk goes: received whole, then sent as a part or kept as a segment."""
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,7 @@ from gateway.transfer.resumable.body import first_memory
 from gateway.transfer.resumable.shared import SharedWriting, Turns
 from gateway.transfer.resumable.site import Site
 from gateway.transfer.resumable.slice_sink import GRACE, SliceBuilder
+from gateway.transfer.resumable.writing import REFUSALS
 
 
 class ChunkSink:
@@ -129,13 +131,7 @@ class ChunkSink:
             await self._part(piece)
         else:
             segment = await self.write_segment(piece)
-            try:
-                await self._writing.change(Change(add=[segment]))
-            except GatewayError as error:
-                if not error.retryable:
-                    await self._site.tails.drop(self._writing.session, [segment.name])
-                raise
-            await self._site.tails.mapped(self._writing.session, segment.name)
+            await add_segments(self._site, self._writing, [segment])
 
     def _is_slice(self) -> bool:
         start, stop = self._writing.slices.bounds(self._index)
@@ -211,3 +207,19 @@ def _extent(receipt: PartReceipt, piece: Piece) -> Extent:
         digests=receipt.digests,
         pieces=(piece,),
     )
+
+
+async def add_segments(site: Site, writing: SharedWriting, segments: Sequence[Extent]) -> None:
+    """Let the session know segments that are kept. They are dropped only when it has refused them for certain.
+
+    Raises:
+        GatewayError: it does not know them, or nobody knows whether it does.
+    """
+    names = [segment.name for segment in segments]
+    try:
+        await writing.change(Change(add=segments))
+    except REFUSALS:
+        await site.tails.drop(writing.session, names)
+        raise
+    for name in names:
+        await site.tails.mapped(writing.session, name)

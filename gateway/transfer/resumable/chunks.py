@@ -17,7 +17,7 @@ from gateway.pipeline.source import LimitedSource
 from gateway.pipeline.transforms import Chain, Checksum
 from gateway.protocol.upload_commands import PutChunk
 from gateway.sessions.uploads import Change, Extent, Piece, UploadSession, UploadSessions, holes
-from gateway.transfer.resumable.chunk_sink import ChunkSink
+from gateway.transfer.resumable.chunk_sink import ChunkSink, add_segments
 from gateway.transfer.resumable.completing import Completing
 from gateway.transfer.resumable.proof import CRC
 from gateway.transfer.resumable.shared import SharedWriting, Turns
@@ -123,13 +123,12 @@ class Chunks:
                         pending.append(await unbroken(sink.write_segment(piece)))
                     else:
                         await unbroken(sink.commit(piece))
-            if pending:
-                await writing.change(Change(add=pending))
-                pending.clear()
-        finally:
-            if pending:
-                names = [extent.name for extent in pending]
-                await unbroken(site.tails.drop(writing.session, names))
+        except BaseException:
+            names = [extent.name for extent in pending]
+            await unbroken(site.tails.drop(writing.session, names))
+            raise
+        if pending:
+            await unbroken(add_segments(site, writing, pending))
         await self._merge(writing)
 
     async def _compare(self, writing: SharedWriting, span: ByteRange, incoming: "_Body") -> None:
@@ -171,7 +170,7 @@ class Chunks:
                     async with SliceSink(site, writing, 0, 0) as sink:
                         async with self._turns.alone(f"{session.id}/multipart"):
                             await writing.refresh()
-                            await site.multipart(writing)
+                            await unbroken(site.multipart(writing))
                         await sink.merge(index)
 
     async def finish(self, writing: SharedWriting) -> UploadSession:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.adapt.slices import Slices, choose
+from gateway.auth.grant import UNCONSTRAINED, Constraints
 from gateway.errors import Conflict, InconsistentLength, TooLarge
 from gateway.model import Attributes, Digest, ObjectKey, Principal, WriteCondition
 from gateway.protocol.commands import Preconditions
@@ -25,12 +26,14 @@ _TOLD: Final = frozenset({"tus", "rufh"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """Who begins an upload, and what he was allowed. ``max_size`` in bytes, None: no such limit."""
+    """Who begins an upload, and what he was allowed. ``max_size`` in bytes, None: no such limit. ``constraints`` are
+    those of his credential: what it is not for can't be joined by it."""
 
     principal: Principal
     policy: str
     max_size: int | None = None
     overwrite: bool = True
+    constraints: Constraints = UNCONSTRAINED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

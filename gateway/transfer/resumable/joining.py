@@ -6,6 +6,7 @@ remembered only when it is done.
 
 import secrets
 
+from gateway.auth.authorise import check_scope
 from gateway.errors import BadRequest, Conflict, TooLarge, UploadNotFound
 from gateway.model import ByteRange, Source
 from gateway.pipeline.source import JoinedSource
@@ -42,6 +43,7 @@ class Joining:
 
         Raises:
             UploadNotFound: a source does not exist, or is another principal's.
+            Forbidden: one is of an object that the credential is not for.
             BadRequest, Conflict: one is no partial upload, or not finished.
             TooLarge: together they are over a limit.
             GatewayError: as an ordinary upload.
@@ -77,6 +79,7 @@ class Joining:
         found = await self._sessions.upload(upload)
         if found is None or found.principal.id != allowed.principal.id:
             raise UploadNotFound("There is no such partial upload.")
+        check_scope(allowed.constraints, "POST", found.target)
         if not found.partial:
             raise BadRequest("Only partial uploads can be joined.")
         if found.state != "done":

@@ -14,7 +14,7 @@ from gateway.storage.base import ObjectStore
 from gateway.storage.retry import Retrier
 from gateway.transfer.resumable.tail_cache import TailCache
 from gateway.transfer.resumable.tails import TailStore
-from gateway.transfer.resumable.writing import Writing
+from gateway.transfer.resumable.writing import REFUSALS, Writing
 from gateway.transfer.uploads import Machinery
 
 #: Intents of multiparts that outlive a process are owned by their upload.
@@ -61,11 +61,12 @@ class Site:
         return None if upload_id is None else MultipartRef(self.store.name, self.key, upload_id)
 
     async def multipart(self, writing: Writing) -> MultipartRef:
-        """Its multipart; it is created when there is none, and durably known before a part is sent.
+        """Its multipart; it is created when there is none, and durably known before a part is sent. Whoever calls
+        sees to it that it is not broken off (:func:`~gateway.pipeline.owner.unbroken`).
 
         Raises:
             Overtaken, UploadGone: somebody else writes the upload now; what was created is aborted again.
-            GatewayError: it can't be created.
+            GatewayError: it can't be created, or nobody knows whether the session knows it: then the sweep asks.
         """
         found = self.ref(writing.session)
         if found is not None:
@@ -81,8 +82,12 @@ class Site:
         )
         try:
             ref = await multipart.create()
-            await writing.change(Change(upload_id=ref.upload_id))
         except BaseException:
+            await multipart.abort(confirm=False)
+            raise
+        try:
+            await writing.change(Change(upload_id=ref.upload_id))
+        except REFUSALS:
             await multipart.abort(confirm=False)
             raise
         self.works.intents[ref.upload_id] = journal.last

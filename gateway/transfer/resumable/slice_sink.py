@@ -20,7 +20,7 @@ from typing import Final, Self
 
 from gateway.adapt.concurrency import Limit
 from gateway.adapt.slices import Slices
-from gateway.errors import GatewayError, Overtaken, TooLarge, UploadGone
+from gateway.errors import GatewayError, TooLarge
 from gateway.model import ByteRange, PartReceipt
 from gateway.pipeline.flight import Flight
 from gateway.pipeline.intake import Intake
@@ -29,7 +29,7 @@ from gateway.pipeline.parts import Draft, PartBuilder
 from gateway.pipeline.slabs import Slab
 from gateway.sessions.uploads import Change, Extent, Piece
 from gateway.transfer.resumable.site import Site
-from gateway.transfer.resumable.writing import Writing, covering
+from gateway.transfer.resumable.writing import REFUSALS, Writing, covering
 
 #: How long parts that are being sent may go on when a request is given up, in seconds.
 GRACE: Final = 5.0
@@ -313,7 +313,7 @@ class SliceSink:
         try:
             # It is the request's last word, so it also says that nobody holds the upload any more.
             await self._writing.change(Change(add=[segment], holder=""))
-        except (Overtaken, UploadGone):
+        except REFUSALS:
             await tails.drop(session, [name])
             raise
         if not draft.spooled:

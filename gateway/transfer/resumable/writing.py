@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from gateway.adapt.part_size import PartPlan
 from gateway.adapt.slices import Slices
-from gateway.errors import StorageCorrupt
+from gateway.errors import InconsistentLength, Overtaken, StorageCorrupt, UploadGone
 from gateway.model import ByteRange
 from gateway.sessions.uploads import Change, Cut, Extent, UploadSession, UploadSessions
+
+#: What a change that was surely not made is refused with. After any other error the session may have made it, or may
+#: make it yet: then what it names must stay, and the sweep asks later.
+REFUSALS: Final = (Overtaken, UploadGone, InconsistentLength)
 
 
 def cut_of(slices: Slices) -> Cut:
@@ -45,6 +50,7 @@ class Writing:
         Raises:
             Overtaken: somebody else writes it now; nothing was changed.
             UploadGone: it takes no such change any more.
+            InconsistentLength: it contradicts the upload's length.
             SessionsUnavailable: nobody knows.
         """
         if change.expires is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ from gateway.errors import (
     DigestMismatch,
     GatewayError,
     InconsistentLength,
+    SessionsUnavailable,
     StorageCorrupt,
     StorageUnavailable,
     TooLarge,
@@ -24,6 +25,8 @@ from gateway.errors import (
 )
 from gateway.model import ByteRange, Digest, ObjectKey
 from gateway.protocol.upload_commands import PutChunk
+from gateway.sessions.base import Intent
+from gateway.sessions.memory import MemorySessions
 from gateway.sessions.uploads import Change, Extent, UploadSession
 from gateway.units import KiB
 from tests.transfer.lab import KEY, Bytes
@@ -265,3 +268,182 @@ async def test_parts_with_a_hole_are_never_published(one: Gateway) -> None:
     with pytest.raises(StorageCorrupt):
         await one.append(made.id, PART, b"")
     assert not one.fleet.store.has()
+
+
+class Mute(MemorySessions):
+    """Sessions that make a change, and then fail to answer or are slow to: as when the connection breaks."""
+
+    def __init__(self, which: Callable[[Change], bool], error: Exception | None) -> None:
+        super().__init__()
+        self.which, self.error = which, error
+        self.made = asyncio.Event()
+
+    async def change_upload(self, upload_id: str, epoch: int, change: Change) -> UploadSession:
+        after = await super().change_upload(upload_id, epoch, change)
+        if self.which(change) and not self.made.is_set():
+            self.made.set()
+            if self.error is not None:
+                raise self.error
+            await asyncio.sleep(0.05)
+        return after
+
+
+UNANSWERED = SessionsUnavailable("No answer in time.")
+
+
+async def test_segments_that_the_session_may_name_are_never_dropped(many: Fleet) -> None:
+    """The change was made, and its answer was lost."""
+    many.sessions = Mute(lambda change: len(change.add) > 1, UNANSWERED)
+    one = await many.gateway()
+    made = await one.create(len(DATA))
+    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
+    with pytest.raises(SessionsUnavailable):
+        await put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
+    one.cache.clear()
+    await put(one, made, 0, DATA[:100])
+    await put(one, made, PART + 100, DATA[PART + 100 :])
+    assert many.store.data() == DATA
+
+
+async def test_who_leaves_while_segments_become_known_takes_none_away(many: Fleet) -> None:
+    sessions = many.sessions = Mute(lambda change: len(change.add) > 1, None)
+    one = await many.gateway()
+    made = await one.create(len(DATA))
+    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
+    sent = put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
+    request = asyncio.create_task(sent)
+    await sessions.made.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    one.cache.clear()
+    await put(one, made, 0, DATA[:100])
+    await put(one, made, PART + 100, DATA[PART + 100 :])
+    assert many.store.data() == DATA
+
+
+async def test_segments_that_the_session_refuses_are_dropped(many: Fleet) -> None:
+    one = await many.gateway()
+    made = await one.create(len(DATA))
+    digest = Digest("sha-256", sha256(DATA[: PART + 100]).digest())
+
+    class Last(Bytes):
+        async def read_into(self, view: memoryview, /) -> int:
+            count = await super().read_into(view)
+            if not count:
+                await many.sessions.change_upload(made.id, 0, Change(state="failed"))
+            return count
+
+    with pytest.raises(UploadGone):
+        await put(one, made, 0, Last(DATA[: PART + 100]), body_digest=digest)
+    assert many.store.keys == set()
+    assert not list(many.folder.glob("data/tails/*/*"))
+    assert (await one.engine.find(made.id)).extents == ()
+
+
+async def test_known_segments_leave_no_intents(many: Fleet) -> None:
+    one = await many.gateway()
+    made = await one.create(len(DATA))
+    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
+    await put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
+    assert await many.sessions.intents() == []
+
+
+async def test_a_multipart_that_the_session_may_name_is_never_aborted(many: Fleet) -> None:
+    """The change was made, and its answer was lost."""
+    many.sessions = Mute(lambda change: change.upload_id is not None, UNANSWERED)
+    one = await many.gateway()
+    made = await one.create(len(DATA), chunk_size=PART)
+    with pytest.raises(SessionsUnavailable):
+        await put(one, made, 0, DATA[:PART])
+    for start, data in pieces(PART):
+        await put(one, made, start, data)
+    assert many.store.data() == DATA
+    assert many.store.calls.count("create") == 1
+
+
+async def test_who_leaves_while_a_multipart_becomes_known_does_not_abort_it(many: Fleet) -> None:
+    sessions = many.sessions = Mute(lambda change: change.upload_id is not None, None)
+    one = await many.gateway()
+    made = await one.create(len(DATA))
+    await put(one, made, 0, DATA[:100])
+    request = asyncio.create_task(put(one, made, 100, DATA[100:PART]))  # its slice is merged
+    await sessions.made.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    await put(one, made, PART, DATA[PART:])
+    assert many.store.data() == DATA
+    assert many.store.calls.count("create") == 1
+    assert await many.sessions.intents() == []
+
+
+async def test_a_multipart_that_the_session_refuses_is_aborted(many: Fleet) -> None:
+    one = await many.gateway()
+    made = await one.create(len(DATA), chunk_size=PART)
+
+    async def before(name: str) -> None:
+        if name == "create":
+            await many.sessions.change_upload(made.id, 0, Change(state="failed"))
+
+    many.store.before = before
+    with pytest.raises(UploadGone):
+        await put(one, made, 0, DATA[:PART])
+    assert many.store.unfinished == 0
+    assert await many.sessions.intents() == []
+
+
+async def test_a_multipart_that_could_not_be_written_down_is_aborted(many: Fleet) -> None:
+    """Its intent lacks its id, so the session can't name it."""
+    one = await many.gateway()
+    made = await one.create(len(DATA), chunk_size=PART)
+    put_intent = many.sessions.put_intent
+
+    async def failing(intent: Intent) -> None:
+        if intent.upload_id is not None:
+            raise UNANSWERED
+        await put_intent(intent)
+
+    many.sessions.put_intent = failing  # type: ignore[method-assign]
+    with pytest.raises(SessionsUnavailable):
+        await put(one, made, 0, DATA[:PART])
+    assert many.store.unfinished == 0
+
+
+async def test_a_length_below_what_is_here_is_refused_and_changes_nothing(one: Gateway) -> None:
+    made = await one.create(None, chunk_size=PART)
+    await put(one, made, 1000, DATA[1000:2000])
+    with pytest.raises(InconsistentLength):
+        await put(one, made, 0, DATA[:500], total=1500)
+    found = await one.engine.find(made.id)
+    assert (found.state, found.length) == ("open", None)
+    await put(one, made, 2000, DATA[2000:], total=len(DATA))
+    await put(one, made, 0, DATA[:1000])
+    assert one.fleet.store.data() == DATA
+
+
+async def test_of_two_lengths_at_the_same_time_one_holds(one: Gateway) -> None:
+    made = await one.create(None, chunk_size=PART)
+    results = await asyncio.gather(
+        put(one, made, 0, DATA[:100], total=len(DATA)),
+        put(one, made, 100, DATA[100:200], total=200),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results].count(InconsistentLength) == 1
+
+
+async def test_a_chunk_behind_a_length_that_came_meanwhile_leaves_nothing(many: Fleet) -> None:
+    one = await many.gateway()
+    made = await one.create(None)
+
+    class Last(Bytes):
+        async def read_into(self, view: memoryview, /) -> int:
+            count = await super().read_into(view)
+            if not count:
+                await many.sessions.change_upload(made.id, 0, Change(length=150))
+            return count
+
+    with pytest.raises(InconsistentLength):
+        await put(one, made, 100, Last(DATA[100:200]))
+    assert many.store.keys == set()
+    assert (await one.engine.find(made.id)).extents == ()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.auth.grant import Constraints
 from gateway.errors import BadRequest, Conflict, Forbidden, ObjectExists, TooLarge, UploadNotFound
 from gateway.model import Principal
 from gateway.sessions.uploads import UploadSession
@@ -88,4 +89,25 @@ async def test_limits_and_overwriting_hold_for_the_whole(gateway: Gateway) -> No
     await join(gateway, one)
     with pytest.raises(ObjectExists):
         await join(gateway, one, one, allowed=replace(ALICE, overwrite=False))
+    assert gateway.fleet.store.data() == b"ab"
+
+
+@pytest.mark.parametrize(
+    "constraints",
+    [
+        Constraints(bucket="films"),
+        Constraints(key="other.jpg"),
+        Constraints(prefix="public/"),
+        Constraints(methods=frozenset({"GET"})),
+    ],
+)
+async def test_a_narrow_credential_joins_nothing_that_it_is_not_for(
+    gateway: Gateway, constraints: Constraints
+) -> None:
+    one = await partial(gateway, b"ab")
+    with pytest.raises(Forbidden, match="This credential is"):
+        await join(gateway, one, allowed=replace(ALICE, constraints=constraints))
+    assert not gateway.fleet.store.has()
+    wide = Constraints(bucket=KEY.bucket, key=KEY.name, methods=frozenset({"POST"}))
+    await join(gateway, one, allowed=replace(ALICE, constraints=wide))
     assert gateway.fleet.store.data() == b"ab"
