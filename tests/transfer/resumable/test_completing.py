@@ -24,7 +24,9 @@ from gateway.errors import (
 from gateway.model import Attributes, Digest, ObjectKey, Stored
 from gateway.protocol.commands import Preconditions
 from gateway.sessions.memory import MemorySessions
+from gateway.storage.base import ConditionalPut
 from gateway.storage.checksums import compute
+from gateway.transfer.exclusive import LEASE_TTL
 from gateway.transfer.resumable import takeover
 from tests.transfer.lab import KEY
 from tests.transfer.resumable.lab import ALICE, PART, CountingStore, Fleet, Gateway, content, fleet
@@ -40,8 +42,8 @@ class Killed(BaseException):
 class Deadly(CountingStore):
     """Kills the process at its call number ``at``, before or after the call had its effect."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, kind: ConditionalPut = "complete") -> None:
+        super().__init__(kind)
         self.count = 0
         self.at = -1
         self.late = False
@@ -120,8 +122,16 @@ async def go_on(gateway: Gateway, upload: str, data: bytes) -> None:
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("size", [5000, len(DATA)])
+@pytest.mark.parametrize(
+    ("kind", "overwrite"), [("complete", True), ("complete", False), ("none", False)]
+)
 async def test_a_kill_at_any_call_of_the_store_costs_nothing_that_was_acknowledged(
-    tmp_path: Path, size: int, late: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    kind: ConditionalPut,
+    overwrite: bool,
+    size: int,
+    late: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another gateway goes on; the object is right, the offset never decreases, the sweep finds all that is left."""
     monkeypatch.setattr(takeover, "PATIENCE", 0.02)
@@ -129,12 +139,12 @@ async def test_a_kill_at_any_call_of_the_store_costs_nothing_that_was_acknowledg
     data, at = DATA[:size], 0
     while True:
         at += 1
-        store = Deadly()
+        store = Deadly(kind)
         (tmp_path / str(at)).mkdir()
         async with fleet(tmp_path / str(at), local=False, store=store) as team:
             dying = await team.gateway(sessions=Mortal(team.sessions, store))
             heir = await team.gateway()
-            made = await dying.create(size)
+            made = await dying.create(size, allowed=replace(ALICE, overwrite=overwrite))
             store.at, store.late = at, late
             acknowledged = 0
             try:
@@ -149,6 +159,7 @@ async def test_a_kill_at_any_call_of_the_store_costs_nothing_that_was_acknowledg
             store.dead = False
             session = await heir.engine.find(made.id)
             assert session.state == "done" or session.offset >= acknowledged
+            team.now += LEASE_TTL + 1  # the dead's lease has run out
             await go_on(heir, made.id, data)
             assert store.data() == data
             team.now += 1_000_000
@@ -352,6 +363,33 @@ async def test_a_multipart_that_the_store_has_lost_fails_the_upload(team: Fleet)
     with pytest.raises(GatewayError):
         await gateway.append(made.id, PART, DATA[PART:])
     assert not team.store.has()
+
+
+async def test_an_object_that_came_while_nobody_finished_is_told_and_the_bytes_are_kept(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, local=False, store=CountingStore("none")) as team:
+        gateway = await team.gateway()
+        made = await gateway.create(len(DATA), allowed=replace(ALICE, overwrite=False))
+        down = True
+
+        async def before(name: str) -> None:
+            if down and name == "complete":
+                raise StorageUnavailable("Down.")
+
+        team.store.before = before
+        with pytest.raises(StorageUnavailable):
+            await gateway.append(made.id, 0, DATA)
+        assert (await gateway.engine.find(made.id)).state == "completing"
+        down = False
+        await team.store.put(KEY, [memoryview(b"first")], Attributes())
+        with pytest.raises(ObjectExists):
+            await gateway.append(made.id, len(DATA), b"")
+        assert team.store.data() == b"first"
+        assert (await gateway.engine.find(made.id)).state == "open"
+        await team.store.delete(KEY)
+        assert (await gateway.append(made.id, len(DATA), b"")).state == "done"
+        assert team.store.data() == DATA
 
 
 async def test_many_finish_one_upload_once(team: Fleet) -> None:
