@@ -11,6 +11,7 @@ from zlib import crc32
 import pytest
 
 from gateway.errors import (
+    ClientGone,
     DigestMismatch,
     Forbidden,
     GatewayError,
@@ -28,8 +29,17 @@ from gateway.storage.base import ConditionalPut
 from gateway.storage.checksums import compute
 from gateway.transfer.exclusive import LEASE_TTL
 from gateway.transfer.resumable import takeover
-from tests.transfer.lab import KEY
-from tests.transfer.resumable.lab import ALICE, PART, CountingStore, Fleet, Gateway, content, fleet
+from tests.transfer.lab import KEY, Bytes
+from tests.transfer.resumable.lab import (
+    ALICE,
+    PART,
+    CountingStore,
+    Fleet,
+    Gateway,
+    Hanging,
+    content,
+    fleet,
+)
 
 DATA = content(3 * PART + 777)
 SMALL = DATA[:5000]
@@ -122,9 +132,7 @@ async def go_on(gateway: Gateway, upload: str, data: bytes) -> None:
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("size", [5000, len(DATA)])
-@pytest.mark.parametrize(
-    ("kind", "overwrite"), [("complete", True), ("complete", False), ("none", False)]
-)
+@pytest.mark.parametrize(("kind", "overwrite"), [("complete", True), ("none", False)])
 async def test_a_kill_at_any_call_of_the_store_costs_nothing_that_was_acknowledged(
     tmp_path: Path,
     kind: ConditionalPut,
@@ -222,6 +230,67 @@ async def test_what_nobody_can_verify_any_more_is_not_published(team: Fleet) -> 
     with pytest.raises(DigestMismatch):
         await other.append(made.id, PART, DATA[PART:])
     assert not team.store.has()
+
+
+SHA = Digest("sha-256", sha256(DATA).digest())
+
+
+@pytest.mark.parametrize("size", [1, PART, PART + 1, 2 * PART + 999, len(DATA) - 1])
+async def test_a_digest_of_the_whole_goes_on_behind_a_body_that_broke_off(
+    team: Fleet, size: int
+) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA), digests=(SHA,))
+    with pytest.raises(ClientGone):
+        await gateway.append(
+            made.id, 0, Bytes(DATA[:size], end=ClientGone("Gone.")), body=len(DATA)
+        )
+    assert await gateway.offset(made.id) == size
+    assert (await gateway.append(made.id, size, DATA[size:])).state == "done"
+
+
+async def test_a_digest_of_the_whole_goes_on_behind_a_writer_that_was_asked_to_let_go(
+    team: Fleet,
+) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA), digests=(SHA,))
+    body = Hanging(DATA[: PART + 5], len(DATA))
+    first = asyncio.create_task(gateway.append(made.id, 0, body, body=len(DATA)))
+    await body.hangs.wait()
+    with pytest.raises(OffsetMismatch):  # which asks the first one to let go
+        await gateway.append(made.id, 1, DATA[1:])
+    with pytest.raises(GatewayError):
+        await first
+    assert await gateway.offset(made.id) == PART + 5
+    assert (await gateway.append(made.id, PART + 5, DATA[PART + 5 :])).state == "done"
+
+
+async def test_a_digest_of_the_whole_outlives_a_body_that_was_dropped(team: Fleet) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA), digests=(SHA,))
+    await gateway.append(made.id, 0, DATA[: PART + 5])
+    rest = DATA[PART + 5 :]
+    with pytest.raises(DigestMismatch):
+        await gateway.append(made.id, PART + 5, rest, body_digest=Digest("crc32", bytes(4)))
+    assert (await gateway.append(made.id, PART + 5, rest)).state == "done"
+
+
+async def test_a_digest_of_the_whole_outlives_an_end_that_was_refused(team: Fleet) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA), digests=(SHA,))
+    await gateway.append(made.id, 0, DATA[: 2 * PART])
+    complete = team.store.complete_multipart
+
+    async def refused(*args: Any, **more: Any) -> Stored:
+        raise PreconditionFailed("Somebody was faster.")
+
+    team.store.complete_multipart = refused  # type: ignore[method-assign]
+    with pytest.raises(PreconditionFailed):
+        await gateway.append(made.id, 2 * PART, DATA[2 * PART :])
+    team.store.complete_multipart = complete  # type: ignore[method-assign]
+    session = await gateway.engine.find(made.id)
+    assert (session.state, session.offset) == ("open", len(DATA))
+    assert (await gateway.append(made.id, len(DATA), b"")).state == "done"
 
 
 async def test_a_small_upload_is_verified_whoever_received_it(team: Fleet) -> None:
