@@ -183,7 +183,13 @@ class Gateway:
         allowed = wish.pop("allowed", ALICE)
         wish.setdefault("conditions", Preconditions())
         made, _ = await self.engine.create(
-            Wish(dialect="tus", key=wish.pop("key", KEY), length=length, **wish), allowed
+            Wish(
+                dialect=wish.pop("dialect", "tus"),
+                key=wish.pop("key", KEY),
+                length=length,
+                **wish,
+            ),
+            allowed,
         )
         return made
 
