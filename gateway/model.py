@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from gateway.units import GiB, MiB
 
@@ -222,6 +222,15 @@ class Source(Protocol):
 
     async def aclose(self) -> None:
         """Give up what is left. May be called more than once."""
+        ...
+
+
+@runtime_checkable
+class PromptSource(Source, Protocol):
+    """A source whose :meth:`read_into` waits for more than one byte, where that is cheaper."""
+
+    async def read_some(self, view: memoryview, /) -> int:
+        """As :meth:`read_into`, but what is there is answered at once, and the first that comes if nothing is."""
         ...
 
 

@@ -24,6 +24,8 @@ _GATHERED: Final = 64 * KiB
 _LONGEST_NAP: Final = 1.0
 #: Seconds of reading after which a client's rate is known.
 _KNOWN: Final = 0.5
+#: Bytes that cannot all have gathered in a kernel before they were first asked for, however late that was.
+PROOF: Final = 512 * KiB
 
 
 def power_of_two(size: int) -> int:
@@ -32,13 +34,16 @@ def power_of_two(size: int) -> int:
 
 
 class BufferSize:
-    """Measures one client and sizes its slabs: the first is ``start``, ``largest`` bounds them, in bytes."""
+    """Measures one client and sizes its slabs: the first is ``start``, ``largest`` bounds them, in bytes. Until
+    ``proof`` bytes have come, slabs are no larger than what gathers in naps."""
 
-    __slots__ = ("_largest", "_seconds", "_size", "_total")
+    __slots__ = ("_largest", "_proof", "_seconds", "_sent", "_size", "_total")
 
-    def __init__(self, largest: int = LARGEST, start: int = SMALLEST) -> None:
+    def __init__(self, largest: int = LARGEST, start: int = SMALLEST, *, proof: int = 0) -> None:
         self._largest = max(SMALLEST, largest)
         self._size = start
+        self._proof = proof
+        self._sent = 0
         self._total = 0.0
         self._seconds = 0.0
 
@@ -52,6 +57,7 @@ class BufferSize:
         if self._seconds > _HALF_LIFE:
             self._total /= 2
             self._seconds /= 2
+        self._sent += size
         self._total += size
         self._seconds += seconds
 
@@ -60,7 +66,8 @@ class BufferSize:
         before had just ended, so the client is faster than we are, whatever its rate looks like then."""
         fitting = power_of_two(max(1, int(min(self.rate() * _FILL_TIME, self._largest))))
         wanted = self._size * 2 if more else min(fitting, self._size * 2)
-        self._size = max(SMALLEST, min(wanted, self._largest))
+        largest = self._largest if self._sent >= self._proof else min(self._largest, 2 * _GATHERED)
+        self._size = max(SMALLEST, min(wanted, largest))
 
     def nap(self, coming: int) -> float:
         """Seconds to let a slow client's next bytes gather before they are read, of ``coming`` that are still to

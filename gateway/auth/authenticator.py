@@ -195,7 +195,7 @@ class Authenticator:
                 jwt.verify(token, _DECOY, now=now, max_skew=max_skew)
             raise _unknown(key_id)
         claims = jwt.verify(token, key.secret, now=now, max_skew=max_skew)
-        if claims.jti is not None and head.method not in _READS:
+        if claims.jti is not None:
             await self._replay.use(f"jwt:{key.id}", claims.jti, now, claims.exp)
         return Grant(
             principal=Principal(_on_behalf(key.principal, claims.sub, key.id), key.id),

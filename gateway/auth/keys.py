@@ -64,7 +64,7 @@ class KeyRing:
         configured = {name: _configured(name, section) for name, section in settings.keys.items()}
         return cls(
             configured,
-            KeyFile(settings.server.data_dir / FILE_NAME),
+            KeyFile((settings.server.data_dir / FILE_NAME).absolute()),
             interval=settings.auth.reload,
             on_problem=on_problem,
         )
@@ -204,6 +204,7 @@ def _configured(key_id: str, section: KeySection) -> Key:
     if section.secret is not None:
         secret = section.secret.get_secret_value()
     else:
+        assert section.secret_file is not None  # exactly one of the two is there
         secret = _first_line(key_id, section.secret_file)
     key = Key(
         id=key_id,
@@ -219,12 +220,12 @@ def _configured(key_id: str, section: KeySection) -> Key:
     return _checked(key, f"keys.{key_id}")
 
 
-def _first_line(key_id: str, path: Path | None) -> str:
+def _first_line(key_id: str, path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8") if path is not None else ""
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise KeysError(f"keys.{key_id}.secret_file: {path}: {reason}") from None
+        raise KeysError(f"keys.{key_id}.secret_file: {path.absolute()}: {reason}") from None
     return text.partition("\n")[0].strip()
 
 

@@ -34,9 +34,7 @@ class Policies:
         Raises:
             PolicyError: a folder is missing, or a file is wrong; all mistakes of all files, a line each.
         """
-        files = _files(shipped)
-        if extra is not None:
-            files |= _files(extra)
+        files = _both(shipped, extra)
         policies, problems = {}, []
         for name, path in sorted(files.items()):
             try:
@@ -108,7 +106,20 @@ def references(settings: Settings) -> list[tuple[str, str]]:
     return found
 
 
+def policy_files(settings: Settings) -> dict[str, Path]:
+    """The file of every policy by its name, absolute.
+
+    Raises:
+        PolicyError: a folder is missing.
+    """
+    return dict(sorted(_both(shipped_folder(), settings.server.policies).items()))
+
+
+def _both(shipped: Path, extra: Path | None) -> dict[str, Path]:
+    return _files(shipped) | (_files(extra) if extra is not None else {})
+
+
 def _files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise PolicyError(f"{folder}: there is no such folder of policies")
-    return {path.stem: path for path in folder.glob("*.toml")}
+        raise PolicyError(f"{folder.absolute()}: there is no such folder of policies")
+    return {path.stem: path for path in folder.absolute().glob("*.toml")}

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 from gateway.auth.policy import PRINCIPAL, Area, HeaderRule, Inline, Policy, Rule
 from gateway.model import Action
 from gateway.settings.sections import Section, Size
+from gateway.settings.wording import sentence
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
@@ -236,7 +237,7 @@ def _explained(item: Any) -> str:
     """One mistake: its place, counting entries from 1, and what would be right."""
     place = " ".join(str(step + 1) if isinstance(step, int) else step for step in item["loc"])
     if item["type"] != "extra_forbidden":
-        return f"{place or 'policy'}: {item['msg'].removeprefix('Value error, ')}"
+        return f"{place or 'policy'}: {sentence(item)}"
     wrong = str(item["loc"][-1])
     shape = next(
         (_SHAPES[step] for step in reversed(item["loc"][:-1]) if step in _SHAPES), PolicyFile

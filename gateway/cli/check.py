@@ -1,6 +1,7 @@
 """``sluice check`` and ``sluice print-config``: is it right, and what is it really."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,9 +10,15 @@ import click
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
 from gateway.cli.mistakes import Mistake
-from gateway.cli.options import config_option, read_settings, tell_notices
+from gateway.cli.options import (
+    check_certificate,
+    config_option,
+    read_settings,
+    tell_notices,
+    tell_weak_secrets,
+)
 from gateway.errors import GatewayError
-from gateway.sessions.open import open_sessions
+from gateway.sessions.open import open_sessions, whereabouts
 from gateway.settings import Settings
 from gateway.settings.render import to_toml
 from gateway.storage.base import Capabilities, ObjectStore
@@ -30,7 +37,9 @@ def check(online: bool, config: Path | None) -> None:
     """
     settings = read_settings(config)
     tell_notices(settings)
+    check_certificate(settings)
     keys = KeyRing.open(settings, lambda problem: click.echo(f"sluice: {problem}", err=True)).list()
+    tell_weak_secrets(keys)
     policies = list(Policies.open(settings, keys))
     open_sessions(settings.sessions.url, settings.sessions.timeout)  # only whether the URL is one
     counts = {
@@ -83,8 +92,10 @@ async def _check_online(settings: Settings) -> bool:
     """Reach everything; say what was found. False when something is out of reach."""
     from gateway.runtime import open_runtime
 
+    if not await _check_sessions(settings):
+        return False
     async with open_runtime(settings) as runtime:
-        right = await _reached("sessions", runtime.sessions.ping())
+        right = True
         areas = runtime.placements.areas()
         for store in runtime.stores.values():
             own = [(bucket, prefix) for owner, bucket, prefix in areas if owner is store]
@@ -93,6 +104,32 @@ async def _check_online(settings: Settings) -> bool:
             else:
                 right &= await _check_passed_to(store, runtime.placements)
     return right
+
+
+async def _check_sessions(settings: Settings) -> bool:
+    """Open the session store and ask it; nothing else can be opened without it."""
+    url = settings.sessions.url
+    where = f"sessions ({whereabouts(url)})"
+    sessions = open_sessions(url, settings.sessions.timeout)
+    try:
+        await sessions.start()
+        await sessions.ping()
+    except GatewayError as error:
+        click.echo(f"{where}: {_cause(error) or error.detail}", err=True)
+        return False
+    finally:
+        await sessions.aclose()
+    click.echo(f"{where}: right")
+    return True
+
+
+def _cause(error: BaseException | None) -> str | None:
+    """What the operating system said, where an error goes back to that. Libraries' own words may hold a URL."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno and error.errno > 0:
+            return os.strerror(error.errno).lower()
+        error = error.__cause__ or error.__context__
+    return None
 
 
 async def _check_passed_to(store: ObjectStore, placements: Placements) -> bool:

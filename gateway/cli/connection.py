@@ -87,6 +87,8 @@ class Connection:
             return _Pair(wanted, secret, "--key")
         found = self._from_environment(wanted) or self._from_local_keys(wanted)
         if found is None:
+            if wanted:
+                _refuse_if_dead(self.settings, wanted)
             raise Mistake(
                 f"The secret of key {wanted} is not known here; set SLUICE_ACCESS_KEY_ID and "
                 "SLUICE_SECRET_ACCESS_KEY."
@@ -131,6 +133,22 @@ def local_key(settings: Settings, wanted: str = "") -> Key | None:
     now = time.time()
     keys = KeyRing.open(settings).list()
     return next((key for key in keys if wanted in ("", key.id) and key.counts(now)), None)
+
+
+def _refuse_if_dead(settings: Settings, wanted: str) -> None:
+    """A key that is known here and does not count.
+
+    Raises:
+        Mistake: which it is, and what to do.
+    """
+    key = next((key for key in KeyRing.open(settings).list() if key.id == wanted), None)
+    if key is not None:
+        why = (
+            "is disabled"
+            if key.disabled
+            else "does not count at this time (see `sluice keys list`)"
+        )
+        raise Mistake(f"The key {wanted} {why}; make another with `sluice keys create`.")
 
 
 def local_endpoint(settings: Settings, port: int | None = None) -> str:

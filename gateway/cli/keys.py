@@ -39,6 +39,7 @@ def create(
     key = ring.create(principal, policy, not_before, not_after)
     click.echo(f"access key id      {key.id}")
     click.echo(f"secret access key  {key.secret}")
+    click.echo(f"stored in {ring.path}", err=True)  # not among what a script reads
 
 
 @keys.command("list", epilog="Example: sluice keys list")
@@ -57,7 +58,7 @@ def list_(config: Path | None) -> None:
 @click.argument("key_id")
 @config_option
 def disable(key_id: str, config: Path | None) -> None:
-    """Refuse KEY_ID from now on."""
+    """Refuse KEY_ID from now on, for good: to undo it, make a new key."""
     key = KeyRing.open(read_settings(config), _warn).disable(key_id)
     click.echo(f"{key.id} is disabled.")
 

@@ -1,20 +1,26 @@
 """What several commands take: the configuration, an object's name, durations, sizes, times."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
+from gateway.auth.key import Key
+from gateway.errors import InvalidBucketName
 from gateway.model import ObjectKey
-from gateway.settings import Settings, load_settings
+from gateway.protocol.paths import check_bucket
+from gateway.settings import Settings, SettingsError, load_settings
 from gateway.settings.notices import notices
 from gateway.units import parse_duration, parse_size
 
 #: Read from the working directory where no other is named.
 DEFAULT_CONFIG: Final = Path("sluice.toml")
+
+#: Characters of an access key's secret below which trying them all is no great work.
+SHORTEST_SECRET: Final = 16
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -106,13 +112,57 @@ def read_settings(config: Path | None) -> Settings:
     """The effective settings.
 
     Raises:
-        SettingsError: the configuration is wrong.
+        SettingsError: the configuration is wrong, or has a bucket that no request can name.
     """
     path = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-    return load_settings(path, os.environ)
+    settings = load_settings(path, os.environ)
+    problems = [
+        f"buckets.{name}: clients can never name it: 3 to 63 of a-z, 0-9, - and ., a letter or digit at both ends, "
+        "no IP address and no reserved name"
+        for name in settings.buckets
+        if not _can_be_named(name)
+    ]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _can_be_named(bucket: str) -> bool:
+    try:
+        check_bucket(bucket)
+    except InvalidBucketName:
+        return False
+    return True
 
 
 def tell_notices(settings: Settings) -> None:
     """Say on standard error what the settings hold that has no effect."""
     for notice in notices(settings):
         click.echo(f"sluice: {notice}", err=True)
+
+
+def tell_weak_secrets(keys: Iterable[Key]) -> None:
+    """Say on standard error which keys' secrets can be guessed: a signature that was overheard lets anyone try
+    them at leisure."""
+    for key in keys:
+        if len(key.secret) < SHORTEST_SECRET:
+            click.echo(
+                f"sluice: warning: keys.{key.id}: its secret has {len(key.secret)} characters and can be guessed; "
+                f"use {SHORTEST_SECRET} random ones or more, or let `sluice keys create` make one",
+                err=True,
+            )
+
+
+def check_certificate(settings: Settings) -> None:
+    """Look whether the files that TLS needs can be read here.
+
+    Raises:
+        SettingsError: one cannot; the message has its full path.
+    """
+    server = settings.server
+    for name, path in (("tls_cert", server.tls_cert), ("tls_key", server.tls_key)):
+        if path is not None:
+            try:
+                path.open("rb").close()
+            except OSError as error:
+                raise SettingsError(f"server.{name}: {path.absolute()}: {error.strerror}") from None

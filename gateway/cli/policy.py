@@ -7,7 +7,7 @@ import click
 
 from gateway.auth.explain import explain as explain_decision
 from gateway.auth.keys import KeyRing
-from gateway.auth.policies import Policies
+from gateway.auth.policies import Policies, policy_files
 from gateway.auth.policy import AccessRequest
 from gateway.cli.options import OBJECT, SIZE, config_option, read_settings
 from gateway.model import Action, ObjectKey
@@ -22,10 +22,12 @@ def policy() -> None:
 @config_option
 def list_(config: Path | None) -> None:
     """List the policies and the files they are in."""
-    found = sorted(Policies.open(read_settings(config)), key=lambda item: item.name)
-    width = max(len(item.name) for item in found)
-    for item in found:
-        click.echo(f"{item.name.ljust(width)}  {item.file}")
+    settings = read_settings(config)
+    Policies.open(settings)  # one that is wrong is told, not listed
+    found = policy_files(settings)
+    width = max(map(len, found))
+    for name, path in found.items():
+        click.echo(f"{name.ljust(width)}  {path}")
 
 
 @policy.command(

@@ -58,6 +58,8 @@ class Program(click.Group):
         """Run, and turn what can go wrong into a :class:`Mistake`."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # `| head`: click ends without a word
+            raise
         except _TOLD as error:
             raise Mistake(one_line(error)) from error
 

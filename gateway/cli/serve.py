@@ -10,7 +10,13 @@ import click
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
 from gateway.cli.banner import banner, first_key_notice, own_command
-from gateway.cli.options import config_option, read_settings, tell_notices
+from gateway.cli.options import (
+    check_certificate,
+    config_option,
+    read_settings,
+    tell_notices,
+    tell_weak_secrets,
+)
 from gateway.settings import Settings
 
 
@@ -53,10 +59,12 @@ def prepare(settings: Settings) -> None:
     """Before anything listens: refuse wrong keys and policies, and make a first key if there is none.
 
     Raises:
-        KeysError, PolicyError: they are wrong.
+        KeysError, PolicyError, SettingsError: they are wrong, or a certificate is missing.
     """
     tell_notices(settings)
+    check_certificate(settings)
     ring = KeyRing.open(settings, lambda problem: click.echo(f"sluice: {problem}", err=True))
+    tell_weak_secrets(ring.list())
     Policies.open(settings, ring.list())
     made = ring.ensure_first_key()
     if made is not None:
@@ -68,4 +76,9 @@ def announce(settings: Settings, url: str, config: Path | None) -> None:
     port = urlsplit(url).port
     assert port is not None
     signer = None if sys.stdout.isatty() else own_command(config, sys.argv[0], Path.cwd())
-    click.echo(banner(settings, port=port, now=time.time(), signer=signer))
+    try:
+        click.echo(banner(settings, port=port, now=time.time(), signer=signer))
+    except BrokenPipeError:
+        from gateway.web.log import end_unread
+
+        end_unread()

@@ -37,7 +37,11 @@ _SCHEMES: Final = tuple(dict.fromkeys((*KEY_SCHEMES, *SLOT_SCHEMES)))
 @click.option(
     "--expires", type=DURATION, default="1h", show_default=True, help="How long it is good."
 )
-@click.option("--scheme", type=click.Choice(_SCHEMES), help="Default: sigv4, or v2 with --slot.")
+@click.option(
+    "--scheme",
+    type=click.Choice(_SCHEMES),
+    help="Default: sigv4; with --slot v2, for DELETE token.",
+)
 @click.option("--slot", metavar="NAME", help="Sign with the secret of [slots.NAME].")
 @click.option("--size", type=SIZE, help="Size of the file, for the schemes that sign it.")
 @click.option("--type", "content_type", metavar="TYPE", help="Content type, where it is signed.")
@@ -63,7 +67,8 @@ def sign(
     """Print what METHOD BUCKET/KEY needs to be allowed: a presigned URL, or a URL and headers.
 
     METHOD is GET, HEAD, PUT or DELETE. Nothing is sent. Without --slot the access key signs (sigv4,
-    jwt); with --slot the slot's secret does, as an XMPP server would (v, v2, v3, token, jwt).
+    jwt); with --slot the slot's secret does, as an XMPP server would (v, v2, v3, token, jwt). A key's jwt for PUT
+    or DELETE counts once, as it has a jti.
     """
     wanted = Wanted(
         method=method.upper(),
@@ -81,7 +86,7 @@ def sign(
     signed = (
         _by_key(wanted, scheme or "sigv4", connection)
         if slot is None
-        else _by_slot(wanted, scheme or "v2", slot, connection)
+        else _by_slot(wanted, scheme or _slot_scheme(wanted), slot, connection)
     )
     click.echo(signed.curl() if curl else signed.text())
 
@@ -99,6 +104,11 @@ def _by_key(wanted: Wanted, scheme: str, connection: Connection) -> SignedReques
     if scheme not in KEY_SCHEMES:
         raise click.UsageError(f"{scheme} is a slot's: give --slot NAME.")
     return sign_with_key(wanted, scheme, connection.account)
+
+
+def _slot_scheme(wanted: Wanted) -> str:
+    """Only one of them deletes."""
+    return "token" if wanted.method == "DELETE" else "v2"
 
 
 def _by_slot(wanted: Wanted, scheme: str, name: str, connection: Connection) -> SignedRequest:

@@ -113,6 +113,10 @@ def sign_slot(wanted: Wanted, scheme: str, slot: SlotSection, endpoint: str) -> 
         raise click.UsageError(f"This slot's files are in the bucket {slot.bucket}.")
     if scheme not in slot.versions:
         raise click.UsageError(f"This slot takes {', '.join(slot.versions)}; not {scheme}.")
+    if wanted.method == "DELETE" and scheme != "token":
+        raise click.UsageError(
+            "A slot's DELETE is signed by --scheme token and the slot's delete_secret, nothing else."
+        )
     base = endpoint + quote(slot.base_path, safe="/-_.~")
     url = base + quote(wanted.key.name, safe="/-_.~")
     if scheme == "jwt":
@@ -125,7 +129,10 @@ def _slot_query(wanted: Wanted, scheme: str, slot: SlotSection) -> str:
     secret, path = slot.secret.get_secret_value(), wanted.key.name
     if scheme == "token" and wanted.method == "DELETE":
         if slot.delete_secret is None:
-            raise click.UsageError("This slot has no delete_secret, so nothing may be deleted.")
+            raise click.UsageError(
+                "This slot has no delete_secret, so nothing may be deleted: set delete_secret in its [slots.NAME],"
+                " and where the gateway runs."
+            )
         token = slot_token.sign_delete(secret, path, slot.delete_secret.get_secret_value())
         return f"token={token}"
     if wanted.method != "PUT":

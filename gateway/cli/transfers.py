@@ -11,7 +11,7 @@ import click
 from gateway.cli.connection import Connection
 from gateway.cli.mistakes import Mistake
 from gateway.cli.options import OBJECT, connection_options, parse_object
-from gateway.client import Client, Interrupted, Refused, pending_upload
+from gateway.client import Backoff, Client, Interrupted, Refused, pending_upload
 from gateway.model import ObjectKey
 from gateway.units import format_size
 
@@ -49,6 +49,13 @@ class Bar:
             self._bar.pos, self._bar.finished = done, False
         self._bar.length = total
         self._bar.update(done - self._bar.pos, (done, total))
+
+
+def _patience(*, quiet: bool) -> Backoff:
+    """What is tried again is told where no progress bar is seen standing still."""
+    if quiet or sys.stderr.isatty():
+        return Backoff()
+    return Backoff(on_retry=lambda error: click.echo(f"sluice: retrying ({error})", err=True))
 
 
 def _amount(item: tuple[int, int] | None) -> str:
@@ -93,7 +100,8 @@ def put(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="BUCKET/KEY") from None
     connection = Connection(**connect)
-    with Client(connection.account) as client, Bar(file.name, quiet=quiet) as bar:
+    patience = _patience(quiet=quiet)
+    with Client(connection.account, backoff=patience) as client, Bar(file.name, quiet=quiet) as bar:
         try:
             done = client.put(file, key, content_type=content_type, parallel=parallel, progress=bar)
         except Refused as error:
@@ -125,7 +133,8 @@ def get(source: ObjectKey, file: Path, quiet: bool, **connect: Any) -> None:
     if file.is_dir():
         file /= _file_name(source)
     connection = Connection(**connect)
-    with Client(connection.account) as client, Bar(file.name, quiet=quiet) as bar:
+    patience = _patience(quiet=quiet)
+    with Client(connection.account, backoff=patience) as client, Bar(file.name, quiet=quiet) as bar:
         try:
             done = client.get(source, file, progress=bar)
         except Refused as error:

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from gateway.client.failures import Refused, TransferFailed
 
 
+def untold(error: TransferFailed) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
     """``attempts`` tries in a row without progress, the first included; waits in seconds.
 
     ``patience`` bounds what a server may ask for by Retry-After: past it, giving up and saying so is kinder
-    than a command that seems to hang.
+    than a command that seems to hang. ``on_retry`` is told why, before each wait.
     """
 
     attempts: int = 8
@@ -24,6 +28,7 @@ class Backoff:
     cap: float = 20.0
     patience: float = 60.0
     rand: Callable[[], float] = random.random
+    on_retry: Callable[[TransferFailed], None] = untold
 
     def delay(self, error: TransferFailed, failures: int) -> float | None:
         """How long to wait after the ``failures``-th failure in a row; None: give up."""
@@ -36,5 +41,6 @@ class Backoff:
             return None
         if failures >= self.attempts or (asked or 0.0) > self.patience:
             return None
+        self.on_retry(error)
         bound: float = min(self.cap, self.base * 2 ** (failures - 1))
         return max(asked or 0.0, self.rand() * bound)

@@ -1,8 +1,10 @@
 """A source out of a framed one: the frame finds what of the bytes is the object's, where they lie."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from gateway.model import Source
+from gateway.pipeline.source import prompt_reader
 from gateway.units import KiB
 
 #: Views smaller than this are served out of a buffer of our own: a frame may hold back a few dozen bytes.
@@ -41,6 +43,7 @@ class FramedSource:
 
     def __init__(self, source: Source, frame: Frame, begun: bytes = b"") -> None:
         self._source = source
+        self._some = prompt_reader(source)
         self._frame = frame
         self.count = 0
         self._begun = begun
@@ -54,13 +57,20 @@ class FramedSource:
 
     async def read_into(self, view: memoryview, /) -> int:
         """Fill the view; 0 at the end."""
+        return await self._read(view, self._source.read_into)
+
+    async def read_some(self, view: memoryview, /) -> int:
+        """Put there what comes first; 0 at the end."""
+        return await self._read(view, self._some)
+
+    async def _read(self, view: memoryview, read: Callable[[memoryview], Awaitable[int]]) -> int:
         if self._begun:
             begun, self._begun = bytearray(self._begun), b""
             self._ready = memoryview(begun)[: self._frame.split(memoryview(begun))]
         while not self._ready and not self._ended:
             small = len(view) < _SMALL
             target = memoryview(bytearray(_SMALL)) if small else view
-            size = await self._fill(target)
+            size = await self._fill(target, read)
             if small:
                 self._ready = target[:size]
             elif size:
@@ -72,11 +82,11 @@ class FramedSource:
         self.count += size
         return size
 
-    async def _fill(self, target: memoryview) -> int:
+    async def _fill(self, target: memoryview, read: Callable[[memoryview], Awaitable[int]]) -> int:
         """Read once; answer how many bytes of content there are at the target's start."""
         held = self._frame.held
         target[: len(held)] = held
-        size = await self._source.read_into(target[len(held) :])
+        size = await read(target[len(held) :])
         if not size:
             self._frame.finish()
             self._ended = True

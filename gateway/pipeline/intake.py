@@ -6,9 +6,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from gateway.adapt.buffer_size import BufferSize
+from gateway.adapt.buffer_size import PROOF, BufferSize
 from gateway.adapt.part_size import PartPlan
 from gateway.errors import GatewayError
+from gateway.pipeline.naps import Naps
 from gateway.pipeline.owner import Owner
 from gateway.pipeline.parts import Draft, PartBuilder
 from gateway.pipeline.passing import Passing
@@ -37,6 +38,7 @@ class Intake:
         owed: Callable[[], bool],
         passing: Passing | None = None,
         failed: Callable[[BaseException], None] = lambda _: None,
+        naps: Naps | None = None,
         clock: Callable[[], float] = time.monotonic,
         builder: PartBuilder | None = None,
     ) -> None:
@@ -45,15 +47,17 @@ class Intake:
         self._owed = owed
         self._passing = passing
         self._failed = failed
+        self._naps = Naps() if naps is None else naps
         self._length = plan.length
         self._clock = clock
         self._builder = builder or PartBuilder(plan)
         self._window: memoryview | None = None
-        self._client = BufferSize()
+        self._client = BufferSize(proof=PROOF)
         self._expected: int | None = plan.length
         self._reading_since: float | None = None
         self._read_until: float | None = None
         self._drained = self._at_once = True
+        self._prompt = False
         self._spills = Owner()
         self._opening = False
         #: Seconds in which we did not read from the client although it was not at its end.
@@ -68,6 +72,11 @@ class Intake:
     def spilling(self) -> bool:
         """Whether bytes are being written to disk."""
         return len(self._spills) > 0
+
+    @property
+    def prompt(self) -> bool:
+        """Whether bytes gather between reads, so that a read is over when it has what is there."""
+        return self._prompt
 
     def open(self) -> None:
         """Be admitted to the memory.
@@ -109,10 +118,14 @@ class Intake:
     async def _nap(self, coming: int) -> float:
         """Let a slow client's bytes gather; answers the seconds, in which we wait for the client as well. Not while
         reads are full: there is more than was thought."""
-        nap = 0.0 if not self._drained else self._client.nap(coming)
+        nap = self._client.nap(coming)
+        # A read that waits for more than has gathered would be as many wake-ups as there are segments; and always full.
+        self._prompt = nap > 0
+        if not self._drained:
+            return 0.0
         if nap:
             began = self._clock()
-            await asyncio.sleep(nap)
+            await self._naps.nap(nap)
             nap = self._clock() - began
         return nap
 
@@ -236,6 +249,7 @@ class Intake:
         """Begin to pass a part to the store."""
         assert self._passing is not None
         try:
+            await self._naps.nap(0)  # hundreds are told to at a time
             await self._passing.open(
                 draft, whole=draft.number == 1 and draft.announced == self._length
             )

@@ -5,11 +5,17 @@ from typing import Protocol
 from gateway.errors import GatewayError
 from gateway.model import Source
 from gateway.pipeline.slabs import Slab
+from gateway.pipeline.source import prompt_reader
 from gateway.pipeline.transforms import Chain
 
 
 class Sink(Protocol):
     """What the pump fills: see :class:`gateway.pipeline.sink.PartSink`."""
+
+    @property
+    def prompt(self) -> bool:
+        """Whether the source is to be asked for what is there, instead of a full window."""
+        ...
 
     async def admit(self, expected: int | None) -> memoryview | None:
         """Where the next bytes go; None when no more may come."""
@@ -40,9 +46,10 @@ async def pump(source: Source, chain: Chain, sink: Sink) -> None:
     Raises:
         GatewayError: whatever the source, the chain or the store has to say.
     """
+    some = prompt_reader(source)
     try:
         while (window := await sink.admit(source.length)) is not None:
-            size = await source.read_into(window)
+            size = await (some(window) if sink.prompt else source.read_into(window))
             if not size:
                 break
             slab = sink.filled(size)

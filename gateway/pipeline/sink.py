@@ -41,6 +41,7 @@ from gateway.pipeline.flight import Flight, Retry
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal, Multipart
+from gateway.pipeline.naps import Naps
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.parts import Draft
 from gateway.pipeline.passing import Passing
@@ -82,6 +83,7 @@ class PartSink:
         limit: Limit | None = None,
         spool: Spool | None = None,
         passages: Limiter | None = None,
+        naps: Naps | None = None,
         instrument: Instrument | None = None,
         clock: Callable[[], float] = time.monotonic,
         grace: float = GRACE,
@@ -101,11 +103,15 @@ class PartSink:
         )
         self._flight = self._open_flight(limit or Limit(), clock)
         self._passing = None if passages is None else self._open_passing(passages)
-        self._intake = self._open_intake(memory, spool, clock)
+        self._intake = self._open_intake(memory, spool, naps, clock)
         self._since = datetime.now(UTC)
 
     def _open_intake(
-        self, memory: Account, spool: Spool | None, clock: Callable[[], float]
+        self,
+        memory: Account,
+        spool: Spool | None,
+        naps: Naps | None,
+        clock: Callable[[], float],
     ) -> Intake:
         return Intake(
             self._plan,
@@ -114,6 +120,7 @@ class PartSink:
             owed=lambda: self._flight.count > 0,
             passing=self._passing,
             failed=self._fail,
+            naps=naps,
             clock=clock,
         )
 
@@ -203,6 +210,11 @@ class PartSink:
         ``expected`` is how many bytes the source still has, if it knows.
         """
         return await self._intake.admit(expected)
+
+    @property
+    def prompt(self) -> bool:
+        """Whether the source is to be asked for what is there, instead of a full window."""
+        return self._intake.prompt
 
     def filled(self, size: int) -> Slab | None:
         """The source put ``size`` bytes there. Answers the slab that this has filled, if it has: with one lease

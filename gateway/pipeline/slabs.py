@@ -20,10 +20,13 @@ from gateway.errors import Overloaded
 from gateway.pipeline.budget import Budget, Claim, Holder
 from gateway.pipeline.pressure import Pressure
 from gateway.telemetry import Instrument
+from gateway.units import KiB
 
 _FLAGS: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 #: Slabs that wait for their clients' bytes can't be spilled. They may own this share of general memory.
 _SHARE_OF_CLIENTS: Final = 4
+#: Larger slabs are for clients that fill them at once: slow ones never keep half of that share from them.
+_GATHERING: Final = 128 * KiB
 #: Slabs that nobody has may take this share of the budget.
 _SHARE_OF_FREE: Final = 4
 
@@ -211,6 +214,7 @@ class SlabPool:
         self._free: dict[int, list[mmap.mmap]] = {}
         self._free_bytes = 0
         self._open_bytes = 0
+        self._open_large = 0
         self._allocated = self._reused = self._retired = 0
 
     @property
@@ -270,11 +274,11 @@ class SlabPool:
         if memory is not None:
             return memory
         size = self.class_of(size)
-        self._open_bytes += size  # from now on: many may wait, and all will get what they asked for
+        self._opened(size)  # from now on: many may wait, and all will get what they asked for
         try:
             await self.charge(claim, size)
         finally:
-            self._open_bytes -= size
+            self.sealed(size)
         return self._allocate(size)
 
     def take_at_once(self, claim: Claim, size: int) -> mmap.mmap | None:
@@ -296,7 +300,7 @@ class SlabPool:
 
     def _allocate(self, size: int) -> mmap.mmap:
         """A free buffer of that size, or a new one; charged already. It is open until it is sealed."""
-        self._open_bytes += size
+        self._opened(size)
         free = self._free.get(size)
         if free:
             self._reused += 1
@@ -310,17 +314,27 @@ class SlabPool:
 
     def class_of(self, size: int) -> int:
         """The size of slab that is given for a wish of ``size`` bytes: it fits what slabs that wait for their
-        clients leave of their share, or else everybody's part of that."""
+        clients leave of their share, or what large ones leave of half of it, or else everybody's part of that."""
         if size <= SMALLEST:
             return SMALLEST
         share = self.budget.general // _SHARE_OF_CLIENTS
         fair = share // max(1, len(self._pressure))
-        largest = min(LARGEST, _power_below(max(fair, share - self._open_bytes)))
+        left = share - self._open_bytes
+        if size > _GATHERING:
+            left = max(left, share // 2 - self._open_large)
+        largest = min(LARGEST, _power_below(max(fair, left)))
         return max(SMALLEST, min(power_of_two(max(1, size)), largest))
+
+    def _opened(self, size: int) -> None:
+        self._open_bytes += size
+        if size > _GATHERING:
+            self._open_large += size
 
     def sealed(self, size: int) -> None:
         """A slab of ``size`` bytes waits for nobody any more."""
         self._open_bytes -= size
+        if size > _GATHERING:
+            self._open_large -= size
 
     def put(self, claim: Claim, memory: mmap.mmap) -> None:
         """Take a buffer back."""

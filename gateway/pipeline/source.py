@@ -1,8 +1,14 @@
 """Sources: where bytes are pulled from. See :class:`gateway.model.Source` for the contract."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from gateway.model import Source
+from gateway.model import PromptSource, Source
+
+
+def prompt_reader(source: Source) -> Callable[[memoryview], Awaitable[int]]:
+    """How to ask ``source`` for what is there at once: :meth:`~gateway.model.PromptSource.read_some`, where it has
+    that."""
+    return source.read_some if isinstance(source, PromptSource) else source.read_into
 
 
 class BytesSource:
@@ -67,6 +73,7 @@ class LimitedSource:
 
     def __init__(self, source: Source, size: int) -> None:
         self._source = source
+        self._some = prompt_reader(source)
         self._left = size
 
     @property
@@ -77,9 +84,16 @@ class LimitedSource:
 
     async def read_into(self, view: memoryview, /) -> int:
         """Fill ``view``; 0 at the limit or at the inner source's end."""
+        return await self._read(view, self._source.read_into)
+
+    async def read_some(self, view: memoryview, /) -> int:
+        """Put there what comes first."""
+        return await self._read(view, self._some)
+
+    async def _read(self, view: memoryview, read: Callable[[memoryview], Awaitable[int]]) -> int:
         if not self._left:
             return 0
-        size = await self._source.read_into(view[: self._left])
+        size = await read(view[: self._left])
         self._left -= size
         return size
 

@@ -14,6 +14,7 @@ import http_sf
 from gateway.errors import BadRequest, InvalidArgument, InvalidDigest
 from gateway.model import Digest
 from gateway.protocol.commands import RequestHead
+from gateway.protocol.names import shown
 
 #: Size in bytes of a digest of each algorithm, by its name in the model.
 SIZES: Final = {
@@ -196,7 +197,7 @@ def parse_checksum(name: str, text: str) -> Digest:
     algorithm = CHECKSUM_NAMES.get(name)
     if algorithm is None:
         raise InvalidArgument(
-            f"x-amz-checksum-{name[:32]} is unknown; there are {', '.join(CHECKSUM_NAMES)}."
+            f"x-amz-checksum-{shown(name)} is unknown; there are {', '.join(CHECKSUM_NAMES)}."
         )
     return _base64(algorithm, text, f"x-amz-checksum-{name}")
 

@@ -11,9 +11,13 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.errors import BadRequest, InvalidUri
 from gateway.protocol.commands import RequestHead
+from gateway.protocol.names import shown
 
 #: Name and value of each parameter, decoded, in the order sent; a flag (``?acl``) has the value ``""``.
 Query: TypeAlias = tuple[tuple[str, str], ...]
+
+#: More parameters than any operation has; each costs time before the key of a request is known (security case 96).
+MAX_PARAMETERS: Final = 256
 
 _BAD: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|[\x00-\x20\x7f#]")
 #: Parameters that only a presigned URL has (version 4 or 2, in AWS's own spelling or any other).
@@ -36,10 +40,11 @@ def parse_query(raw: bytes) -> Query:
     """Split and decode a raw query (without its ``?``). Empty pieces (``a&&b``) are skipped.
 
     Raises:
-        InvalidUri: a bad escape, a forbidden raw byte, or bytes that are not UTF-8.
+        InvalidUri: a bad escape, a forbidden raw byte, bytes that are not UTF-8, or too many parameters.
     """
     if not raw:
         return ()
+    check_count(raw)
     if _BAD.search(raw):
         raise InvalidUri("The query holds a bad percent escape or a byte that must be encoded.")
     if not raw.isascii():
@@ -68,9 +73,19 @@ def single(query: Iterable[tuple[str, str]]) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in query:
         if name in values:
-            raise BadRequest(f"The query parameter {name[:64]!r} was sent more than once.")
+            raise BadRequest(f"The query parameter {shown(name)} was sent more than once.")
         values[name] = value
     return values
+
+
+def check_count(raw: bytes) -> None:
+    """Refuse a query of more pieces than any request needs, before they are looked at.
+
+    Raises:
+        InvalidUri: there are more than :data:`MAX_PARAMETERS`.
+    """
+    if raw.count(b"&") >= MAX_PARAMETERS:
+        raise InvalidUri(f"The query has more than {MAX_PARAMETERS} parameters.")
 
 
 def refuse_overrides(raw: bytes) -> None:

@@ -65,7 +65,8 @@ REMEDIES: Final[dict[type[GatewayError], str]] = {
     errors.UnsupportedMediaType: "Send a content type that the policy or the credential names.",
     errors.InvalidRange: "Ask for bytes below the object's size, which Content-Range tells.",
     errors.ClientGone: "Nothing: the client left. It shows in the log only.",
-    errors.NotImplementedHere: "Do without it; the documentation lists what is offered.",
+    errors.NotImplementedHere: "Do without it. Offered to S3 clients are GET, HEAD, PUT and DELETE of objects, and "
+    "form uploads: the page on S3 in the documentation (docs/s3.md) lists them all.",
     errors.Overloaded: "Send again after Retry-After. If it is frequent, raise memory.budget or add gateways.",
     errors.Draining: "Send again: another gateway, or this one after its restart, takes it.",
     errors.SessionsUnavailable: "Send again later; who runs the gateway looks after sessions.url.",

@@ -11,6 +11,7 @@ from typing import Final
 from gateway.errors import BadRequest, InvalidArgument, NotImplementedHere
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.digests import CHECKSUM_NAMES
+from gateway.protocol.names import shown
 from gateway.protocol.object_heads import Headers, checked_value
 
 #: The authenticator's business, or nobody's: cannot change what is done.
@@ -51,6 +52,12 @@ _OVERRIDES: Final = {
     "response-content-type": b"content-type",
     "response-expires": b"expires",
 }
+#: Parameters of multipart uploads that stand for nothing else.
+_MULTIPART: Final = frozenset({"uploads", "uploadId"})
+_ONE_PUT: Final = (
+    " Multipart by the client is not offered yet: send the object in one PUT, which boto3 does with"
+    " TransferConfig(multipart_threshold=5*1024**3)."
+)
 #: Longest value of an override, in characters (security case 29).
 MAX_OVERRIDE: Final = 1024
 
@@ -77,7 +84,7 @@ def amz_headers(head: RequestHead, query: dict[str, str]) -> dict[str, str]:
         if name is None or name.startswith("x-amz-meta-"):
             continue
         if found.setdefault(name, value) != value:
-            raise BadRequest(f"{name[:64]} differs between the query and the header.")
+            raise BadRequest(f"{shown(name)} differs between the query and the header.")
     return found
 
 
@@ -115,7 +122,7 @@ def check_headers(amz: dict[str, str], *, writing: bool) -> None:
                     f"{name} can be {' or '.join(sorted(_VALUES[name]))} here."
                 )
         elif not writing or name not in _CHECKSUM_CLAIMS:
-            raise NotImplementedHere(f"{name[:64]} asks for what Sluice does not offer.")
+            raise NotImplementedHere(f"{shown(name)} asks for what Sluice does not offer.")
 
 
 def checksums(amz: dict[str, str]) -> list[tuple[str, str]]:
@@ -161,7 +168,10 @@ def check_query(query: dict[str, str], *, reading: bool, ranged: bool) -> None:
             continue  # headers in the query; and SDKs name the operation
         if (name == "versionId" and value == "null") or (reading and name in _OVERRIDES):
             continue
-        raise NotImplementedHere(f"The query parameter {name[:64]!r} is not offered here.")
+        detail = f"The query parameter {shown(name)} is not offered here."
+        if name in _MULTIPART or (name == "partNumber" and not reading):
+            detail += _ONE_PUT
+        raise NotImplementedHere(detail)
 
 
 def read_overrides(query: dict[str, str], *, signed: bool) -> Headers:

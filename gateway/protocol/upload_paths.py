@@ -19,7 +19,9 @@ CHUNKED: Final = b"/-/chunked"
 #: An id is at least 128 random bits in base64url, a mac likewise. No dot, so that one separates them.
 _PIECE: Final = r"[A-Za-z0-9_-]{22,64}"
 _UPLOAD: Final = re.compile(rf"(?P<id>{_PIECE})(?:\.(?P<mac>{_PIECE}))?", re.ASCII)
-_CAPABILITY: Final = re.compile(rb"(/-/uploads/[A-Za-z0-9_-]{22,64})(?:\.|%2[Ee])[^/]*")
+_CAPABILITY: Final = re.compile(
+    rb"((?:/|%2[Ff])-(?:(?:/|%2[Ff])+)uploads(?:(?:/|%2[Ff])+)[A-Za-z0-9_-]{22,64})(?:\.|%2[Ee])[^/]*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,8 @@ def referred_upload(reference: str, raw_path: bytes) -> UploadRef | None:
 
 
 def without_capability(raw_path: bytes) -> bytes:
-    """The path as logs may carry it: an upload's URL without its mac."""
-    match = _CAPABILITY.fullmatch(raw_path)
-    return raw_path if match is None else match[1]
+    """The path as logs may carry it: an upload's URL without its mac, whatever stands before or behind it."""
+    return _CAPABILITY.sub(rb"\1", raw_path)
 
 
 def _is_bucket(name: str) -> bool:

@@ -120,12 +120,16 @@ class RequestBody:
         """The next piece of the body as it comes, at most 256 KiB; empty at the end."""
         if self._piece is None:
             self._piece = bytearray(min(PIECE, self._left) if self.length is not None else PIECE)
+        size = await self.read_some(memoryview(self._piece)) if self._piece else 0
+        return bytes(memoryview(self._piece)[:size])
+
+    async def read_some(self, view: memoryview) -> int:
+        """As :meth:`read_into`, but what one receive brings is answered at once: for who lets bytes gather."""
         self._whole = False
         try:
-            size = await self.read_into(memoryview(self._piece)) if self._piece else 0
+            return await self.read_into(view)
         finally:
             self._whole = True
-        return bytes(memoryview(self._piece)[:size])
 
     async def _read(self, view: memoryview) -> int:
         size = min(len(view), self._left)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from uvicorn.server import ServerState
 
-from gateway.errors import GatewayError, RequestTimeout
+from gateway.errors import GatewayError, InternalError, RequestTimeout
 from gateway.protocol.commands import RequestHead, ResponseHead
 from gateway.server.body import ChunkedBody, RequestBody
 from gateway.server.deadlines import Pace
@@ -149,6 +149,10 @@ class Conversation:
             guard_head(head, self._rules)
         except GatewayError as error:
             self.refuse(error, head)
+            return
+        except Exception as error:  # noqa: BLE001 - a bug of ours ends its connection only
+            self._shared.blunder(error)
+            self.refuse(InternalError("Something went wrong here."), head)
             return
         self._begin(head)
 

@@ -32,6 +32,8 @@ _HOST = re.compile(
 )
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}(?= )")
 _TARGET = re.compile(rb"[\x21\x22\x24-\x7e]*\Z")
+#: No body is longer, and Python's int() refuses more than 4,300 digits with an error of its own.
+_LENGTH = re.compile(rb"[0-9]{1,19}")
 #: A CR or LF that is not half of a CR LF.
 _STRAY = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
 
@@ -195,8 +197,8 @@ def _read_framing(head: Head) -> None:
             head.expects_continue = value.lower() == b"100-continue"
     if codings and (lengths or codings != [b"chunked"]):
         raise BadRequest("The body must be sent with Content-Length, or chunked and nothing else.")
-    if len(lengths) > 1 or (lengths and not lengths[0].isdigit()):
-        raise BadRequest("Content-Length is not one number.")
+    if len(lengths) > 1 or (lengths and _LENGTH.fullmatch(lengths[0]) is None):
+        raise BadRequest("Content-Length is not one number of at most 19 digits.")
     head.chunked = bool(codings)
     head.length = int(lengths[0]) if lengths else None
     if not head.chunked and not head.length:

@@ -1,5 +1,6 @@
 """Sockets to listen on, opened once and shared by all workers."""
 
+import errno
 import socket
 from dataclasses import dataclass
 from typing import Final
@@ -49,11 +50,11 @@ def open_listeners(section: ServerSection) -> Listeners:
     Raises:
         ListenError: an address is taken, unknown or malformed.
     """
-    main = _listen(section.host, section.port)
+    main = _listen(section.host, section.port, "with --port or server.port")
     metrics = None
     if section.metrics_listen:
         try:
-            metrics = _listen(*_host_port(section.metrics_listen))
+            metrics = _listen(*_host_port(section.metrics_listen), "with server.metrics_listen")
         except ListenError:
             main.close()
             raise
@@ -67,7 +68,8 @@ def _host_port(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, choice: str) -> socket.socket:
+    """``choice`` says where another address can be chosen."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -81,6 +83,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         # create_server puts the address into the reason once more.
         reason = (error.strerror or str(error)).partition(" (while ")[0]
-        raise ListenError(f"cannot listen on {host}:{port}: {reason}") from error
+        advice = f"; choose another {choice}" if error.errno == errno.EADDRINUSE else ""
+        raise ListenError(f"cannot listen on {host}:{port}: {reason}{advice}") from error
     listener.setblocking(False)
     return listener

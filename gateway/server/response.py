@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final, Protocol
 
+from gateway.errors import ClientGone
 from gateway.server.outlet import Outlet
 from gateway.units import KiB
 
@@ -158,6 +159,8 @@ class Response:
             ClientGone: the client left; what the slab holds is of no more use to anybody.
             RuntimeError: as for :meth:`body`.
         """
+        if self._outlet.gone:  # a start that came after was not taken, so this is no misuse
+            raise ClientGone("The client closed the connection.")
         piece = self._outlet.piece or max(1, len(view))
         for at in range(0, len(view), piece):
             self._put(view[at : at + piece])

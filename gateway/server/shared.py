@@ -1,5 +1,6 @@
 """What all connections of a process share."""
 
+import logging
 from typing import Final
 
 from gateway.drain import Drain
@@ -9,6 +10,8 @@ from gateway.server.rules import Rules
 from gateway.units import KiB
 
 SCRATCH: Final = 256 * KiB
+
+_log = logging.getLogger("gateway.server")
 
 
 class Shared:
@@ -20,3 +23,11 @@ class Shared:
         self.render = render
         self.census = Census(rules)
         self.scratch = memoryview(bytearray(SCRATCH))
+        self._blunders: set[type[Exception]] = set()
+
+    def blunder(self, error: Exception) -> None:
+        """Log a bug that a head brought out. Heads cost their senders nothing, so each kind of error is told with its
+        traceback once, and not again while the process lives."""
+        if type(error) not in self._blunders:
+            self._blunders.add(type(error))
+            _log.error("bug: a request's head could not be read", exc_info=error)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from gateway.sessions.base import Sessions
 from gateway.sessions.memory import MemorySessions
@@ -32,6 +33,8 @@ def open_sessions(url: str, timeout: float) -> Sessions:
                 raise SettingsError(f"sessions.url: it names no file; {_FORMS}")
             return SqliteSessions(Path(file), timeout)
         case "redis" | "rediss" | "unix":
+            if not _names_a_server(url):
+                raise SettingsError(f"sessions.url: it names no host; {_FORMS}")
             # Imported only here: the client costs 20 MB of memory, which most gateways don't need.
             from gateway.sessions.redis import RedisSessions
 
@@ -41,3 +44,22 @@ def open_sessions(url: str, timeout: float) -> Sessions:
                 raise SettingsError(f"sessions.url: {error}; {_FORMS}") from None
         case _:
             raise SettingsError(f"sessions.url: there is no store {scheme!r}; {_FORMS}")
+
+
+def whereabouts(url: str) -> str:
+    """``sessions.url`` for people: without user, password and parameters, which may be secret; a file's full path."""
+    parts = urlsplit(url)
+    if parts.scheme.lower() == "sqlite":
+        return f"sqlite:///{Path(url.partition('///')[2]).absolute()}"
+    if parts.scheme.lower() not in ("redis", "rediss"):
+        return f"{parts.scheme}:{'//' if parts.path else ''}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _names_a_server(url: str) -> bool:
+    """Whether there is something to connect to: the client would take its own machine where nothing is named."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that are not closed: the client says what is wrong
+        return True
+    return bool(parts.path if parts.scheme.lower() == "unix" else parts.hostname)

@@ -11,6 +11,7 @@ from gateway.settings import shape
 from gateway.settings.embedded import fill
 from gateway.settings.overlay import overlay
 from gateway.settings.sections import Settings, StorageSection
+from gateway.settings.wording import NAME, sentence
 
 
 class SettingsError(Exception):
@@ -24,7 +25,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         SettingsError: unreadable, unknown keys, wrong values. All mistakes of a kind are named at once.
     """
     tree = _read_toml(path) if path is not None else {}
-    where = str(path) if path is not None else "the environment"
+    where = str(path.absolute()) if path is not None else "the environment"
     problems = [f"{where}: {line}" for line in _unknown(Settings, tree, ())]
     origins, misnamed = overlay(tree, environ)
     if problems or misnamed:
@@ -42,9 +43,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from None
+        raise SettingsError(f"{path.absolute()}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from None
+        raise SettingsError(f"{path.absolute()}: not TOML: {error}") from None
 
 
 def _unknown(here: Any, node: Any, path: tuple[str, ...]) -> Iterator[str]:
@@ -70,7 +71,7 @@ def _explain(item: Any, tree: dict[str, Any]) -> tuple[str, str]:
             continue
         steps.append(str(step))
         node = node.get(step) if isinstance(node, dict) else None
-    place, message = ".".join(steps), item["msg"].removeprefix("Value error, ")
+    place, message = ".".join(step for step in steps if step != NAME), sentence(item)
     if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
         place, message = f"{place}.kind", _about_kind(item["ctx"].get("tag"))
     return place, f"{place}: {message}" if place else message

@@ -4,8 +4,10 @@ from gateway.settings.sections import Settings
 
 
 def notices(settings: Settings) -> list[str]:
-    """Settings that have no effect, a line each."""
+    """Settings that have no effect, or too little, a line each."""
     default = settings.buckets_default
+    if default is None and not settings.buckets:
+        return ["No bucket is configured: add [buckets.NAME] or [buckets_default]"]
     if default is None or not default.create:
         return []
     return [

@@ -1,6 +1,7 @@
 """The sections of ``sluice.toml``. A field's docstring is its page in the configuration reference."""
 
 import ipaddress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.settings.shape import nearest
 from gateway.units import GiB, KiB, MiB, parse_duration, parse_size
 
 Size: TypeAlias = Annotated[int, BeforeValidator(parse_size)]
@@ -385,6 +387,13 @@ class LogSection(Section):
     """`auto`: for people on a terminal, JSON elsewhere."""
 
 
+def _missing(table: str, name: str, known: Iterable[str]) -> str:
+    """That a section is named that is not there, and the one that was probably meant."""
+    near = nearest(name, list(known))
+    hint = "" if near is None else f"; did you mean {near!r}?"
+    return f"there is no [{table}.{name}]{hint}"
+
+
 class Settings(Section):
     """All of it."""
 
@@ -418,17 +427,23 @@ class Settings(Section):
         """What one section calls another must exist."""
         for name, bucket in self.buckets.items():
             if bucket.storage not in self.storage:
-                raise ValueError(f"buckets.{name}.storage: there is no [storage.{bucket.storage}]")
+                raise ValueError(
+                    f"buckets.{name}.storage: {_missing('storage', bucket.storage, self.storage)}"
+                )
         default = self.buckets_default
         if default is not None and default.storage not in self.storage:
-            raise ValueError(f"buckets_default.storage: there is no [storage.{default.storage}]")
+            raise ValueError(
+                f"buckets_default.storage: {_missing('storage', default.storage, self.storage)}"
+            )
         mounted: dict[str, str] = {}
         for name, slot in self.slots.items():
             other = mounted.setdefault(slot.base_path, name)
             if other != name:
                 raise ValueError(f"slots.{name}.base_path is that of slots.{other} already")
             if slot.bucket not in self.buckets and default is None:
-                raise ValueError(f"slots.{name}.bucket: there is no [buckets.{slot.bucket}]")
+                raise ValueError(
+                    f"slots.{name}.bucket: {_missing('buckets', slot.bucket, self.buckets)}"
+                )
             if slot.base_path.strip("/") in self.buckets:
                 raise ValueError(f"slots.{name}.base_path equals the name of a bucket")
         return self

@@ -50,7 +50,8 @@ class WriteRule:
     def __bool__(self) -> bool:
         if not self.overwrite:
             return True
-        return bool(self.conditions) and bool(write_condition(self.conditions))
+        # None is a condition too: one that no store judges alone.
+        return bool(self.conditions) and write_condition(self.conditions) != WriteCondition()
 
     def judge(self, info: ObjectInfo | None) -> WriteCondition:
         """Judge it on the object as it is, and pin it to that state.
@@ -61,9 +62,7 @@ class WriteRule:
         """
         if not self.overwrite and info is not None:
             raise ObjectExists("The object exists and may not be overwritten.")
-        if not self:
-            return WriteCondition()
-        return pin_write(self.conditions, info) if self.overwrite else WriteCondition(absent=True)
+        return pin_write(self.conditions, info) if self else WriteCondition()
 
 
 class ConditionalWrites:

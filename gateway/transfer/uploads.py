@@ -23,6 +23,7 @@ from gateway.errors import (
 from gateway.model import Digest, ObjectInfo, Source, Stored, WriteCondition
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal
+from gateway.pipeline.naps import Naps
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
 from gateway.pipeline.slabs import SlabPool
@@ -66,6 +67,7 @@ class Machinery:
     journal: Journal
     settings: TransferSection = field(default_factory=TransferSection)
     max_wait: float = 30.0
+    naps: Naps = field(default_factory=Naps)
     instrument: Instrument = field(default_factory=Instrument)
 
 
@@ -258,6 +260,7 @@ class Uploads:
             limit=Limit(min(FIRST, most), maximum=most),
             spool=machinery.spool,
             passages=machinery.passages.get(store.name),
+            naps=machinery.naps,
             instrument=machinery.instrument,
         )
 

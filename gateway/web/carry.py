@@ -9,13 +9,15 @@ hold half of the memory at most; and who does not get his first slab in time is 
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, assert_never, cast
 
 from gateway.adapt.buffer_size import BufferSize
 from gateway.auth.grant import Grant
 from gateway.auth.policy import Decision, Policy
-from gateway.errors import GatewayError, Overloaded
+from gateway.errors import GatewayError, ObjectExists, Overloaded
 from gateway.model import ObjectInfo, Source
 from gateway.pipeline.framed import FramedSource
 from gateway.pipeline.slabs import Account, Slab, SlabPool
@@ -84,6 +86,22 @@ class Work:
         self.grant = grant
         self.policy = policy
         self.decision = decision
+
+    @contextmanager
+    def naming_policy(self) -> Iterator[None]:
+        """Say whose rule it is that an object may not be replaced."""
+        try:
+            yield
+        except ObjectExists as error:
+            if self.grant.constraints.no_overwrite:  # the credential's own rule, as of upload slots
+                raise
+            named = ObjectExists(
+                f"{error.detail} The policy {self.policy.name!r} lets you add objects, not replace them.",
+                retry_after=error.retry_after,
+                **error.members,
+            )
+            named.final = error.final
+            raise named from error
 
     def render(self, command: Command, reply: Reply) -> ResponseHead:
         """The response's head."""

@@ -133,11 +133,13 @@ class Endpoint:
         if not isinstance(command, Command):
             decision = _authorise_upload(grant, policy, head, command)
             work.permit(grant, policy, decision)
-            await door.uploads.carry(command, work, session)
+            with work.naming_policy():
+                await door.uploads.carry(command, work, session)
             return
         work.permit(grant, policy, _authorise(grant, policy, head, command))
         try:
-            await door.carrier.carry(command, work)
+            with work.naming_policy():
+                await door.carrier.carry(command, work)
         except ObjectNotFound:
             # Who may not list must not learn what is missing (security case 90).
             if target.key is not None and not may_list(grant, policy, target.key):

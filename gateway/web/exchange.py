@@ -9,7 +9,7 @@ from gateway.auth.grant import Grant
 from gateway.errors import ClientGone, GatewayError
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.upload_paths import without_capability
-from gateway.web.log import Log, parameter_names, printable
+from gateway.web.log import Log, masked, parameter_names, printable
 from gateway.web.metrics import Metrics
 
 _METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"})
@@ -73,7 +73,7 @@ class Exchange:
         facts: dict[str, Any] = {
             "request_id": self.request_id,
             "method": printable(self.head.method),
-            "path": printable(without_capability(self.head.raw_path).decode("latin-1")),
+            "path": printable(masked(without_capability(self.head.raw_path).decode("latin-1"))),
             "status": status,
             "seconds": round(seconds, 6),
             "received": self.received,
@@ -90,7 +90,7 @@ class Exchange:
         if isinstance(self.error, GatewayError):
             facts["error"] = self.error.code
             facts["fault"] = self.error.fault
-            facts["detail"] = printable(self.error.detail)
+            facts["detail"] = printable(masked(self.error.detail))
         elif self.error is not None:
             facts["error"] = "cut-off"
         return facts

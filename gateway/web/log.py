@@ -9,15 +9,20 @@ import asyncio
 import atexit
 import json
 import logging
+import multiprocessing
+import os
 import re
+import signal
 import sys
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
+from gateway.protocol.names import shown
 from gateway.settings.sections import LogSection
 
 Log: TypeAlias = structlog.typing.FilteringBoundLogger
@@ -33,6 +38,14 @@ _DELAY: Final = 0.1
 _BATCH: Final = 64 * 1024
 #: What looks like a parameter's name. A token without ``=`` is no name.
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,31}", re.ASCII)
+#: What stands for a credential in a query, as scanned for in paths and details.
+_CREDENTIAL: Final = re.compile(
+    r"(?<![A-Za-z0-9_.-])(x-amz-signature|x-amz-security-token|signature|token|access_token|jwt|mac|v[23]?)"
+    r"\s*=[^&\s\"']+",
+    re.IGNORECASE | re.ASCII,
+)
+#: So many layers of escapes are looked through.
+_ESCAPES: Final = 3
 #: More names of one query say nothing more.
 _NAMES: Final = 32
 
@@ -83,8 +96,23 @@ class Lines:
             self._timer = None
         held, self._held, self._size = "".join(self._held), [], 0
         if held:
-            sys.stdout.write(held)
-            sys.stdout.flush()
+            try:
+                sys.stdout.write(held)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                end_unread()
+
+
+def end_unread() -> None:
+    """Nobody reads the standard output any more (``sluice serve | head``): write nowhere, and drain as on SIGTERM;
+    the supervisor, where this is one of its workers, or it would make another."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    parent = multiprocessing.parent_process()
+    pid = os.getpid() if parent is None else parent.pid
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
 
 
 def _as_json(logger: object, method: str, event: structlog.typing.EventDict) -> str:
@@ -167,6 +195,17 @@ def get_log() -> Log:
     return log
 
 
+def masked(text: str) -> str:
+    """A path, or a text that names one, without the credentials of a query that became part of it: a presigned URL
+    whose ``?`` was escaped, or is an ``&``. However often it was escaped; then it is shown without its escapes."""
+    plain = text
+    for _ in range(_ESCAPES):
+        if "%" not in plain:
+            break
+        plain = unquote(plain, "latin-1")
+    return _CREDENTIAL.sub(r"\1=?", plain) if _CREDENTIAL.search(plain) else text
+
+
 def printable(text: str) -> str:
     """One line of text: whatever is not printable is escaped."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
@@ -181,4 +220,4 @@ def parameter_names(raw_query: bytes) -> list[str]:
 @lru_cache(maxsize=256)  # the same few with every request
 def _name(raw: bytes) -> str:
     name = raw.decode("latin-1")
-    return name if _NAME.fullmatch(name) else "?"
+    return shown(name) if _NAME.fullmatch(name) else "?"

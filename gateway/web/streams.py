@@ -25,6 +25,10 @@ class BodyReader(Protocol):
         ...
 
     async def read_into(self, view: memoryview, /) -> int:
+        """Fill the caller's memory; 0 at the end."""
+        ...
+
+    async def read_some(self, view: memoryview, /) -> int:
         """One receive into the caller's memory; 0 at the end."""
         ...
 
@@ -55,7 +59,13 @@ class ExtensionSource:
 
     async def read_into(self, view: memoryview, /) -> int:
         """Fill the view from the socket."""
-        count = await self._reader.read_into(view)
+        return self._counted(await self._reader.read_into(view))
+
+    async def read_some(self, view: memoryview, /) -> int:
+        """Put there what the socket has."""
+        return self._counted(await self._reader.read_some(view))
+
+    def _counted(self, count: int) -> int:
         self.count += count
         if self._remaining is not None:
             self._remaining -= count

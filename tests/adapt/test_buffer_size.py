@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.adapt.buffer_size import LARGEST, SMALLEST, BufferSize, power_of_two
+from gateway.adapt.buffer_size import LARGEST, PROOF, SMALLEST, BufferSize, power_of_two
 from gateway.units import KiB, MiB
 
 
@@ -29,6 +29,31 @@ def test_growth_is_one_doubling_a_slab() -> None:
     assert [after(1e9, slabs).size // KiB for slabs in range(8)] == [
         16, 32, 64, 128, 256, 512, 1024, 1024,
     ]  # fmt: skip
+
+
+def test_growth_rests_until_more_came_than_a_kernel_holds() -> None:
+    assert [after(1e9, slabs, BufferSize(proof=PROOF)).size // KiB for slabs in range(11)] == [
+        16,
+        32,
+        64,
+        128,
+        128,
+        128,
+        128,
+        256,
+        512,
+        1024,
+        1024,
+    ]
+
+
+def test_what_gathered_before_a_late_first_read_brings_no_large_slab() -> None:
+    """A slow client that was accepted seconds late fills its first slabs at once, as a fast one does."""
+    buffer = BufferSize(proof=PROOF)
+    for _ in range(4):
+        buffer.on_read(buffer.size, 0.0)
+        buffer.on_filled(more=True)
+    assert buffer.size == 128 * KiB
 
 
 def test_a_client_that_slows_down_gets_small_slabs_at_once() -> None:

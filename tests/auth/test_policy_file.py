@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.auth.policy_file import PolicyError, read_policy
+from gateway.auth.policies import shipped_folder
+from gateway.auth.policy_file import (
+    HeadersSection,
+    MatchSection,
+    PolicyError,
+    RuleSection,
+    read_policy,
+)
 
+DOCS = Path(__file__).parents[2] / "docs"
 RULE = '[[rules]]\nactions = ["write"]\nbuckets = ["*"]\n'
 
 
@@ -27,7 +35,7 @@ def _message(folder: Path, text: str) -> str:
         (RULE + RULE + "max_sice = 1", ["rules 2 max_sice", "did you mean 'max_size'?"]),
         ("[[headers]]\nsett = {}", ["headers 1 sett", "'set'"]),
         ("[[headers]]\nmatch = { keyz = [] }\n", ["headers 1 match keyz", "'keys'"]),
-        ('[[rules]]\nactions = ["write"]', ["rules 1 buckets: Field required"]),
+        ('[[rules]]\nactions = ["write"]', ["rules 1 buckets: it is required and missing"]),
         ('[[rules]]\nactions = []\nbuckets = ["*"]', ["rules 1 actions"]),
         ('[[rules]]\nactions = ["put"]\nbuckets = ["*"]', ["rules 1 actions 1", "'write'"]),
         ('[[rules]]\nactions = ["read"]\nbuckets = []', ["rules 1 buckets"]),
@@ -89,8 +97,26 @@ def test_a_mistake_in_a_list_is_told_once(tmp_path: Path) -> None:
     with pytest.raises(PolicyError) as error:
         read_policy(path)
     assert str(error.value).splitlines() == [
-        f"{path}: rules 1 actions 1: Input should be 'read', 'write', 'delete' or 'list'"
+        f"{path}: rules 1 actions 1: one of 'read', 'write', 'delete' or 'list' is wanted"
     ]
     path.write_text('[[rules]]\nactions = []\nbuckets = ["*"]')
     with pytest.raises(PolicyError, match="at least 1"):
         read_policy(path)
+
+
+def test_the_page_of_policies_has_every_field_and_its_example_works(tmp_path: Path) -> None:
+    page = (DOCS / "policies.md").read_text(encoding="utf-8")
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    path = tmp_path / "example.toml"
+    path.write_text(example, encoding="utf-8")
+    assert len(read_policy(path).rules) == 2
+    fields = [*RuleSection.model_fields, *HeadersSection.model_fields]
+    assert [name for name in fields if f"| `{name}` |" not in page] == []
+    assert [name for name in MatchSection.model_fields if f"`{name}`" not in page] == []
+
+
+def test_the_page_of_policies_names_every_shipped_one() -> None:
+    page = (DOCS / "policies.md").read_text(encoding="utf-8")
+    shipped = [path.stem for path in shipped_folder().glob("*.toml")]
+    assert shipped
+    assert [name for name in shipped if f"| `{name}` |" not in page] == []

@@ -1,5 +1,6 @@
 """``sluice check`` and ``sluice print-config``."""
 
+import socket
 import tomllib
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_a_key_file_that_others_can_read_is_warned_of(run: Run) -> None:
 
 def test_a_policy_that_does_not_exist_is_named_with_its_place(run: Run, folder: Path) -> None:
     (folder / "sluice.toml").write_text(
-        '[keys.EXAMPLEKEY000001]\nsecret = "s"\npolicy = "ful-acess"'
+        '[keys.EXAMPLEKEY000001]\nsecret = "long-enough-secret"\npolicy = "ful-acess"'
     )
     result = run("check")
     assert result.exit_code == 1
@@ -110,7 +111,7 @@ def test_online_everything_is_reached_and_probed(run: Run, folder: Path) -> None
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[1:4] == [
-        "sessions: right",
+        f"sessions (sqlite:///{folder}/.sluice/sessions.db): right",
         "storage.disk, bucket photos: right",
         "storage.disk, probing: right",
     ]
@@ -153,3 +154,49 @@ def test_the_effective_configuration_is_toml_without_secrets(run: Run, folder: P
     assert tree["server"]["port"] == 99
     assert load_settings(None, {}).server.drain == 30
     assert tree["server"]["drain"] == "30s"
+
+
+@pytest.mark.parametrize("name", ["My_Photos", "ab", "10.0.0.1", "xn--photos"])
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_bucket_that_no_request_can_name_is_refused(
+    run: Run, folder: Path, name: str, command: str
+) -> None:
+    (folder / "sluice.toml").write_text(
+        f'[storage.main]\nkind = "memory"\n[buckets."{name}"]\nstorage = "main"'
+    )
+    result = run(command)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        f"sluice: buckets.{name}: clients can never name it: 3 to 63 of a-z, 0-9, - and ."
+    )
+
+
+@pytest.mark.parametrize(("secret", "warned"), [("abc", True), ("a" * 15, True), ("a" * 16, False)])
+def test_a_secret_that_can_be_guessed_is_warned_of_and_not_shown(
+    run: Run, folder: Path, secret: str, warned: bool
+) -> None:
+    (folder / "sluice.toml").write_text(f'[keys.EXAMPLEKEY000001]\nsecret = "{secret}"')
+    result = run("check")
+    assert result.exit_code == 0
+    assert ("keys.EXAMPLEKEY000001: its secret has" in result.stderr) is warned
+    assert secret not in result.output
+
+
+def test_sessions_that_cannot_be_reached_are_named_without_their_password(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"redis://someone:hunter2@127.0.0.1:{port}/3"
+    result = run("check", "--online", SLUICE_SESSIONS__URL=url)
+    assert result.exit_code == 1
+    assert f"sessions (redis://127.0.0.1:{port}/3): connection refused" in result.stderr
+    assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_certificate_that_is_missing_is_named_by_its_full_path(
+    run: Run, folder: Path, command: str
+) -> None:
+    (folder / "cert.pem").touch()
+    result = run(command, SLUICE_SERVER__TLS_CERT="cert.pem", SLUICE_SERVER__TLS_KEY="key.pem")
+    assert result.exit_code == 1
+    assert result.stderr == f"sluice: server.tls_key: {folder}/key.pem: No such file or directory\n"

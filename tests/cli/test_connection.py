@@ -127,3 +127,16 @@ def test_a_port_that_the_system_chose_is_the_one_to_reach() -> None:
 
 def test_a_secret_is_not_shown_in_a_traceback() -> None:
     assert "ours" not in repr(Connection(environ=OURS)._pair())
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ("disabled = true", "is disabled"),
+        ("not_after = 2020-01-01T00:00:00Z", "does not count at this time"),
+    ],
+)
+def test_a_key_that_does_not_count_is_called_so(folder: Path, state: str, why: str) -> None:
+    (folder / "sluice.toml").write_text(f'[keys.EXAMPLEKEY000001]\nsecret = "s"\n{state}')
+    with pytest.raises(Mistake, match=f"The key EXAMPLEKEY000001 {why}"):
+        _ = Connection(key="EXAMPLEKEY000001", environ={}).account

@@ -1,5 +1,7 @@
 """``sluice keys``."""
 
+from pathlib import Path
+
 from gateway.auth.keys import KeyRing
 from gateway.settings import load_settings
 from tests.cli.conftest import Run
@@ -29,6 +31,17 @@ def test_a_key_is_made_listed_and_disabled(run: Run) -> None:
 
     assert run("keys", "disable", key_id).stdout == f"{key_id} is disabled.\n"
     assert run("keys", "list").stdout.endswith("  disabled\n")
+
+
+def test_where_a_key_was_stored_is_told_beside_what_scripts_read(run: Run, folder: Path) -> None:
+    result = run("keys", "create")
+    assert result.stderr == f"stored in {folder / '.sluice' / 'keys.json'}\n"
+    assert len(result.stdout.splitlines()) == 2
+
+
+def test_a_secret_file_that_is_missing_is_named_by_its_full_path(run: Run, folder: Path) -> None:
+    (folder / "sluice.toml").write_text('[keys.EXAMPLEKEY000001]\nsecret_file = "nowhere"')
+    assert f"secret_file: {folder / 'nowhere'}: No such file" in run("keys", "list").stderr
 
 
 def test_no_keys_are_an_empty_list(run: Run) -> None:

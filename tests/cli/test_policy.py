@@ -1,13 +1,26 @@
 """``sluice policy``."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Run
 
 
 def test_the_shipped_policies_are_listed(run: Run) -> None:
-    names = [line.split()[0] for line in run("policy", "list").stdout.splitlines()]
-    assert names == ["full-access", "public-read", "read-only", "upload-only"]
+    rows = [line.split(maxsplit=1) for line in run("policy", "list").stdout.splitlines()]
+    assert [name for name, _ in rows] == ["full-access", "public-read", "read-only", "upload-only"]
+
+
+def test_the_files_in_use_are_listed_by_their_full_paths(run: Run, folder: Path) -> None:
+    (folder / "own").mkdir()
+    (folder / "own" / "read-only.toml").write_text("")
+    listed = run("policy", "list", SLUICE_SERVER__POLICIES="own").stdout.splitlines()
+    found = dict(line.split(maxsplit=1) for line in listed)
+    assert found["read-only"] == str(folder / "own" / "read-only.toml")
+    shipped = Path(found["upload-only"])
+    assert shipped.is_absolute()
+    assert shipped.is_file()
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,11 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gateway.auth.keys import KeyRing
@@ -147,3 +150,50 @@ def test_a_port_that_is_taken_is_told_in_a_line(run: Run) -> None:
     assert result.stderr.startswith("sluice: ")
     assert str(port) in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@contextmanager
+def piped(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """``sluice serve`` in a process of its own, its output in pipes."""
+    command = [sys.executable, "-m", "gateway", "serve", "--port", "0", *options]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended_quietly(process: subprocess.Popen[str]) -> bool:
+    assert process.stderr is not None
+    status = process.wait(timeout=20)
+    assert process.stderr.read() == ""
+    return status == 0
+
+
+def test_a_start_that_nobody_reads_on_ends_quietly(folder: Path) -> None:
+    with piped(folder) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Made a first key")
+        process.stdout.close()
+        assert ended_quietly(process)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_log_that_nobody_reads_any_more_ends_the_gateway_quietly(
+    folder: Path, workers: str
+) -> None:
+    with piped(folder, "--workers", workers) as process:
+        assert process.stdout is not None
+        url = ""
+        for line in process.stdout:
+            if line.startswith("Sluice"):
+                url = line.split()[-1]
+            if "sluice sign --help" in line:
+                break
+        process.stdout.close()
+        assert httpx.get(f"{url}/-/healthz", trust_env=False).status_code == 200
+        httpx.get(f"{url}/photos/x", trust_env=False)
+        assert ended_quietly(process)

@@ -108,3 +108,10 @@ def test_a_size_that_the_policy_of_slots_will_refuse_is_warned_of(run: Run, fold
     words = ("sign", "PUT", "files/a/b.jpg", "--slot", "upload", "--size")
     assert "uploads over 3KiB are refused" in run(*words, "4KiB").stderr
     assert run(*words, "3KiB").stderr == ""
+
+
+def test_a_slots_delete_says_what_it_needs(run: Run, folder: Path) -> None:
+    (folder / "sluice.toml").write_text(CONFIG)
+    result = run("sign", "DELETE", "files/a/b.jpg", "--slot", "upload")
+    assert result.exit_code == 2
+    assert "set delete_secret" in result.stderr

@@ -175,3 +175,8 @@ def test_the_command_to_paste_is_quoted_for_a_shell(method: str, how: list[str])
 def test_headers_follow_the_url_a_line_each() -> None:
     signed = SignedRequest(wanted(), "http://h:1/x", {"Authorization": "Bearer t"})
     assert signed.text() == "http://h:1/x\nAuthorization: Bearer t"
+
+
+def test_a_slots_delete_by_another_scheme_is_told_what_it_needs() -> None:
+    with pytest.raises(click.UsageError, match="--scheme token and the slot's delete_secret"):
+        sign_slot(wanted("DELETE"), "v2", SLOT, "http://h:1")

@@ -194,3 +194,17 @@ def test_no_bar_is_drawn_where_nobody_looks(
     with Bar("f", quiet=False) as bar:
         bar(1, 1)
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_tried_again_is_told_where_there_is_no_bar(
+    run: Run, origin: Origin, folder: Path, environ: dict[str, str]
+) -> None:
+    (folder / "f").write_bytes(b"x")
+    origin.faults += [refused(503)]
+    put = run("put", "f", "b/k", **environ)
+    assert put.exit_code == 0
+    assert put.stderr.startswith("sluice: retrying (503 SlowDown")
+    origin.faults += [refused(503)]
+    assert run("get", "b/k", "g", **environ).stderr.startswith("sluice: retrying (503 SlowDown")
+    origin.faults += [refused(503)]
+    assert run("get", "-q", "b/k", "h", **environ).stderr == ""

@@ -192,16 +192,25 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10) 
 
 @asynccontextmanager
 async def fault_lab(
-    endpoint: S3Endpoint, folder: Path, bucket: str, *, idle: str, budget: str = "64MiB"
+    endpoint: S3Endpoint,
+    folder: Path,
+    bucket: str,
+    *,
+    idle: str,
+    budget: str = "64MiB",
+    single_stream: bool = False,
 ) -> AsyncIterator[FaultLab]:
     """One for the length of the block, its store probed. The bucket is this process's own: its tests look at all that
-    is in it."""
+    is in it. ``single_stream``: no read-ahead, which asks for more as the machine is slow, so that calls can be
+    counted."""
     bucket = f"{bucket}-{os.getpid()}"
     await asyncio.to_thread(create_bucket, endpoint, bucket)
     shelf = Shelf(await asyncio.to_thread(direct, endpoint), bucket)
     await asyncio.to_thread(shelf.warm_up)
     async with FaultyS3(endpoint.url) as proxy:
         config = far_config(endpoint, bucket, url=proxy.url, idle=idle, grace="15s", budget=budget)
+        if single_stream:
+            config = config.replace("\n[transfer]\n", "\n[transfer]\nconcurrency = 1\n")
         context = running_gateway(folder, config)
         gateway = await asyncio.to_thread(context.__enter__)
         try:
@@ -217,7 +226,8 @@ async def fault_lab(
 
 async def _probed(lab: FaultLab) -> bool:
     """Whether a probe has ended and did not fail: its last acts are to remove what it made."""
-    runs = lab.gateway.logs().count('"task": "probe"') + 1
+    # Only failures are followed by another run; that one takes its time is told as well.
+    runs = lab.gateway.logs().count('"task": "probe", "error"') + 1
     writes = {request.target.partition("?")[0] for request in lab.proxy.requests}
     begun = sum(target.endswith("-access") for target in writes)
     removed = lab.proxy.calls.count("DeleteObject") >= begun

@@ -9,6 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from gateway.adapt.read_ahead import SMALLEST_WINDOW
 from gateway.units import KiB, MiB
 from tests.faults.lab import FaultLab, fault_lab
 from tests.faults.traffic import pattern
@@ -26,7 +27,18 @@ async def lab(
     moto_s3: S3Endpoint, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[FaultLab]:
     folder = tmp_path_factory.mktemp("reads")
-    async with fault_lab(moto_s3, folder, "read-faults", idle="1500ms") as lab:
+    async with fault_lab(moto_s3, folder, "read-faults", idle="1500ms", single_stream=True) as lab:
+        await asyncio.to_thread(lab.shelf.put, KEY, BODY)
+        yield lab
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ahead_lab(
+    moto_s3: S3Endpoint, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[FaultLab]:
+    """As it is installed: whether it reads ahead depends on the machine's load."""
+    folder = tmp_path_factory.mktemp("ahead")
+    async with fault_lab(moto_s3, folder, "ahead-faults", idle="1500ms") as lab:
         await asyncio.to_thread(lab.shelf.put, KEY, BODY)
         yield lab
 
@@ -60,6 +72,28 @@ async def test_a_download_goes_on_where_its_backend_broke(lab: FaultLab, how: st
     assert len(asked) == len(offsets) + 1
     assert all(one is not None for one in asked[1:])
     etags = {one.headers.get("if-match") for one in lab.proxy.requests[1:]}
+    assert etags == {f'"{hashlib.md5(BODY).hexdigest()}"'}
+
+
+@pytest.mark.parametrize("how", ["reset", "truncated", "silent"])
+async def test_a_download_goes_on_whether_or_not_it_reads_ahead(
+    ahead_lab: FaultLab, how: str
+) -> None:
+    ahead_lab.proxy.heal()
+    chance = random.Random()
+    # No window is smaller, so the first break is met in any case.
+    offsets = [chance.randrange(1, SMALLEST_WINDOW) for _ in range(2 if how == "silent" else 6)]
+    for number, offset in enumerate(offsets, start=1):
+        ahead_lab.proxy.fail("GetObject", Break(offset, how), nth=number)
+
+    response = await ahead_lab.request("GET", KEY)
+
+    assert response.status_code == 200
+    assert hashlib.sha256(response.content).digest() == hashlib.sha256(BODY).digest(), offsets
+    asked = ranges(ahead_lab)
+    assert len(asked) > 1
+    assert all(one is not None for one in asked[1:])
+    etags = {one.headers.get("if-match") for one in ahead_lab.proxy.requests[1:]}
     assert etags == {f'"{hashlib.md5(BODY).hexdigest()}"'}
 
 

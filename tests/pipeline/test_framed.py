@@ -65,3 +65,25 @@ async def test_a_closed_source_gives_nothing() -> None:
     await source.aclose()
     await source.aclose()
     assert await source.read_into(memoryview(bytearray(9))) == 0
+
+
+class Prompt(BytesSource):
+    """Has a thousand bytes there at a time, and waits for more when it is not asked for some."""
+
+    async def read_some(self, view: memoryview, /) -> int:
+        return await self.read_into(view[:1000])
+
+
+async def test_who_asks_for_some_gets_what_is_there() -> None:
+    data = bytes(range(256)) * 40
+    view = memoryview(bytearray(8192))
+    source = FramedSource(Prompt(data + END), FileFrame(BOUNDARY))
+    found, sizes = b"", list[int]()
+    while size := await source.read_some(view):
+        found += view[:size]
+        sizes.append(size)
+    assert found == data
+    assert max(sizes) <= 1000 + len(END)
+    assert await FramedSource(Prompt(data + END), FileFrame(BOUNDARY)).read_into(view) > 1000 + len(
+        END
+    )

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.adapt.part_size import PartPlan
 from gateway.pipeline.intake import Intake
+from gateway.pipeline.naps import Naps
 from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.spool import Spool
 from gateway.units import KiB, MiB
@@ -26,14 +27,20 @@ class Clock:
 
 
 def intake(
-    clock: Clock, spool: Spool | None = None, *, length: int | None = None, owed: bool = False
+    clock: Clock,
+    spool: Spool | None = None,
+    *,
+    length: int | None = None,
+    owed: bool = False,
+    naps: Naps | None = None,
 ) -> tuple[Intake, SlabPool]:
     pool = SlabPool(1 * MiB)
     made = Intake(
-        PartPlan(length, PART, PART, None, 9),
+        PartPlan(length, PART, PART, None, 300),
         pool.account("a"),
         spool,
         owed=lambda: owed,
+        naps=naps,
         clock=clock,
     )
     made.open()
@@ -51,6 +58,95 @@ async def take(upload: Intake, clock: Clock, size: int, seconds: float) -> None:
         if slab is not None:
             slab.release()
         size -= read
+
+
+class TimedNaps(Naps):
+    """Naps on a clock that is moved by hand."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.napped = 0.0
+
+    async def nap(self, seconds: float) -> None:
+        self._clock.now += seconds
+        self.napped += seconds
+
+
+class Line:
+    """A client behind a line of ``rate`` bytes per second, with ``most`` bytes of them in our kernel at most. Bytes
+    arrive in segments; each that arrives while somebody reads costs a turn."""
+
+    def __init__(self, clock: Clock, rate: float, most: int = 128 * KiB) -> None:
+        self._clock = clock
+        self._rate = rate
+        self._most = most
+        self._since = clock.now
+        self._there = 0.0
+        self.arrivals = 0
+
+    def _gather(self) -> None:
+        came = (self._clock.now - self._since) * self._rate
+        self._there, self._since = min(self._there + came, self._most), self._clock.now
+
+    def wait(self, seconds: float) -> None:
+        """We have something else to do."""
+        self._clock.now += seconds
+
+    def read(self, size: int, *, prompt: bool) -> int:
+        self._gather()
+        got = 0
+        while not got or (got < size and not prompt):
+            if self._there < 1:
+                self.arrivals += 1
+                self._clock.now += 4 * KiB / self._rate
+                self._gather()
+            taken = min(int(self._there), size - got)
+            self._there -= taken
+            got += taken
+        return got
+
+
+async def receive(upload: Intake, line: Line, size: int) -> None:
+    """What the pump does, for so many bytes."""
+    while size > 0:
+        window = await upload.admit(size)
+        if window is None:
+            upload.cut().release()
+            continue
+        line.wait(0.002)  # a turn of the event loop
+        read = line.read(len(window), prompt=upload.prompt)
+        if (slab := upload.filled(read)) is not None:
+            slab.release()
+        size -= read
+
+
+async def test_a_slow_client_is_left_alone_again_and_again() -> None:
+    """Else each of its segments wakes us, and with thousands of them a fast client waits for its turn."""
+    clock = Clock()
+    naps = TimedNaps(clock)
+    upload, _ = intake(clock, naps=naps)
+    line, began = Line(clock, 64 * KiB), clock.now
+    await receive(upload, line, 4 * MiB)
+    seconds = clock.now - began
+    assert seconds == pytest.approx(64.0, rel=0.05)
+    assert naps.napped > 0.9 * seconds
+    assert line.arrivals < 100
+    await upload.close()
+
+
+async def test_a_fast_client_that_was_taken_for_slow_is_found_out() -> None:
+    """Turns of a quarter of a second made it look slow; the kernel never has more than 96 KiB of it."""
+    clock = Clock()
+    naps = TimedNaps(clock)
+    upload, _ = intake(clock, naps=naps)
+    await take(upload, clock, 64 * KiB, 1.0)
+    upload.cut().release()
+    began = clock.now
+    await receive(upload, Line(clock, 100 * MiB, 96 * KiB), 16 * MiB)
+    assert clock.now - began < 1.5
+    assert naps.napped < 1.2
+    await upload.close()
 
 
 async def test_a_part_is_due_when_its_client_will_have_sent_the_rest() -> None:

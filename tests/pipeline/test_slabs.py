@@ -147,6 +147,27 @@ async def test_many_bodies_share_what_may_wait_for_clients() -> None:
         account.close()
 
 
+async def test_slow_clients_slabs_leave_a_fast_client_a_large_one() -> None:
+    """However many wait for bytes that gather: half of their share more is for slabs larger than those."""
+    pool = SlabPool(64 * MiB)
+    accounts = [pool.account("everybody") for _ in range(700)]
+    for account in accounts:
+        account.open()
+    slow = [await account.take(128 * KiB) for account in accounts]
+    assert slow[-1].size == 16 * KiB
+    assert sum(slab.size for slab in slow) >= pool.budget.general // 4
+    assert pool.class_of(128 * KiB) == 16 * KiB
+    large = [await accounts[0].take(1 * MiB) for _ in range(8)]
+    assert [slab.size for slab in large] == [1 * MiB] * 6 + [16 * KiB] * 2
+    for slab in large:
+        slab.release()
+    assert pool.class_of(1 * MiB) == 1 * MiB
+    for slab in slow:
+        slab.release()
+    for account in accounts:
+        account.close()
+
+
 async def test_few_free_slabs_are_kept() -> None:
     pool = SlabPool(64 * MiB)
     with pool.account("a") as account:

@@ -61,3 +61,19 @@ async def test_a_limit_beyond_the_end_is_no_promise() -> None:
     assert limited.length == 4
     await limited.aclose()
     assert await read(limited) == b""
+
+
+class Prompt(BytesSource):
+    """Has two bytes there at a time, and waits for more when it is not asked for some."""
+
+    async def read_some(self, view: memoryview, /) -> int:
+        return await self.read_into(view[:2])
+
+
+async def test_who_asks_for_some_gets_what_is_there_through_a_limit() -> None:
+    source = LimitedSource(Prompt(b"0123456789"), 5)
+    view = memoryview(bytearray(4))
+    assert [await source.read_some(view) for _ in range(4)] == [2, 2, 1, 0]
+    assert await LimitedSource(Prompt(b"0123456789"), 5).read_into(view) == 4
+    plain = LimitedSource(BytesSource(b"0123456789"), 5)
+    assert await plain.read_some(view) == 4

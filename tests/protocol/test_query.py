@@ -40,6 +40,18 @@ def test_what_cannot_be_decoded_is_refused(raw: bytes) -> None:
         parse_query(raw)
 
 
+def test_case_96_parameters_beyond_all_use_are_refused_before_they_are_read() -> None:
+    assert len(parse_query(b"&".join(b"%%61%d=" % at for at in range(256)))) == 256
+    with pytest.raises(InvalidUri, match="256"):
+        parse_query(b"&".join(b"%%61%d=" % at for at in range(257)))
+
+
+def test_case_91_a_token_sent_twice_in_place_of_a_name_is_not_told() -> None:
+    with pytest.raises(BadRequest) as refused:
+        single(parse_query(b"17f8c0ffee0123456789&17f8c0ffee0123456789"))
+    assert "17f8" not in refused.value.detail
+
+
 def test_case_11_a_parameter_sent_twice_is_refused() -> None:
     assert single(parse_query(b"a=1&A=2")) == {"a": "1", "A": "2"}
     with pytest.raises(BadRequest, match="versionId"):

@@ -151,6 +151,18 @@ def test_case_93_every_subresource_is_501(name: str, reading: bool) -> None:
         check_query({name: "1"}, reading=reading, ranged=False)
 
 
+@pytest.mark.parametrize("name", ["uploads", "uploadId", "partNumber"])
+def test_who_begins_a_multipart_is_told_the_way_round(name: str) -> None:
+    with pytest.raises(NotImplementedHere, match="multipart_threshold="):
+        check_query({name: "1"}, reading=False, ranged=False)
+
+
+def test_who_reads_a_part_is_not_told_of_uploads() -> None:
+    with pytest.raises(NotImplementedHere) as caught:
+        check_query({"partNumber": "1"}, reading=True, ranged=False)
+    assert "Multipart" not in caught.value.detail
+
+
 def test_case_93_response_headers_cannot_be_set_on_a_write() -> None:
     with pytest.raises(NotImplementedHere):
         check_query({"response-content-type": "a/b"}, reading=False, ranged=False)

@@ -130,6 +130,20 @@ async def test_a_piece_is_received_as_it_comes() -> None:
     assert await task == b"ab"
 
 
+async def test_who_asks_for_some_gets_what_one_receive_brought() -> None:
+    body = known(Wire(), 6)
+    memory = bytearray(6)
+    task = asyncio.create_task(body.read_some(memoryview(memory)))
+    await asyncio.sleep(0)
+    arrive(body, b"ab")
+    assert await task == 2
+    whole = await start(body, memoryview(memory))
+    arrive(body, b"c")
+    assert body.wanted  # the next who asks for all of it gets all of it
+    arrive(body, b"def")
+    assert await whole == 4
+
+
 async def test_room_for_nothing_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="room for at least one byte"):
         await known(Wire(), 5).read_into(memoryview(b""))

@@ -9,8 +9,10 @@ from uvicorn.server import ServerState
 
 from gateway.drain import Drain
 from gateway.errors import BadRequest, ClientGone, Overloaded, RequestTimeout
+from gateway.server import conversation
 from gateway.server.conversation import HEAD_READ, Conversation
 from gateway.server.exchange import AsgiApp, Exchange, Receive, Scope, Send
+from gateway.server.head import Head
 from gateway.server.link import Phase
 from gateway.server.refusals import render_refusal
 from gateway.server.rules import Rules
@@ -90,11 +92,11 @@ class Talk:
     def __init__(self, rules: Rules = RULES) -> None:
         self.link = Link()
         self.drain = Drain()
-        shared = Shared(rules, self.drain, render_refusal)
+        self.shared = Shared(rules, self.drain, render_refusal)
         self.state = ServerState()
         self.state.default_headers = [(b"date", b"now")]
         link: Any = self.link
-        self.one = Conversation(shared, link, _app, {}, self.state)
+        self.one = Conversation(self.shared, link, _app, {}, self.state)
 
     def say(self, data: bytes) -> None:
         """The transport receives; as much at a time as it is given room for."""
@@ -359,6 +361,33 @@ async def test_case_51_the_limit_holds_across_pieces() -> None:
             break
         talk.say(b"A: 1234567\r\n")
     assert talk.link.outlet.take().startswith(b"HTTP/1.1 431 ")
+
+
+async def test_case_51_a_content_length_that_python_would_not_convert_is_refused(
+    talk: Talk,
+) -> None:
+    talk.say(b"PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"0" * 5000 + b"\r\n\r\n")
+    assert talk.link.outlet.take().startswith(b"HTTP/1.1 400 ")
+    assert talk.link.ends == ["lingers"]
+
+
+async def test_a_bug_in_reading_heads_is_answered_and_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(data: bytes) -> Head:
+        raise ValueError("nobody thought of that")
+
+    monkeypatch.setattr(conversation, "parse_head", broken)
+    talk = Talk()
+    for _ in range(3):
+        link: Any = Link()
+        one = Conversation(talk.shared, link, _app, {}, talk.state)
+        one.buffer()[: len(GET)] = GET
+        one.received(len(GET))
+        assert link.outlet.take().startswith(b"HTTP/1.1 500 ")
+        assert (link.ends, link.started) == (["lingers"], [])
+    (record,) = caplog.records
+    assert record.exc_info is not None
 
 
 async def test_errors_are_worded_by_the_process(talk: Talk) -> None:

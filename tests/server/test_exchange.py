@@ -144,6 +144,25 @@ async def test_send_adds_the_date_and_counts_no_word_after_the_client_left() -> 
     assert not one.response.complete
 
 
+async def test_a_client_that_left_before_the_head_is_no_bug_of_the_application(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        line.gone = True
+        await send(START)
+        try:
+            await scope["extensions"]["sluice.writer"].write(memoryview(b"ok"))
+        except ClientGone as error:
+            met.append(error)
+            raise
+
+    met: list[ClientGone] = []
+    one, line, _ = exchange()
+    await one.run(app)
+    assert len(met) == 1
+    assert (line.sent, line.cuts, caplog.records) == (b"", 1, [])
+
+
 async def test_send_is_silent_when_the_client_leaves_while_it_waits() -> None:
     one, line, _ = exchange()
     line.deaf = True

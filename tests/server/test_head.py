@@ -34,6 +34,7 @@ def test_a_head_is_read_as_it_was_sent() -> None:
     [
         (b"Content-Length: 17\r\nExpect: 100-Continue\r\n", 17, False, True),
         (b"Transfer-Encoding: Chunked\r\nExpect: 100-continue\r\n", None, True, True),
+        (b"Content-Length: " + b"0" * 17 + b"17\r\n", 17, False, False),
         (b"Content-Length: 0\r\nExpect: 100-continue\r\n", 0, False, False),
         (b"Expect: 100-continue\r\n", None, False, False),
         (b"Content-Length: 5\r\nExpect: something\r\n", 5, False, False),
@@ -91,6 +92,8 @@ def test_case_55_hosts_that_are_not(host: bytes) -> None:
         (b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n", BadRequest),
         (b"GET /  HTTP/1.1\r\nHost: x\r\n\r\n", BadRequest),
         (b"GET /\r\n\r\n", BadRequest),
+        (b"PUT / HTTP/1.1\r\nContent-Length: " + b"0" * 19 + b"5\r\n\r\n", BadRequest),
+        (b"PUT / HTTP/1.1\r\nContent-Length: " + b"0" * 4400 + b"5\r\n\r\n", BadRequest),
     ],
 )
 def test_what_is_no_head_is_named(data: bytes, error: type[GatewayError]) -> None:

@@ -66,3 +66,10 @@ def test_several_connections_are_accepted_in_one_turn_of_the_event_loop() -> Non
     listeners.close()
     assert len(turns) == 24
     assert turn < 12
+
+
+def test_a_taken_metrics_port_names_its_own_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ListenError, match="choose another with server.metrics_listen"):
+            open_listeners(ServerSection(port=0, metrics_listen=address))

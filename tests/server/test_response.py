@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.errors import ClientGone
 from gateway.server.response import BodyWriter, Response
 
 
@@ -14,6 +15,7 @@ class Line:
         self.over = 0
         self.outlet = self
         self.piece = 0
+        self.gone = False
 
     def write(self, *pieces: bytes | memoryview) -> None:
         self.writes += 1
@@ -72,6 +74,15 @@ async def test_slabs_are_framed_when_there_is_no_length() -> None:
 def test_case_29_a_header_cannot_split_the_response(header: tuple[bytes, bytes]) -> None:
     with pytest.raises(RuntimeError, match="Invalid response header"):
         response(Line()).start(200, [header])
+
+
+async def test_a_slab_for_a_client_that_left_before_the_head_is_no_misuse() -> None:
+    line = Line()
+    one = response(line)
+    line.gone = True
+    with pytest.raises(ClientGone):
+        await BodyWriter(one).write(memoryview(b"hello"))
+    assert line.sent == b""
 
 
 async def test_misuse_is_an_error_and_sends_nothing_more() -> None:

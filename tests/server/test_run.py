@@ -146,8 +146,8 @@ def test_a_port_that_is_taken_is_named() -> None:
         _, errors = popen.communicate(timeout=20)
         assert popen.returncode != 0
         assert (
-            f"cannot listen on 127.0.0.1:{taken.getsockname()[1]}: Address already in use\n"
-            in errors
+            f"cannot listen on 127.0.0.1:{taken.getsockname()[1]}: Address already in use"
+            "; choose another with --port or server.port\n" in errors
         )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.sessions.memory import MemorySessions
-from gateway.sessions.open import open_sessions
+from gateway.sessions.open import open_sessions, whereabouts
 from gateway.sessions.redis import RedisSessions
 from gateway.sessions.sqlite import SqliteSessions
 from gateway.settings.load import SettingsError
@@ -49,6 +49,10 @@ def test_memory_opens_memory() -> None:
         ("sqlite:///:memory:", "no file"),
         ("sqlite://host/a.db", "no file"),
         ("redis://h:port/0", "sessions.url"),
+        ("redis://", "no host"),
+        ("redis:///0", "no host"),
+        ("rediss://:hunter2@/0", "no host"),
+        ("unix://", "no host"),
     ],
 )
 def test_a_wrong_url_is_refused_with_the_right_forms(url: str, part: str) -> None:
@@ -57,3 +61,18 @@ def test_a_wrong_url_is_refused_with_the_right_forms(url: str, part: str) -> Non
     assert part in str(caught.value)
     assert "sqlite:///FILE" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://h:6379/0", "redis://h:6379/0"),
+        ("rediss://u:hunter2@h/1?password=hunter2", "rediss://h/1"),
+        ("unix://u:hunter2@/run/redis.sock?db=1", "unix:///run/redis.sock"),
+        ("sqlite:////var/lib/a.db", "sqlite:////var/lib/a.db"),
+        ("sqlite:///a.db", f"sqlite:///{Path.cwd()}/a.db"),
+        ("memory:", "memory:"),
+    ],
+)
+def test_where_sessions_are_is_told_without_secrets(url: str, shown: str) -> None:
+    assert whereabouts(url) == shown

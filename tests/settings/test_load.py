@@ -59,9 +59,12 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
             "storage.main.endpont_url: no such setting; did you mean 'endpoint_url'?",
         ),
         ("[log]\nqqq = 1", "log.qqq: no such setting; known here: format, level"),
-        ("[storage.main]\nkind = 's3'\nregion = 3", "storage.main.region: Input should be a valid"),
+        (
+            "[storage.main]\nkind = 's3'\nregion = 3",
+            "storage.main.region: text in quotes is wanted",
+        ),
         ("[memory]\nbudget = 'lots'", "memory.budget: 'lots' is not a size; write for example"),
-        ("server = 3", "server: Input should be a valid dictionary"),
+        ("server = 3", "server: a section is wanted"),
         ("[buckets.a]\nstorage = 'no'", "buckets.a.storage: there is no [storage.no]"),
         ("[server]\ntls_cert = 'x'", "server: tls_cert and tls_key go together"),
         (
@@ -98,7 +101,7 @@ def test_all_misspelt_names_are_named_at_once(tmp_path: Path) -> None:
 
 def test_a_wrong_value_in_the_environment_is_blamed_on_the_variable(tmp_path: Path) -> None:
     (line,) = refusal(tmp_path, "", SLUICE_SERVER__PORT="many")
-    assert line.startswith("SLUICE_SERVER__PORT: server.port: Input should be a valid integer")
+    assert line.startswith("SLUICE_SERVER__PORT: server.port: a whole number is wanted")
 
 
 def test_a_wrong_value_without_a_file_is_blamed_on_the_environment() -> None:
@@ -119,3 +122,39 @@ def test_a_refusal_never_shows_a_secret(tmp_path: Path) -> None:
         tmp_path, "[keys.AB]\nsecret = 'hunter2'\n[slots.s]\nsecret = ['hunter3']\nbucket = 'b'\n"
     )
     assert not any("hunter" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "[storage.main]\nkind = 'memory'\n[buckets.photos]\nstorage = 'mian'",
+            "sluice.toml: buckets.photos.storage: there is no [storage.mian]; did you mean 'main'?",
+        ),
+        (
+            "[keys.AB]\nsecret = 'x'",
+            "sluice.toml: keys.AB: the name of an access key has at least 16 characters",
+        ),
+    ],
+)
+def test_references_and_names_are_told_in_our_words(tmp_path: Path, text: str, line: str) -> None:
+    assert refusal(tmp_path, text) == [line]
+
+
+def test_a_relative_file_is_named_by_its_full_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=f"^{tmp_path}/sluice.toml: No such file"):
+        load_settings(Path("sluice.toml"), {})
+
+
+def test_the_services_configuration_has_full_paths_whoever_reads_it() -> None:
+    deploy = Path(__file__).parents[2] / "deploy"
+    settings = load_settings(deploy / "sluice.toml", {})
+    assert settings.server.data_dir == Path("/var/lib/sluice")
+    assert settings.sessions.url == "sqlite:////var/lib/sluice/sessions.db"
+    assert settings.memory.spool.is_absolute()
+    unit = (deploy / "sluice.service").read_text(encoding="utf-8")
+    assert "DATA_DIR" not in unit  # or `sluice keys` would write elsewhere
+    assert "serve --config /etc/sluice/sluice.toml" in unit

@@ -15,6 +15,13 @@ def test_that_no_request_creates_buckets_yet_is_said() -> None:
     assert notice.startswith("buckets_default.create has no effect yet")
 
 
-@pytest.mark.parametrize("more", [{}, {"buckets_default": {"storage": "main"}}])
+@pytest.mark.parametrize(
+    "more", [{"buckets": {"photos": {"storage": "main"}}}, {"buckets_default": {"storage": "main"}}]
+)
 def test_what_has_its_effect_needs_no_notice(more: dict[str, object]) -> None:
     assert notices(Settings.model_validate({"storage": STORES} | more)) == []
+
+
+def test_that_no_bucket_is_configured_is_said() -> None:
+    (notice,) = notices(Settings.model_validate({"storage": STORES}))
+    assert notice.startswith("No bucket is configured")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ async def lab(tmp_path: Path) -> AsyncIterator[Bench]:
         ),
         (
             WriteRule(Preconditions(if_match=("*",)), overwrite=False),
+            PreconditionFailed,
+            ObjectExists,
+        ),
+        (
+            WriteRule(Preconditions(if_none_match=("*",)), overwrite=False),
             WriteCondition(absent=True),
             ObjectExists,
         ),
@@ -62,6 +68,11 @@ def test_only_a_rule_that_can_refuse_counts() -> None:
     assert not WriteRule()
     assert NEVER
     assert CREATE
+    assert WriteRule(Preconditions(if_match=("*",)))
+    assert WriteRule(Preconditions(if_match=('"a"', '"b"')))
+    assert WriteRule(Preconditions(if_none_match=('"a"',)))
+    assert WriteRule(Preconditions(if_unmodified_since=datetime(2026, 1, 1, tzinfo=UTC)))
+    assert not WriteRule(Preconditions(if_modified_since=datetime(2026, 1, 1, tzinfo=UTC)))
 
 
 async def test_commits_under_a_lease_follow_each_other(lab: Bench) -> None:

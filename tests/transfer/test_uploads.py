@@ -178,6 +178,22 @@ async def test_an_update_of_the_known_version_succeeds_once(
         assert store_of(lab).data() == b"2"
 
 
+@pytest.mark.parametrize("size", [10, 300 * KiB])
+@pytest.mark.parametrize("rules", [ALICE, NEW])
+@pytest.mark.parametrize("tag", ["*", '"other"'])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_update_of_what_is_not_there_is_refused_also_to_who_may_only_create(
+    tmp_path: Path, kind: ConditionalPut, tag: str, rules: UploadRules, size: int
+) -> None:
+    async with bench(tmp_path, Store(kind), settings=SMALL) as lab:
+        body = Bytes(bytes(size))
+        with pytest.raises(PreconditionFailed):
+            await lab.put(body, rules, Preconditions(if_match=(tag,)))
+
+        assert body.read == 0
+        await lab.assert_clean()
+
+
 # --- bodies that are not what was announced ---
 
 

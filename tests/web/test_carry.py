@@ -11,9 +11,10 @@ import pytest
 from gateway.app import Gateway
 from gateway.drain import Drain
 from gateway.pipeline.slabs import SlabPool
+from gateway.protocol.signatures.slot_token import sign_v
 from gateway.units import KiB, MiB
 from gateway.web import carry
-from tests.protocol.signatures.wire import SECRET, botocore_headers
+from tests.protocol.signatures.wire import KEY_ID, SECRET, botocore_headers
 from tests.web import lab
 
 SLOT = {
@@ -188,3 +189,15 @@ async def test_deleting_is_answered_by_each_dialect(client: lab.Client) -> None:
     assert (await client.signed("DELETE", "/photos/a.html", now=time.time())).status == 204
     assert (await client.signed("DELETE", "/photos/a.html", now=time.time())).status == 204
     assert (await client.signed("GET", "/photos/a.html", now=time.time())).status == 404
+
+
+async def test_who_may_not_replace_an_object_is_told_whose_rule_that_is(tmp_path: Path) -> None:
+    keys = {KEY_ID: {"secret": SECRET, "policy": "upload-only"}}
+    async with lab.gateway(tmp_path, keys=keys, slots=SLOT) as client:
+        first = await client.signed("PUT", "/photos/b.txt", b"1", now=time.time())
+        again = await client.signed("PUT", "/photos/b.txt", b"2", now=time.time())
+        slot = await client.send("PUT", f"/up/b.txt?v={sign_v(SECRET, 'b.txt', 1)}", b"3")
+
+    assert (first.status, again.status, slot.status) == (200, 412, 409)
+    assert b"The policy 'upload-only' lets you add objects, not replace them." in again.body
+    assert b"policy" not in slot.body

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from gateway.auth.grant import Grant
 from gateway.errors import ClientGone, GatewayError, ObjectNotFound
 from gateway.model import Principal
@@ -85,6 +87,23 @@ def test_case_95_methods_that_a_client_invents_are_one_label() -> None:
     text = metrics.text().decode()
     assert 'sluice_requests_total{dialect="none",method="other",status="0"} 2.0' in text
     assert "BREW" not in text
+
+
+def test_case_91_neither_path_nor_detail_tell_a_credential() -> None:
+    made = exchange(ObjectNotFound("There is no b/k?X-Amz-Signature=17f8."))
+    made.head = RequestHead("GET", b"/b/k%3FX-Amz-Signature=17f8", b"")
+    line = told(made)
+    assert line["path"] == "/b/k?X-Amz-Signature=?"
+    assert "17f8" not in str(line)
+
+
+@pytest.mark.parametrize("before", ["", "/", "/b"])
+@pytest.mark.parametrize("behind", ["", "/", "/x", "%3Fy"])
+def test_case_91_an_uploads_capability_is_left_out_wherever_it_stands(
+    before: str, behind: str
+) -> None:
+    made = Exchange(RequestHead("HEAD", (before + URL + behind).encode()))
+    assert URL.rpartition(".")[2] not in told(made)["path"]
 
 
 def test_the_line_never_holds_an_uploads_capability() -> None:

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from gateway.settings.sections import LogSection
-from gateway.web.log import configure, get_log, parameter_names, printable
+from gateway.web.log import configure, get_log, masked, parameter_names, printable
 from tests.web.lab import lines
 
 
@@ -78,6 +78,32 @@ def test_pitfall_37_of_a_query_only_names_are_told() -> None:
     ]
     assert parameter_names(b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl") == ["?"]
     assert len(parameter_names(b"a=1&" * 1000)) == 32
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("/b/a.txt", "/b/a.txt"),
+        ("/b/100%25/a=b&c", "/b/100%25/a=b&c"),
+        (
+            "/b/a.txt%3FX-Amz-Date=1&X-Amz-Signature=17f8&x=1",
+            "/b/a.txt?X-Amz-Date=1&X-Amz-Signature=?&x=1",
+        ),
+        ("/b/a.txt&X-Amz-Signature=17f8", "/b/a.txt&X-Amz-Signature=?"),
+        ("/b/a.txt%253fx%2Damz-signature%253d17f8", "/b/a.txt?x-amz-signature=?"),
+        ("/b/a%3Fv=17f8&V3=17f8%26token=17f8", "/b/a?v=?&V3=?&token=?"),
+        (
+            "you may not get b/a?X-Amz-Security-Token=17f8.",
+            "you may not get b/a?X-Amz-Security-Token=?",
+        ),
+    ],
+)
+def test_case_91_a_query_that_slipped_into_the_path_is_masked(text: str, line: str) -> None:
+    assert masked(text) == line
+
+
+def test_case_91_a_token_in_place_of_a_parameters_name_is_not_told() -> None:
+    assert parameter_names(b"a17f8c0ffee0123456789&xY3kQ9ZpLm0aB7cD2eF5g=1") == ["?", "?"]
 
 
 def test_informative_lines_wait_for_others_at_most_a_tenth_of_a_second(

@@ -42,6 +42,10 @@ _INTRODUCTION: Final = """\
 Sluice reads `sluice.toml` from the working directory, or the file that `--config` or `SLUICE_CONFIG` names.
 Without one it keeps everything under `.sluice`, in an embedded store.
 
+Relative paths, in the file as in the environment, start from the **working directory** of the process, not from the
+file's folder: `data_dir = ".sluice"` is another folder wherever `sluice` is started. Write absolute ones for a service,
+and give every command the same `--config`. Messages show full paths.
+
 The environment comes over the file: `SLUICE_SECTION__KEY` replaces `[section] key`, for example
 `SLUICE_SERVER__PORT=9000` or `SLUICE_STORAGE__MAIN__SECRET_ACCESS_KEY=...`. Names that you chose yourself match
 in any case. Lists are written with commas.

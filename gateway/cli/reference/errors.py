@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gateway.errors import ClientGone, GatewayError
+from gateway.errors import ClientGone, GatewayError, InvalidPart
 from gateway.protocol.remedies import every_error, remedy
 from gateway.protocol.s3xml import s3_error
 
@@ -17,6 +17,12 @@ gateway under `/-/errors/CODE`.
 *Fault* says whose matter it is. *Retry* says whether the same request may succeed when it is sent again:
 `Retry-After` says when.
 """
+
+
+#: Errors that no request can be answered yet, and why.
+_NOT_YET: Final[dict[type[GatewayError], str]] = {
+    InvalidPart: "Not answered yet, because multipart by the client is not offered yet.",
+}
 
 
 def errors_page() -> str:
@@ -43,4 +49,6 @@ def _table(shown: list[type[GatewayError]]) -> list[str]:
 
 def _section(error: type[GatewayError]) -> str:
     story = " ".join((error.__doc__ or "").split())
+    if error in _NOT_YET:
+        story += f" *{_NOT_YET[error]}*"
     return f"## `{error.code}`\n\n{story}\n\n*What to do:* {remedy(error)}\n"

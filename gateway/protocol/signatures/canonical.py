@@ -14,6 +14,8 @@ from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from gateway.errors import BadRequest, InvalidUri, SignatureMismatch
+from gateway.protocol.names import shown
+from gateway.protocol.query import check_count
 
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9._~-]*").fullmatch
 _PLAIN_PATH: Final = re.compile(rb"[A-Za-z0-9._~/-]*").fullmatch
@@ -72,8 +74,9 @@ class CanonicalQuery:
 
         Raises:
             BadRequest: a parameter occurs twice.
-            InvalidUri: a broken percent escape.
+            InvalidUri: a broken percent escape, or too many parameters.
         """
+        check_count(raw)
         pairs: dict[bytes, bytes] = {}
         canonical = _CANONICAL_QUERY(raw)
         for piece in raw.split(b"&"):
@@ -84,7 +87,7 @@ class CanonicalQuery:
                 name, value = _respell(name), _respell(value)
             if name in pairs:
                 raise BadRequest(
-                    f"The query parameter {name.decode()} was sent more than once; send it once."
+                    f"The query parameter {shown(name.decode())} was sent more than once; send it once."
                 )
             pairs[name] = value
         self._pairs: Final = pairs
@@ -125,13 +128,14 @@ class CanonicalQuery:
                 continue
             if lowered in found:
                 raise BadRequest(
-                    f"The query parameter {lowered.decode()} was sent in two spellings; send it once."
+                    f"The query parameter {shown(lowered.decode())} was sent in two spellings; send it once."
                 )
             found[lowered] = _unescaped(value) if b"%" in value else value
         return found
 
-    def canonical(self, *, without: bytes = b"") -> bytes:
-        """The canonical query string: sorted by name, all with ``=``; ``without`` is left out."""
+    def canonical(self, *, without: bytes | None = None) -> bytes:
+        """The canonical query string: sorted by name, all with ``=``; ``without`` is left out. A parameter may have
+        the empty name: it is one like the others."""
         return b"&".join(
             [name + b"=" + value for name, value in sorted(self._pairs.items()) if name != without]
         )
@@ -201,9 +205,9 @@ def select_headers(
         elif name in stand_ins:
             selected.append((name, canonical_value((stand_ins[name],))))
         else:
-            shown = name.decode("latin-1")
+            known = shown(name.decode("latin-1"))
             raise SignatureMismatch(
-                f"The header {shown} is listed in SignedHeaders but was not sent; a proxy may have"
+                f"The header {known} is listed in SignedHeaders but was not sent; a proxy may have"
                 " removed it."
             )
     return selected

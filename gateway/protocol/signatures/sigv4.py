@@ -28,6 +28,7 @@ from gateway.errors import (
 )
 from gateway.model import Digest
 from gateway.protocol.commands import RequestHead
+from gateway.protocol.names import listed
 from gateway.protocol.signatures.canonical import canonical_path, canonical_request, select_headers
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -44,6 +45,8 @@ STREAMING: Final = frozenset(
 #: Longest access key id, as in AWS's IAM.
 MAX_KEY_ID: Final = 128
 
+#: Another method than the signed one, where a dialect heeds it: the holder of a presigned POST is not to choose DELETE.
+_OVERRIDE: Final = b"x-http-method-override"
 _TIMESTAMP: Final = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII).fullmatch
 _HEX_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}").fullmatch
 _NAMES: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+(;[!#$%&'*+.^_`|~0-9a-z-]+)*").fullmatch
@@ -155,7 +158,7 @@ def make_claim(
         BadRequest: a streaming payload on a method that takes none (security case 6).
         InvalidDigest: ``payload`` is neither a SHA-256 in hex nor a known constant.
         MalformedCredential: the list of signed headers is malformed.
-        UnsignedHeader: ``host`` or an ``x-amz-*`` header was sent and not signed.
+        UnsignedHeader: ``host``, an ``x-amz-*`` header or ``x-http-method-override`` was sent and not signed.
         SignatureMismatch: a signed header was not sent.
         InvalidToken: a session token was sent.
     """
@@ -255,11 +258,16 @@ def _check_payload(method: str, payload: str) -> None:
 
 
 def _check_all_signed(head: RequestHead, names: Sequence[bytes]) -> None:
-    unsigned = [name for name in head.index if name.startswith(b"x-amz-") and name not in names]
+    signed = frozenset(names)
+    unsigned = [
+        name
+        for name in head.index
+        if (name.startswith(b"x-amz-") or name == _OVERRIDE) and name not in signed
+    ]
     if unsigned:
-        shown = ", ".join(name.decode("latin-1") for name in unsigned)
+        shown = listed(name.decode("latin-1") for name in unsigned)
         raise UnsignedHeader(
-            f"These headers were sent but not signed: {shown}. Sign every x-amz-* header, or leave"
-            " it out.",
+            f"These headers were sent but not signed: {shown}. Sign every x-amz-* header and"
+            " X-HTTP-Method-Override, or leave it out.",
             headers_not_signed=shown,
         )

@@ -161,7 +161,11 @@ def _hmac(secret: str, text: str) -> str:
 def _compare(expected: str, given: str, head: RequestHead, version: Version) -> None:
     if hmac.compare_digest(expected.encode(), given.encode()):
         return
-    detail = f"The {version} token does not fit this request."
+    detail = f"The {version} token does not fit this request"
+    if version in ("v", "v2", "token") and head.method == "PUT":
+        differs = "path or size" if version == "v" else "path, size or type"
+        detail += f": checked for Content-Length {_length(head)}; {differs} differ"
+    detail += ", or the secret does."
     if version in ("v2", "token") and head.method == "PUT" and not head.has(b"content-type"):
         detail += (
             f" No Content-Type was sent, so it was checked for {DEFAULT_TYPE}: send the type that"

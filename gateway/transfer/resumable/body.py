@@ -8,6 +8,7 @@ from gateway.errors import BadRequest, ClientGone, GatewayError, Overloaded
 from gateway.model import Source
 from gateway.pipeline.owner import Owner
 from gateway.pipeline.pump import Sink, pump
+from gateway.pipeline.source import prompt_reader
 from gateway.pipeline.transforms import Chain
 from gateway.transfer.resumable.slice_sink import SliceSink
 from gateway.transfer.resumable.takeover import Writer
@@ -21,6 +22,7 @@ class Heard:
 
     def __init__(self, source: Source, writer: Writer) -> None:
         self._source = source
+        self._some = prompt_reader(source)
         self._writer = writer
 
     @property
@@ -30,7 +32,13 @@ class Heard:
 
     async def read_into(self, view: memoryview, /) -> int:
         """Fill the view."""
-        count = await self._source.read_into(view)
+        return self._heard(await self._source.read_into(view))
+
+    async def read_some(self, view: memoryview, /) -> int:
+        """Put there what comes first."""
+        return self._heard(await self._some(view))
+
+    def _heard(self, count: int) -> int:
         self._writer.on_bytes(count)
         return count
 

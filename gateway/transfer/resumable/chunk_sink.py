@@ -33,7 +33,12 @@ class ChunkSink:
         self._memory = machinery.pool.account(writing.session.principal.id)
         builder = SliceBuilder(writing.slices, writing.session.epoch, span.start, span.stop)
         self._intake = Intake(
-            writing.slices.plan, self._memory, machinery.spool, owed=lambda: False, builder=builder
+            writing.slices.plan,
+            self._memory,
+            machinery.spool,
+            owed=lambda: False,
+            naps=machinery.naps,
+            builder=builder,
         )
         self._max_wait = machinery.max_wait
         self._error: BaseException | None = None
@@ -90,6 +95,11 @@ class ChunkSink:
     async def admit(self, expected: int | None) -> memoryview | None:
         """See PartSink."""
         return await self._intake.admit(expected)
+
+    @property
+    def prompt(self) -> bool:
+        """See PartSink."""
+        return self._intake.prompt
 
     def filled(self, size: int) -> Slab | None:
         """See PartSink."""

@@ -88,6 +88,7 @@ class SliceSink:
             self._memory,
             machinery.spool,
             owed=lambda: self._flight.count > 0,
+            naps=machinery.naps,
             builder=builder,
         )
         self._instrument = machinery.instrument
@@ -149,6 +150,11 @@ class SliceSink:
     async def admit(self, expected: int | None) -> memoryview | None:
         """See PartSink."""
         return await self._intake.admit(expected)
+
+    @property
+    def prompt(self) -> bool:
+        """See PartSink."""
+        return self._intake.prompt
 
     def filled(self, size: int) -> Slab | None:
         """See PartSink."""

@@ -121,6 +121,28 @@ def test_a_signed_header_comes_from_the_head_before_any_stand_in() -> None:
     assert selected == [(b"x-amz-acl", b"private"), (b"x-amz-meta-a", b"q r")]
 
 
+@pytest.mark.parametrize("raw", [b"a=1&=x", b"=x&a=1", b"a=1&%3D=x"])
+def test_case_24_a_parameter_without_a_name_is_signed_like_the_others(raw: bytes) -> None:
+    query = CanonicalQuery(raw)
+    assert query.canonical() != b"a=1"
+    assert query.canonical(without=b"a") in (b"=x", b"%3D=x")
+
+
+def test_case_96_parameters_beyond_all_use_are_refused_before_they_are_read() -> None:
+    CanonicalQuery(b"&".join(b"a%%62%d=" % at for at in range(256)))
+    with pytest.raises(InvalidUri, match="256"):
+        CanonicalQuery(b"&".join(b"a%%62%d=" % at for at in range(257)))
+
+
+def test_case_91_a_token_in_place_of_a_name_is_not_told() -> None:
+    with pytest.raises(BadRequest) as refused:
+        CanonicalQuery(b"17f8c0ffee0123456789&17f8c0ffee0123456789")
+    assert "17f8" not in refused.value.detail
+    with pytest.raises(SignatureMismatch) as missing:
+        select_headers({}, [b"x-17f8c0ffee0123456789"], {})
+    assert "17f8" not in missing.value.detail
+
+
 def test_case_09_a_signed_header_that_was_not_sent_is_never_empty() -> None:
     with pytest.raises(SignatureMismatch, match="content-type"):
         select_headers({b"host": [b"h"]}, [b"content-type", b"host"], {})

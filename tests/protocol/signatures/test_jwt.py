@@ -3,6 +3,8 @@
 import base64
 import hmac
 import json
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from gateway.protocol.signatures import jwt
 from gateway.protocol.signatures.jwt import Claims, SlotClaims
 from gateway.protocol.signatures.slot_token import slot_path
 
+DOCS = Path(__file__).parents[3] / "docs"
 SECRET = "secret string"
 KEY_ID = "SLUICEEXAMPLEKEY01"
 NOW = 1_795_262_400.0
@@ -283,3 +286,12 @@ def test_a_token_that_prosody_made_verifies() -> None:
         sub="juliet@example.org",
         jti=None,
     )
+
+
+def test_the_page_of_tokens_has_every_claim_and_its_example_is_valid() -> None:
+    page = (DOCS / "jwt.md").read_text(encoding="utf-8")
+    claims = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    now = claims["exp"] - 60.0
+    read = jwt.verify(jwt.sign(claims, SECRET), SECRET, now=now, max_skew=900.0)
+    assert (read.key, read.methods) == ("inbox/cat.jpg", frozenset({"PUT"}))
+    assert [name for name in fields(Claims) if f"| `{name.name}` |" not in page] == []

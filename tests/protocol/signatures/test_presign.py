@@ -163,6 +163,15 @@ def test_case_25_an_unsigned_amz_header_is_refused(name: bytes) -> None:
         read(_presigned().with_header(name, b"UNSIGNED-PAYLOAD"))
 
 
+def test_case_23_a_url_for_post_is_not_turned_into_a_deletion() -> None:
+    with pytest.raises(UnsignedHeader, match="x-http-method-override"):
+        read(_presigned().with_header(b"x-http-method-override", b"DELETE"))
+    signed = _presigned(headers=((b"x-http-method-override", b"PATCH"),))
+    verify(read(signed), SECRET)
+    with pytest.raises(SignatureMismatch):
+        verify(read(signed.with_header(b"x-http-method-override", b"DELETE")), SECRET)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "other"),
     [(b"content-type", b"image/png", b"text/html"), (b"content-length", b"10", b"11")],

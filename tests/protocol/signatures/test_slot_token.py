@@ -273,3 +273,12 @@ def test_no_other_text_passes_for_a_token(version: str, token: str) -> None:
             length="1048576",
             content_type="image/jpeg",
         )
+
+
+@pytest.mark.parametrize(
+    ("version", "differs"), [("v", "path or size"), ("v2", "path, size or type")]
+)
+def test_a_wrong_token_says_what_it_was_checked_for(version: str, differs: str) -> None:
+    with pytest.raises(SignatureMismatch) as caught:
+        _verify("PUT", "a/b.jpg", f"{version}={'0' * 64}", length="7", content_type="a/b")
+    assert f"checked for Content-Length 7; {differs} differ, or the secret" in caught.value.detail

@@ -43,3 +43,15 @@ def test_a_packed_file_is_read_and_a_missing_one_is_not_found(tmp_path: Path) ->
 
 def test_all_sessions_share_what_was_read() -> None:
     assert service_files() is service_files()
+
+
+def test_of_the_endpoints_those_of_s3_and_of_credentials_are_kept() -> None:
+    lean, whole = service_files().load_data("endpoints"), Loader().load_data("endpoints")
+
+    for left, right in zip(lean["partitions"], whole["partitions"], strict=True):
+        assert left["regions"] == right["regions"]
+        assert set(left["services"]) <= set(right["services"])
+        assert len(left["services"]) < 8
+        for name in left["services"]:
+            assert left["services"][name] == right["services"][name]
+    assert {"s3", "sts", "oidc", "portal.sso"} <= set(lean["partitions"][0]["services"])
