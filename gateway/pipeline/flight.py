@@ -175,7 +175,10 @@ class Flight:
 
 def part_digests(store: ObjectStore, views: Sequence[memoryview]) -> tuple[Digest, ...]:
     """A checksum of ``views`` that the store verifies and that costs nothing to speak of, if there is one."""
-    for algorithm in _CHEAP:
-        if algorithm in store.capabilities.checksums:
-            return (digest_of(algorithm, views),)
-    return ()
+    algorithm = part_algorithm(store)
+    return () if algorithm is None else (digest_of(algorithm, views),)
+
+
+def part_algorithm(store: ObjectStore) -> str | None:
+    """What :func:`part_digests` computes for this store, if anything."""
+    return next((each for each in _CHEAP if each in store.capabilities.checksums), None)

@@ -7,11 +7,12 @@ its publication.
 """
 
 import asyncio
+import copy
 import hashlib
 import hmac
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from gateway.errors import (
     DigestMismatch,
@@ -71,11 +72,19 @@ class Checksum:
         """The digest of all bytes so far."""
         return Digest(self.algorithm, self._state.digest())
 
+    def copy(self) -> Self:
+        """Another one that has seen the same bytes."""
+        made = copy.copy(self)
+        made._state = self._state.copy()
+        return made
+
 
 class _Hash(Protocol):
     def update(self, data: memoryview, /) -> None: ...
 
     def digest(self) -> bytes: ...
+
+    def copy(self) -> Self: ...
 
 
 class _Crc:
@@ -91,6 +100,9 @@ class _Crc:
 
     def digest(self) -> bytes:
         return self._value.to_bytes(self._width, "big")
+
+    def copy(self) -> Self:
+        return copy.copy(self)
 
 
 _HASHES: Final = {"sha-256": "sha256", "sha-512": "sha512", "sha1": "sha1", "md5": "md5"}

@@ -58,9 +58,6 @@ def limit_header(limits: Limits, version: int = NEWEST) -> Headers:
     lifetime = "expires" if version == 6 else "max-age"
     named: Mapping[str, int | None] = {
         "max-size": limits.max_size,
-        "min-size": limits.min_size,
-        "max-append-size": limits.max_append,
-        "min-append-size": limits.min_append,
         lifetime: limits.max_age,
     }
     sizes = {name: size for name, size in named.items() if size is not None}

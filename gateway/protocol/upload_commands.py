@@ -163,9 +163,6 @@ class Limits:
     """What the server takes. Sizes in bytes, ``max_age`` in seconds from now; None: no such limit."""
 
     max_size: int | None = None
-    min_size: int | None = None
-    max_append: int | None = None
-    min_append: int | None = None
     max_age: int | None = None
 
 

@@ -215,7 +215,8 @@ class UploadCarrier:
             return UploadShown(status=nothing)
         if found is None:
             raise UploadNotFound("There is no such session.")
-        return UploadShown(status=self.engine.status(await self.engine.inspect(found, "never")))
+        found = await self.engine.inspect(found, "never")
+        return UploadShown(status=self.engine.status(found, _chunk_size(work, found)))
 
     async def _chunked(self, command: CancelChunks, work: Work) -> UploadSession:
         principal = work.grant.principal.id
@@ -294,7 +295,7 @@ def _first(command: CreateUpload, session: UploadSession) -> AppendUpload:
 
 
 def _chunk_size(work: Work, session: UploadSession) -> int | None:
-    """The size of chunks that costs least, told to who asks for a session."""
+    """The size of chunks that costs least, told to who asks for a session, or for what it misses."""
     return session.cut.start if work.exchange.dialect == "chunked" else None
 
 

@@ -21,7 +21,7 @@ def test_T01_T02_T03_R05_upload_urls_tell_of_both_protocols(dialect: str) -> Non
         b"checksum-trailer,termination,concatenation",
         b"tus-checksum-algorithm": b"sha1,sha256,crc32",
         b"tus-max-size": b"1000",
-        b"upload-limit": b"max-size=1000, max-append-size=100, max-age=60",
+        b"upload-limit": b"max-size=1000, max-age=60",
     }
 
 

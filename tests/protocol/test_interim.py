@@ -55,7 +55,7 @@ def test_R11_R15_the_first_104_says_where_to_go_on() -> None:
     assert shown(announcement(head, 8, URL, LIMITS)).split("\n") == [
         "104",
         f"location: http://127.0.0.1:8080{URL}",
-        "upload-limit: max-size=1000, max-append-size=100, max-age=60",
+        "upload-limit: max-size=1000, max-age=60",
         "upload-draft-interop-version: 8",
     ]
     old = dict(announcement(head, 3, URL, LIMITS).headers)

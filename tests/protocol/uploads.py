@@ -27,7 +27,7 @@ STORED: Final = ObjectStored(
 FRESH: Final = UploadStatus(id=ID, offset=0, length=10, complete=False, expires=EXPIRES)
 HALF: Final = replace(FRESH, offset=5, received=5, missing=(ByteRange(5, 10),))
 DONE: Final = replace(FRESH, offset=10, received=10, complete=True, stored=STORED)
-LIMITS: Final = Limits(max_size=1000, max_append=100, max_age=60)
+LIMITS: Final = Limits(max_size=1000, max_age=60)
 
 
 def parsed(dialect: UploadDialect, text: str) -> Command | UploadCommand:

@@ -229,6 +229,9 @@ async def test_a_session_may_be_asked_for_and_aborted(client: Client) -> None:
     assert (await chunk(client, 0, DATA[: 64 * KiB], session)).status == 202
     headers = [("x-upload-session-id", session)]
     target = "/-/chunked/photos/a.jpg"
+    told = json.loads((await client.signed("GET", target, headers=headers, now=time.time())).body)
+    assert (told["chunk_size"], told["total_chunks"]) == (64 * KiB, 5)
+    assert told["missing_chunks"] == [1, 2, 3, 4]
     gone = await client.signed("DELETE", target, headers=headers, now=time.time())
     assert gone.status == 204
     assert (await chunk(client, 0, DATA[: 64 * KiB], session)).status == 410

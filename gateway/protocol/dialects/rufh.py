@@ -157,17 +157,10 @@ def _error_facts(error: GatewayError, version: int) -> Headers:
     if isinstance(error, OffsetMismatch) and expected is not None:
         return ((b"upload-offset", str(expected).encode()),)
     if isinstance(error, TooLarge):
-        limits = Limits(
-            max_size=_size(error, "max_size"),
-            max_append=_size(error, "max_append"),
-        )
-        return () if limits == Limits() else limit_header(limits, version)
+        most = error.members.get("max_size")
+        if isinstance(most, int):
+            return limit_header(Limits(max_size=most), version)
     return ()
-
-
-def _size(error: GatewayError, member: str) -> int | None:
-    value = error.members.get(member)
-    return value if isinstance(value, int) else None
 
 
 def _state(status: UploadStatus, version: int) -> Headers:

@@ -104,21 +104,29 @@ class Appending:
         chain, staged = incoming.chain(running), incoming.staged
         end = _end(session, writing.slices.max_length)
         site = self._works.site(session)
-        async with SliceSink(site, writing, command.offset, end, staged=staged) as sink:
-            try:
-                await take_in(incoming.source, chain, sink, writer)
-            except GatewayError as error:
-                if not staged and may_be_kept(error, writer):
+        try:
+            async with SliceSink(site, writing, command.offset, end, staged=staged) as sink:
+                try:
+                    await take_in(incoming.source, chain, sink, writer)
+                except GatewayError as error:
+                    if not staged and may_be_kept(error, writer):
+                        await unbroken(sink.keep())
+                    await self._too_large(writing, error)
+                    raise
+                incoming.verify(chain)
+                if _is_final(session, command, sink.size):
+                    await self._completing.finish(writing, sink, sink.size, running, wanted)
+                else:
                     await unbroken(sink.keep())
-                await self._too_large(writing, error)
-                raise
-            incoming.verify(chain)
-            if _is_final(session, command, sink.size):
-                await self._completing.finish(writing, sink, sink.size, running, wanted)
-            else:
-                size = sink.size
-                await unbroken(sink.keep())
-                self._digests.keep(session.id, size, running)
+        finally:
+            # However it ended: they are of use if what they have seen is what is durable.
+            self._remember(writing.session, running)
+
+    def _remember(self, session: UploadSession, running: Running | None) -> None:
+        if session.state in ("open", "completing"):
+            self._digests.keep(session.id, session.offset, running)
+        else:
+            self._digests.forget(session.id)
 
 
 def _ends_uploads(session: UploadSession) -> bool:

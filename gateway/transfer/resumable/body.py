@@ -1,6 +1,7 @@
 """Taking in one request's body until its end, or until somebody says stop."""
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from gateway.errors import BadRequest, ClientGone, GatewayError, Overloaded
@@ -61,15 +62,22 @@ async def take_in(source: Source, chain: Chain, sink: SliceSink, writer: Writer)
         if not task.done():
             task.cancel()
         await pumping.join()
-        slab = sink.ended()
-        if slab is not None:
-            slab.release()
+        await _show_rest(chain, sink)
     if sink.broken.done():
         sink.broken.result()
     if not task.cancelled():
         task.result()
     elif writer.stopped.done():
         raise writer.stopped.result()
+
+
+async def _show_rest(chain: Chain, sink: SliceSink) -> None:
+    """Show the chain what came last of a body that was broken off: it may be kept, and digests go on from there."""
+    slab = sink.ended()
+    if slab is not None:
+        with suppress(GatewayError):  # there is a first error already
+            await chain.feed(slab.data(), slab.release)
+            await chain.settle()
 
 
 async def first_memory(sink: Sink, expected: int | None, max_wait: float) -> None:

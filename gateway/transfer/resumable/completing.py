@@ -3,7 +3,8 @@
 Whoever comes may redo it after a crash, at any step:
 
 - *Parts*: all of them are committed before the upload is ``completing``; so the rest can always be repeated, and
-  a multipart that is gone means that the object is there, which is then proved (:mod:`.proof`).
+  a multipart that is gone means that the object is there, which is then proved (:mod:`.proof`). Whoever redoes it
+  asks for the multipart first: a condition, judged once more, would refuse the upload's own object.
 - *One PutObject*: its last bytes may be in this process's memory only. The upload says ``completing`` with the
   CRC of the whole before it is sent; whoever finds it so looks whether the object has that CRC, and if not
   puts the upload back to ``open``: the client sends the rest once more.
@@ -125,7 +126,7 @@ class Completing:
         """
         session = writing.session
         if session.upload_id is not None:
-            await unbroken(self._publish_parts(writing, session.claims))
+            await unbroken(self._redo_parts(writing))
             return
         noted = session.result
         assert noted is not None
@@ -216,6 +217,26 @@ class Completing:
         await self._check(writing, site, stored, etag)
         await site.forget_multipart(ref)
         await self._done(writing, stored, known, created=created)
+
+    async def _redo_parts(self, writing: Writing) -> None:
+        session = writing.session
+        site = self._works.site(session)
+        ref, receipts = site.ref(session), _receipts(session)
+        assert ref is not None
+        try:
+            await site.retrier.call("ListParts", lambda: site.store.list_parts(ref))
+        except MultipartLost:
+            stored = await self._found(writing, site, receipts)
+            await site.forget_multipart(ref)
+            created = bool(session.condition.absent) or not session.overwrite
+            await self._done(writing, stored, session.claims, created=created)
+            return
+        try:
+            await self._publish_parts(writing, session.claims)
+        except (ObjectExists, PreconditionFailed) as error:
+            if writing.session.state == "completing":
+                raise await self._reopen(writing, error) from None
+            raise
 
     async def _found(self, writing: Writing, site: Site, receipts: Sequence[PartReceipt]) -> Stored:
         """The multipart can't be completed (any more): either it has been, or its parts are lost."""

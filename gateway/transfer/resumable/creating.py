@@ -6,8 +6,9 @@ from typing import Final
 
 from gateway.adapt.slices import Slices, choose
 from gateway.auth.grant import UNCONSTRAINED, Constraints
-from gateway.errors import Conflict, InconsistentLength, TooLarge
+from gateway.errors import Conflict, InconsistentLength, InvalidDigest, TooLarge
 from gateway.model import Attributes, Digest, ObjectKey, Principal, WriteCondition
+from gateway.pipeline.flight import part_algorithm
 from gateway.protocol.commands import Preconditions
 from gateway.sessions.uploads import UploadSession, UploadSessions
 from gateway.storage.base import ObjectStore
@@ -19,6 +20,8 @@ from gateway.units import format_size
 
 #: Where tus's partial uploads become objects that no client sees.
 PARTIALS: Final = f"{HIDDEN}partials/"
+#: Dialects whose bytes come in any order.
+_UNORDERED: Final = frozenset({"chunked", "range"})
 
 #: Their clients are told the largest size before they begin, and may rely on it as on a promise.
 _TOLD: Final = frozenset({"tus", "rufh"})
@@ -75,6 +78,7 @@ class Creating:
 
         Raises:
             TooLarge: it is over the policy's, the configuration's or the store's limit.
+            InvalidDigest: a digest of the whole could never be verified.
             ObjectExists, PreconditionFailed: the object may not be written.
             Conflict: the name is another upload's of the same principal.
             GatewayError: the bucket does not exist, or nobody can tell.
@@ -93,6 +97,8 @@ class Creating:
         placement = self._place(wish, identity)
         most = self._limit(wish, allowed)
         slices = self.slices(placement.store, wish.length, wish.chunk_size)
+        if wish.dialect in _UNORDERED:
+            _check_claims(wish, slices, placement.store)
         now = self._works.clock()
         return UploadSession(
             id=identity,
@@ -157,6 +163,22 @@ class Creating:
         if most is not None and wish.length is not None and wish.length > most:
             raise TooLarge(f"At most {format_size(most)} can be stored here.", max_size=most)
         return most
+
+
+def _check_claims(wish: Wish, slices: Slices, store: ObjectStore) -> None:
+    """Refuse claims about the whole that nobody could verify when its bytes have come in any order: digests that
+    can't be composed of the parts' own, unless the whole is one slice."""
+    if wish.length is not None and wish.length <= slices.bounds(0)[1]:
+        return
+    composed = part_algorithm(store)
+    for claim in wish.digests:
+        if claim.algorithm != composed:
+            instead = "leave it out" if composed is None else f"send its {composed} instead"
+            raise InvalidDigest(
+                f"The {claim.algorithm} of an upload in chunks can be verified here only up to"
+                f" {format_size(slices.bounds(0)[1])} of a length that is told: {instead},"
+                " or upload it in order."
+            )
 
 
 def _same(found: UploadSession, wish: Wish) -> UploadSession:

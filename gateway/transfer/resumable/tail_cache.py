@@ -37,10 +37,12 @@ class TailCache:
         size = sum(slab.size for slab in slabs)
         budget = self._pool.budget
         calm = not budget.waiting and budget.used <= budget.general * _CALM
-        if not size or size > self._limit or not calm or not self._opened():
+        if not size or size > self._limit or not calm:
             return
         while self.size + size > self._limit:
             self._forget(next(iter(self._kept)))
+        if not self._opened():  # only now: with the last of the old ones it may have left
+            return
         for slab in slabs:
             slab.retain()
         self._kept[upload, name] = tuple(slabs)

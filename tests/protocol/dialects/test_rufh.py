@@ -66,7 +66,7 @@ V8 = "Upload-Draft-Interop-Version: 8\n"
 NEW = f"PUT /photos/a/b.txt\n{V8}"
 PATCH = f"PATCH {URL}\n{V8}Content-Type: application/partial-upload\n"
 HEAD = f"HEAD {URL}\n{V8}"
-LIMITED = "max-size=1000, max-append-size=100, max-age=60"
+LIMITED = "max-size=1000, max-age=60"
 
 
 def versioned(text: str, version: int) -> str:
@@ -108,13 +108,10 @@ def test_R03_parameters_mean_nothing() -> None:
 
 
 def test_R04_R13_R26_limits_are_a_dictionary_of_integers() -> None:
-    status = replace(HALF, limits=replace(LIMITS, min_size=1, min_append=2))
+    status = replace(HALF, limits=LIMITS)
     text = fields(rendered(RUFH, HEAD, UploadShown(status=status)))["upload-limit"]
     assert http_sf.parse(text.encode(), tltype="dictionary") == {
         "max-size": (1000, {}),
-        "min-size": (1, {}),
-        "max-append-size": (100, {}),
-        "min-append-size": (2, {}),
         "max-age": (60, {}),
     }
 
@@ -211,8 +208,6 @@ def test_R17_lengths_that_contradict_each_other_are_400(lines: str) -> None:
 def test_R18_R42_what_is_too_large_learns_the_limit() -> None:
     answer = refused(RUFH, NEW, TooLarge("No.", max_size=1000))
     assert (answer.status, fields(answer)["upload-limit"]) == (413, "max-size=1000")
-    append = refused(RUFH, PATCH, TooLarge("No.", max_append=100))
-    assert fields(append)["upload-limit"] == "max-append-size=100"
     assert "upload-limit" not in fields(refused(RUFH, PATCH, TooLarge("No.")))
     assert "upload-limit" not in fields(
         refused(RUFH, versioned(NEW, 5), TooLarge("No.", max_size=1))
@@ -419,7 +414,7 @@ def test_version_3_turns_completeness_round() -> None:
 
 @pytest.mark.parametrize(
     ("version", "status", "limits"),
-    [(5, 201, None), (6, 201, "max-size=1000, max-append-size=100, expires=60"), (8, 204, LIMITED)],
+    [(5, 201, None), (6, 201, "max-size=1000, expires=60"), (8, 204, LIMITED)],
 )
 def test_versions_differ_in_limits_and_in_the_answer_to_an_append(
     version: int, status: int, limits: str | None

@@ -122,7 +122,7 @@ def test_T08_reading_needs_no_version_and_pleases_both_protocols() -> None:
     told = fields(answer)
     assert told["tus-resumable"] == "1.0.0"
     assert told["upload-complete"] == "?0"
-    assert told["upload-limit"] == "max-size=1000, max-append-size=100, max-age=60"
+    assert told["upload-limit"] == "max-size=1000, max-age=60"
     assert (told["upload-offset"], told["upload-length"]) == ("5", "10")
     assert "upload-complete" not in fields(rendered(TUS, HEAD, UploadShown(status=HALF)))
 

@@ -17,6 +17,7 @@ from gateway.errors import (
     DigestMismatch,
     GatewayError,
     InconsistentLength,
+    InvalidDigest,
     SessionsUnavailable,
     StorageCorrupt,
     StorageUnavailable,
@@ -28,6 +29,7 @@ from gateway.protocol.upload_commands import PutChunk
 from gateway.sessions.base import Intent
 from gateway.sessions.memory import MemorySessions
 from gateway.sessions.uploads import Change, Extent, UploadSession
+from gateway.storage.checksums import compute
 from gateway.units import KiB
 from tests.transfer.lab import KEY, Bytes
 from tests.transfer.resumable.lab import PART, Fleet, Gateway, content, fleet
@@ -447,3 +449,41 @@ async def test_a_chunk_behind_a_length_that_came_meanwhile_leaves_nothing(many: 
         await put(one, made, 100, Last(DATA[100:200]))
     assert many.store.keys == set()
     assert (await one.engine.find(made.id)).extents == ()
+
+
+@pytest.mark.parametrize("dialect", ["chunked", "range"])
+async def test_a_digest_of_the_whole_that_chunks_could_not_prove_is_refused_at_once(
+    one: Gateway, dialect: str
+) -> None:
+    sha = Digest("sha-256", sha256(DATA).digest())
+    for length in (len(DATA), PART + 1, None):
+        with pytest.raises(InvalidDigest, match="send its crc64nvme instead"):
+            await one.create(length, digests=(sha,), dialect=dialect)
+    store = one.fleet.store
+    store.capabilities = replace(store.capabilities, checksums=frozenset())
+    with pytest.raises(InvalidDigest, match="leave it out"):
+        await one.create(len(DATA), digests=(Digest("crc64nvme", bytes(8)),), dialect=dialect)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "size"), [("crc64nvme", len(DATA)), ("sha-256", PART), ("sha-256", 9)]
+)
+async def test_a_digest_of_the_whole_that_chunks_can_prove_is_verified(
+    one: Gateway, algorithm: str, size: int
+) -> None:
+    data = DATA[:size]
+    right = compute(algorithm, [memoryview(data)])
+    for claim in (right, replace(right, value=bytes(len(right.value)))):
+        made = await one.create(size, digests=(claim,), dialect="chunked")
+        await put(one, made, size // 2, data[size // 2 :])
+        if claim == right:
+            assert (await put(one, made, 0, data[: size // 2])).state == "done"
+        else:
+            with pytest.raises(DigestMismatch):
+                await put(one, made, 0, data[: size // 2])
+
+
+async def test_a_chunk_that_is_a_whole_slice_and_the_whole_object_is_verified(one: Gateway) -> None:
+    sha = Digest("sha-256", sha256(DATA[:PART]).digest())
+    made = await one.create(PART, digests=(sha,), dialect="chunked", chunk_size=PART)
+    assert (await put(one, made, 0, DATA[:PART])).state == "done"

@@ -11,6 +11,7 @@ from zlib import crc32
 import pytest
 
 from gateway.errors import (
+    ClientGone,
     DigestMismatch,
     Forbidden,
     GatewayError,
@@ -24,15 +25,18 @@ from gateway.errors import (
 from gateway.model import Attributes, Digest, ObjectKey, Stored
 from gateway.protocol.commands import Preconditions
 from gateway.sessions.memory import MemorySessions
+from gateway.storage.base import ConditionalPut
 from gateway.storage.checksums import compute
+from gateway.transfer.exclusive import LEASE_TTL
 from gateway.transfer.resumable import takeover
-from tests.transfer.lab import KEY
+from tests.transfer.lab import KEY, Bytes
 from tests.transfer.resumable.lab import (
     ALICE,
     PART,
     CountingStore,
     Fleet,
     Gateway,
+    Hanging,
     StrictStore,
     content,
     fleet,
@@ -49,8 +53,8 @@ class Killed(BaseException):
 class Deadly(CountingStore):
     """Kills the process at its call number ``at``, before or after the call had its effect."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, kind: ConditionalPut = "complete") -> None:
+        super().__init__(kind)
         self.count = 0
         self.at = -1
         self.late = False
@@ -129,8 +133,14 @@ async def go_on(gateway: Gateway, upload: str, data: bytes) -> None:
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("size", [5000, len(DATA)])
+@pytest.mark.parametrize(("kind", "overwrite"), [("complete", True), ("none", False)])
 async def test_a_kill_at_any_call_of_the_store_costs_nothing_that_was_acknowledged(
-    tmp_path: Path, size: int, late: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    kind: ConditionalPut,
+    overwrite: bool,
+    size: int,
+    late: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another gateway goes on; the object is right, the offset never decreases, the sweep finds all that is left."""
     monkeypatch.setattr(takeover, "PATIENCE", 0.02)
@@ -138,12 +148,12 @@ async def test_a_kill_at_any_call_of_the_store_costs_nothing_that_was_acknowledg
     data, at = DATA[:size], 0
     while True:
         at += 1
-        store = Deadly()
+        store = Deadly(kind)
         (tmp_path / str(at)).mkdir()
         async with fleet(tmp_path / str(at), local=False, store=store) as team:
             dying = await team.gateway(sessions=Mortal(team.sessions, store))
             heir = await team.gateway()
-            made = await dying.create(size)
+            made = await dying.create(size, allowed=replace(ALICE, overwrite=overwrite))
             store.at, store.late = at, late
             acknowledged = 0
             try:
@@ -158,6 +168,7 @@ async def test_a_kill_at_any_call_of_the_store_costs_nothing_that_was_acknowledg
             store.dead = False
             session = await heir.engine.find(made.id)
             assert session.state == "done" or session.offset >= acknowledged
+            team.now += LEASE_TTL + 1  # the dead's lease has run out
             await go_on(heir, made.id, data)
             assert store.data() == data
             team.now += 1_000_000
@@ -220,6 +231,67 @@ async def test_what_nobody_can_verify_any_more_is_not_published(team: Fleet) -> 
     with pytest.raises(DigestMismatch):
         await other.append(made.id, PART, DATA[PART:])
     assert not team.store.has()
+
+
+SHA = Digest("sha-256", sha256(DATA).digest())
+
+
+@pytest.mark.parametrize("size", [1, PART, PART + 1, 2 * PART + 999, len(DATA) - 1])
+async def test_a_digest_of_the_whole_goes_on_behind_a_body_that_broke_off(
+    team: Fleet, size: int
+) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA), digests=(SHA,))
+    with pytest.raises(ClientGone):
+        await gateway.append(
+            made.id, 0, Bytes(DATA[:size], end=ClientGone("Gone.")), body=len(DATA)
+        )
+    assert await gateway.offset(made.id) == size
+    assert (await gateway.append(made.id, size, DATA[size:])).state == "done"
+
+
+async def test_a_digest_of_the_whole_goes_on_behind_a_writer_that_was_asked_to_let_go(
+    team: Fleet,
+) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA), digests=(SHA,))
+    body = Hanging(DATA[: PART + 5], len(DATA))
+    first = asyncio.create_task(gateway.append(made.id, 0, body, body=len(DATA)))
+    await body.hangs.wait()
+    with pytest.raises(OffsetMismatch):  # which asks the first one to let go
+        await gateway.append(made.id, 1, DATA[1:])
+    with pytest.raises(GatewayError):
+        await first
+    assert await gateway.offset(made.id) == PART + 5
+    assert (await gateway.append(made.id, PART + 5, DATA[PART + 5 :])).state == "done"
+
+
+async def test_a_digest_of_the_whole_outlives_a_body_that_was_dropped(team: Fleet) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA), digests=(SHA,))
+    await gateway.append(made.id, 0, DATA[: PART + 5])
+    rest = DATA[PART + 5 :]
+    with pytest.raises(DigestMismatch):
+        await gateway.append(made.id, PART + 5, rest, body_digest=Digest("crc32", bytes(4)))
+    assert (await gateway.append(made.id, PART + 5, rest)).state == "done"
+
+
+async def test_a_digest_of_the_whole_outlives_an_end_that_was_refused(team: Fleet) -> None:
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA), digests=(SHA,))
+    await gateway.append(made.id, 0, DATA[: 2 * PART])
+    complete = team.store.complete_multipart
+
+    async def refused(*args: Any, **more: Any) -> Stored:
+        raise PreconditionFailed("Somebody was faster.")
+
+    team.store.complete_multipart = refused  # type: ignore[method-assign]
+    with pytest.raises(PreconditionFailed):
+        await gateway.append(made.id, 2 * PART, DATA[2 * PART :])
+    team.store.complete_multipart = complete  # type: ignore[method-assign]
+    session = await gateway.engine.find(made.id)
+    assert (session.state, session.offset) == ("open", len(DATA))
+    assert (await gateway.append(made.id, len(DATA), b"")).state == "done"
 
 
 async def test_a_small_upload_is_verified_whoever_received_it(team: Fleet) -> None:
@@ -361,6 +433,33 @@ async def test_a_multipart_that_the_store_has_lost_fails_the_upload(team: Fleet)
     with pytest.raises(GatewayError):
         await gateway.append(made.id, PART, DATA[PART:])
     assert not team.store.has()
+
+
+async def test_an_object_that_came_while_nobody_finished_is_told_and_the_bytes_are_kept(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, local=False, store=CountingStore("none")) as team:
+        gateway = await team.gateway()
+        made = await gateway.create(len(DATA), allowed=replace(ALICE, overwrite=False))
+        down = True
+
+        async def before(name: str) -> None:
+            if down and name == "complete":
+                raise StorageUnavailable("Down.")
+
+        team.store.before = before
+        with pytest.raises(StorageUnavailable):
+            await gateway.append(made.id, 0, DATA)
+        assert (await gateway.engine.find(made.id)).state == "completing"
+        down = False
+        await team.store.put(KEY, [memoryview(b"first")], Attributes())
+        with pytest.raises(ObjectExists):
+            await gateway.append(made.id, len(DATA), b"")
+        assert team.store.data() == b"first"
+        assert (await gateway.engine.find(made.id)).state == "open"
+        await team.store.delete(KEY)
+        assert (await gateway.append(made.id, len(DATA), b"")).state == "done"
+        assert team.store.data() == DATA
 
 
 async def test_many_finish_one_upload_once(team: Fleet) -> None:

@@ -1,5 +1,6 @@
 """Remembered segments: in the slabs in which they came, and the first to go."""
 
+import asyncio
 from collections.abc import Sequence
 
 from gateway.model import ByteRange
@@ -76,6 +77,22 @@ async def test_the_oldest_make_room_and_what_is_too_large_is_not_kept() -> None:
     release(large)
     assert cache.size == pool.budget.used == 2 * SMALL
     cache.clear()
+
+
+async def test_what_takes_the_place_of_all_others_can_still_be_reclaimed() -> None:
+    pool = SlabPool(8 * MiB)
+    cache = TailCache(pool, SMALL)
+    for name in "ab":
+        made = await slabs(pool, b"x" * SMALL)
+        cache.keep("u", name, made)
+        release(made)
+    assert (cache.size, pool.statistics().accounts) == (SMALL, 1)
+    async with asyncio.timeout(5):
+        with pool.account("body") as body:
+            await body.take_room(pool.budget.general)
+            assert cache.size == 0
+            body.leave_room(pool.budget.general)
+    assert (pool.budget.used, pool.statistics().accounts) == (0, 0)
 
 
 async def test_it_keeps_nothing_while_memory_is_short_and_gives_all_up_when_asked() -> None:
