@@ -34,7 +34,13 @@ class Listeners:
     def acceptors(self) -> list[socket.socket]:
         """The main socket, several times. The event loop accepts one connection per socket and turn (libuv since
         1.46), and a turn with thousands of busy connections is long: a new client would wait behind all that came
-        before it."""
+        before it.
+
+        All processes share one description of the socket, and with it whether its calls block. Python thinks of a
+        socket that came from another process as blocking, and a copy of it would make it so, for everybody: another
+        worker could then hang in accept() although its event loop had asked first.
+        """
+        self.main.setblocking(False)
         return [self.main, *(self.main.dup() for _ in range(ACCEPTORS - 1))]
 
     def close(self) -> None:

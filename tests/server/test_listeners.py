@@ -1,12 +1,13 @@
 """Sockets to listen on."""
 
 import asyncio
+import os
 import socket
 
 import pytest
 import uvloop
 
-from gateway.server.listeners import ListenError, open_listeners
+from gateway.server.listeners import ListenError, Listeners, open_listeners
 from gateway.settings.sections import ServerSection
 
 
@@ -16,6 +17,22 @@ def test_port_zero_is_announced_as_the_port_that_was_chosen() -> None:
     assert listeners.url == f"http://127.0.0.1:{port}"
     socket.create_connection(("127.0.0.1", port)).close()
     listeners.close()
+
+
+def test_copies_in_another_process_leave_the_shared_socket_as_it_is() -> None:
+    """Whether calls block is a property of what all processes share: else a worker that starts makes one that runs
+    hang in accept()."""
+    ours = open_listeners(ServerSection(port=0))
+    theirs = Listeners(socket.socket(fileno=os.dup(ours.main.fileno())), None, tls=False)
+    assert theirs.main.gettimeout() is None  # as after its way to another process
+
+    copies = theirs.acceptors()
+
+    assert not os.get_blocking(ours.main.fileno())
+    assert [os.get_blocking(copy.fileno()) for copy in copies] == [False] * len(copies)
+    for copy in copies:
+        copy.close()
+    ours.close()
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")

@@ -46,7 +46,9 @@ def test_all_sessions_share_what_was_read() -> None:
 
 
 def test_of_the_endpoints_those_of_s3_and_of_credentials_are_kept() -> None:
-    lean, whole = service_files().load_data("endpoints"), Loader().load_data("endpoints")
+    files = Loader(file_loader=service_files().file_loader)
+    lean = files.load_data("endpoints")
+    whole = emptied(Loader().load_data("endpoints"))
 
     for left, right in zip(lean["partitions"], whole["partitions"], strict=True):
         assert left["regions"] == right["regions"]
