@@ -20,14 +20,15 @@ from gateway.protocol.names import shown
 SIZES: Final = {
     "md5": 16, "sha1": 20, "sha-256": 32, "sha-512": 64, "crc32": 4, "crc32c": 4, "crc64nvme": 8,
 }  # fmt: skip
-#: Names in the registry of RFC 9530 that we verify. The last three are registered as insecure: they
-#: guard against accidents, and are checked when sent but never offered.
+#: Names that we verify: of the registry of RFC 9530, and S3's CRC-64/NVME, which alone can be put together from those
+#: of parts. All but the first two guard against accidents only: checked when sent, never offered.
 _FIELD_NAMES: Final = {
     "sha-256": "sha-256",
     "sha-512": "sha-512",
     "md5": "md5",
     "sha": "sha1",
     "crc32c": "crc32c",
+    "crc64nvme": "crc64nvme",
 }
 _OFFERED: Final = ("sha-256", "sha-512")
 #: S3's names (``x-amz-checksum-<name>``).
@@ -40,7 +41,7 @@ CHECKSUM_NAMES: Final = {
 }
 #: tus's names, the fastest to check last.
 TUS_ALGORITHMS: Final = {"sha1": "sha1", "sha256": "sha-256", "crc32": "crc32"}
-_STRONGEST: Final = ("sha-512", "sha-256", "sha1", "md5", "crc32c")
+_STRONGEST: Final = ("sha-512", "sha-256", "sha1", "md5", "crc64nvme", "crc32c")
 _TO_FIELD: Final = {model: name for name, model in _FIELD_NAMES.items()}
 _TO_CHECKSUM: Final = {model: name for name, model in CHECKSUM_NAMES.items()}
 

@@ -127,7 +127,7 @@ def test_s3_checksums_are_read_and_written(name: str, algorithm: str) -> None:
 
 def test_digests_without_a_name_on_the_wire_are_left_out() -> None:
     assert checksum_headers([Digest("md5", bytes(16))]) == ()
-    assert format_digest_field([Digest("crc64nvme", bytes(8))]) == ""
+    assert format_digest_field([Digest("crc32", bytes(4))]) == ""
 
 
 def test_case_46_two_checksums_are_refused() -> None:
@@ -203,3 +203,10 @@ def test_digests_of_the_whole_stand_in_repr_digest_alone() -> None:
     text = f"PATCH /\nContent-Digest: {value}\nRepr-Digest: {value}"
     assert read_repr_digests(request(text)) == (Digest("sha-256", bytes(32)),)
     assert read_repr_digests(request(f"PATCH /\nContent-Digest: {value}")) == ()
+
+
+def test_the_checksum_that_parts_can_prove_is_claimed_by_its_name() -> None:
+    digest = Digest("crc64nvme", bytes(range(8)))
+    text = f"crc64nvme=:{b64encode(digest.value).decode()}:"
+    assert parse_digest_field(text, "Repr-Digest") == (digest,)
+    assert format_digest_field([digest]) == text
