@@ -145,13 +145,22 @@ class Takeovers:
                 await writing.change(Change(holder="", only_in=states))
 
     async def _free(self, session: UploadSession, *, again: bool) -> UploadSession:
-        """Have whoever writes it let go, within a second; ``again``: without keeping what it has."""
-        here = self._here.get(session.id)
-        if here is not None:
-            await self._free_here(here, again=again)
-        elif session.holder not in ("", self._owner) and not is_dead(session.holder):
-            await self._free_elsewhere(session, again=again)
-        return await self._current(session)
+        """Have whoever writes it let go, within a second; ``again``: without keeping what it has.
+
+        Somebody may come in while we look; he is asked too, or he would be overtaken with his bytes just kept and
+        neither of us be answered that they are.
+        """
+        freed: Writer | None = None
+        while True:
+            here = self._here.get(session.id)
+            if here is not None and here is not freed:
+                await self._free_here(here, again=again)
+                freed = here
+            elif session.holder not in ("", self._owner) and not is_dead(session.holder):
+                await self._free_elsewhere(session, again=again)
+            found = await self._current(session)
+            if self._here.get(session.id) in (None, freed):
+                return found
 
     async def _free_here(self, here: Writer, *, again: bool) -> None:
         if not again:

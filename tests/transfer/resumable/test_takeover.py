@@ -212,6 +212,29 @@ async def test_of_two_at_the_same_offset_exactly_one_goes_on(team: Fleet) -> Non
     assert len(refused) == 1
 
 
+async def test_who_comes_in_while_a_newcomer_looks_is_waited_for(team: Fleet) -> None:
+    """Else he would be overtaken with his bytes just kept, and nobody be told that they are."""
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA))
+    session = await gateway.engine.find(made.id)
+    upload, other = team.sessions.upload, None
+
+    async def meanwhile(upload_id: str) -> UploadSession | None:
+        nonlocal other
+        if other is None:
+            team.sessions.upload = upload  # type: ignore[method-assign]
+            other = asyncio.create_task(gateway.append(made.id, 0, DATA[:99]))
+            while gateway.engine._takeovers.writer(made.id) is None:
+                await asyncio.sleep(0)
+        return await upload(upload_id)
+
+    team.sessions.upload = meanwhile  # type: ignore[method-assign]
+    async with gateway.engine._takeovers.writing(session, 0) as writer:
+        assert writer.writing.session.offset == 99
+    assert other is not None
+    assert (await other).offset == 99
+
+
 async def test_a_gateway_that_drains_keeps_what_it_has(team: Fleet) -> None:
     gateway = await team.gateway()
     made = await gateway.create(len(DATA))
