@@ -338,6 +338,7 @@ part_size = "5MiB"
 """
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 @pytest.mark.redis
 def test_a_fleet_before_a_real_s3_leaves_the_object_and_nothing_else(
