@@ -66,6 +66,8 @@ TOGETHER: Final = {
     "gateway/sessions/redis_scripts.py": "tests/sessions/test_redis_uploads.py",
     "gateway/sessions/sqlite_file.py": "tests/sessions/test_sqlite.py",
     "gateway/storage/s3/deleting.py": "tests/storage/s3/test_store.py",
+    "gateway/pipeline/filling.py": "tests/pipeline/test_sink.py",
+    "gateway/transfer/resumable/request_sink.py": "tests/transfer/resumable/test_takeover.py",
     "gateway/transfer/resumable/body.py": "tests/transfer/resumable/test_appending.py",
     "gateway/transfer/resumable/chunk_sink.py": "tests/transfer/resumable/test_chunks.py",
     "gateway/transfer/resumable/engine.py": "tests/transfer/resumable/test_takeover.py",

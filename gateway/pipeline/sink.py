@@ -37,6 +37,7 @@ from gateway.adapt.concurrency import Limit
 from gateway.adapt.part_size import PartPlan
 from gateway.errors import GatewayError, IncompleteBody, TooLarge
 from gateway.model import Attributes, MultipartRef, ObjectKey, PartReceipt, Stored, WriteCondition
+from gateway.pipeline.filling import Filling
 from gateway.pipeline.flight import Flight, Retry
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.limiter import Limiter
@@ -46,7 +47,7 @@ from gateway.pipeline.owner import unbroken
 from gateway.pipeline.parts import Draft
 from gateway.pipeline.passing import Passing
 from gateway.pipeline.publish import Fingerprint, check_run, publish, publish_whole
-from gateway.pipeline.slabs import Account, Slab
+from gateway.pipeline.slabs import Account
 from gateway.pipeline.spool import Spool
 from gateway.storage.base import ObjectStore
 from gateway.storage.etags import multipart_etag
@@ -56,7 +57,7 @@ from gateway.telemetry import Instrument
 GRACE: Final = 5.0
 
 
-class PartSink:
+class PartSink(Filling):
     """One body on its way into one object. An async context manager, for one task.
 
     ``memory`` is an account of its own, opened and closed here; ``places`` are the store's, for all uploads; ``limit``
@@ -203,27 +204,6 @@ class PartSink:
         self._instrument.client_paused(self._intake.paused)
 
     # --- filling, called by the pump ---
-
-    async def admit(self, expected: int | None) -> memoryview | None:
-        """Wait for memory and answer where the next bytes go; None when no more may come.
-
-        ``expected`` is how many bytes the source still has, if it knows.
-        """
-        return await self._intake.admit(expected)
-
-    @property
-    def prompt(self) -> bool:
-        """Whether the source is to be asked for what is there, instead of a full window."""
-        return self._intake.prompt
-
-    def filled(self, size: int) -> Slab | None:
-        """The source put ``size`` bytes there. Answers the slab that this has filled, if it has: with one lease
-        more, for the taps, which release it."""
-        return self._intake.filled(size)
-
-    def ended(self) -> Slab | None:
-        """The source is at its end. Answers the last slab, if it holds bytes that no tap saw, with one lease more."""
-        return self._intake.ended()
 
     async def put(self) -> None:
         """Send the part if it is complete, or what came of it if it is passed on as it comes. Waits for a place in

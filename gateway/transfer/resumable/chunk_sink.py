@@ -1,28 +1,25 @@
 """Where one run of a chunk goes: received whole, then sent as a part or kept as a segment."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from gateway.adapt.concurrency import Limit
 from gateway.errors import ChunkDiffers, GatewayError, IncompleteBody, TooLarge
 from gateway.model import ByteRange, PartReceipt, Source
 from gateway.pipeline.flight import Flight
 from gateway.pipeline.intake import Intake
-from gateway.pipeline.owner import unbroken
 from gateway.pipeline.parts import Draft
 from gateway.pipeline.pump import pump
-from gateway.pipeline.slabs import Slab
 from gateway.pipeline.transforms import Chain
 from gateway.sessions.uploads import Change, Extent, Piece, holes
 from gateway.transfer.resumable.body import first_memory
+from gateway.transfer.resumable.request_sink import GRACE, RequestSink
 from gateway.transfer.resumable.shared import SharedWriting, Turns
 from gateway.transfer.resumable.site import Site
-from gateway.transfer.resumable.slice_sink import GRACE, SliceBuilder
+from gateway.transfer.resumable.slice_sink import SliceBuilder
 from gateway.transfer.resumable.writing import REFUSALS
 
 
-class ChunkSink:
+class ChunkSink(RequestSink):
     """An async context manager for bytes ``span`` of an upload, which lie in one slice."""
 
     def __init__(self, site: Site, writing: SharedWriting, turns: Turns, span: ByteRange) -> None:
@@ -57,24 +54,6 @@ class ChunkSink:
     def _fail(self, error: BaseException) -> None:
         self._error = error
 
-    async def __aenter__(self) -> Self:
-        """Begin.
-
-        Raises:
-            Overloaded: no memory for one more body.
-        """
-        self._intake.open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing is held afterwards."""
-        await unbroken(self._leave())
-
     async def _leave(self) -> None:
         await self._flight.stop(GRACE)
         await self._intake.close()
@@ -93,23 +72,6 @@ class ChunkSink:
         missing = self._span.stop - self._intake.draft.offset - self._intake.draft.size
         if missing:
             raise IncompleteBody(f"The body ended {missing} bytes before its range does.")
-
-    async def admit(self, expected: int | None) -> memoryview | None:
-        """See PartSink."""
-        return await self._intake.admit(expected)
-
-    @property
-    def prompt(self) -> bool:
-        """See PartSink."""
-        return self._intake.prompt
-
-    def filled(self, size: int) -> Slab | None:
-        """See PartSink."""
-        return self._intake.filled(size)
-
-    def ended(self) -> Slab | None:
-        """See PartSink."""
-        return self._intake.ended()
 
     async def put(self) -> None:
         """It is sent when all of it is here, and was verified."""

@@ -15,8 +15,6 @@ places. What differs:
 import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
-from types import TracebackType
-from typing import Final, Self
 
 from gateway.adapt.concurrency import Limit
 from gateway.adapt.slices import Slices
@@ -26,13 +24,10 @@ from gateway.pipeline.flight import Flight
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.owner import Owner, unbroken
 from gateway.pipeline.parts import Draft, PartBuilder
-from gateway.pipeline.slabs import Slab
 from gateway.sessions.uploads import Change, Extent, Piece
+from gateway.transfer.resumable.request_sink import GRACE, RequestSink
 from gateway.transfer.resumable.site import Site
 from gateway.transfer.resumable.writing import REFUSALS, Writing, covering
-
-#: How long parts that are being sent may go on when a request is given up, in seconds.
-GRACE: Final = 5.0
 
 
 class SliceBuilder(PartBuilder):
@@ -60,7 +55,7 @@ class SliceBuilder(PartBuilder):
         return done
 
 
-class SliceSink:
+class SliceSink(RequestSink):
     """An async context manager for one request's bytes from ``offset``, ``end`` (in bytes) at most."""
 
     def __init__(
@@ -104,24 +99,6 @@ class SliceSink:
 
     # --- the block ---
 
-    async def __aenter__(self) -> Self:
-        """Begin.
-
-        Raises:
-            Overloaded: no memory for one more body.
-        """
-        self._intake.open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing is in flight and nothing is held afterwards."""
-        await unbroken(self._leave())
-
     async def _leave(self) -> None:
         await self._flight.stop(GRACE)
         await self._commits.join()
@@ -146,23 +123,6 @@ class SliceSink:
             self.broken.set_exception(error)
 
     # --- filling, called by the pump ---
-
-    async def admit(self, expected: int | None) -> memoryview | None:
-        """See PartSink."""
-        return await self._intake.admit(expected)
-
-    @property
-    def prompt(self) -> bool:
-        """See PartSink."""
-        return self._intake.prompt
-
-    def filled(self, size: int) -> Slab | None:
-        """See PartSink."""
-        return self._intake.filled(size)
-
-    def ended(self) -> Slab | None:
-        """See PartSink."""
-        return self._intake.ended()
 
     async def put(self) -> None:
         """Send the part if it is a whole slice; one that is the whole object waits for the end.
