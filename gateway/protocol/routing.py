@@ -94,7 +94,7 @@ def route(head: RequestHead, slots: Sequence[SlotMount], domains: Sequence[str])
         InvalidUri, InvalidBucketName, KeyTooLong: the path names nothing that can exist.
     """
     host = host_of(head)
-    if head.raw_path == b"*" and head.method == "OPTIONS":
+    if _is_service(head):
         return Target("plain", None)
     if not head.raw_path.startswith(b"/"):
         raise BadRequest("The request target must be a path; absolute forms are for proxies.")
@@ -146,6 +146,8 @@ def effective_head(head: RequestHead, target: Target) -> RequestHead:
 
 def dialect_of(head: RequestHead, slots: Sequence[SlotMount]) -> str:
     """The dialect to answer in, also where :func:`route` refuses the head. Never raises."""
+    if _is_service(head):
+        return "plain"
     if is_upload_path(head.raw_path):
         return _speaker(head)
     if _slot_of(head, slots) is not None:
@@ -160,6 +162,10 @@ def dialect_of(head: RequestHead, slots: Sequence[SlotMount]) -> str:
     except InvalidUri:
         query = (("x-amz-", ""),) if b"x-amz-" in head.raw_query.lower() else ()
     return "s3" if _speaks_s3(head, query) else "plain"
+
+
+def _is_service(head: RequestHead) -> bool:
+    return head.raw_path == b"*" and head.method == "OPTIONS"
 
 
 def _route_upload(head: RequestHead) -> Target:

@@ -18,9 +18,14 @@ MAX_LINE: Final = 4 * KiB
 MAX_OVERHEAD: Final = 16 * KiB
 MAX_TRAILERS: Final = 8 * KiB
 
-#: A blank may stand only before the semicolon of an extension (RFC 9112, 7.1 and 7.1.1).
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\Z")
-_TRAILER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)\Z")
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED: Final = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
+#: Extensions have names, and a blank may stand only around their marks (RFC 9112, 7.1 and 7.1.1).
+_SIZE = re.compile(
+    rb"([0-9A-Fa-f]{1,16})"
+    rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*\Z"
+)
+_TRAILER = re.compile(rb"(" + _TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)\Z")
 
 
 class ChunkedDecoder:

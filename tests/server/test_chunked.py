@@ -1,8 +1,10 @@
 """The chunked decoder against httptools' and against what must be refused."""
 
+import re
+
 import httptools
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest
@@ -88,6 +90,8 @@ HEAD = b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
         max_size=14,
     )
 )
+@example([b"0", b";", b"\r\n", b"\r\n"])
+@example([b"0", b" ", b";", b" ", b"x", b"\r\n", b"\r\n"])
 def test_what_httptools_refuses_is_never_a_complete_body(tokens: list[bytes]) -> None:
     wire = b"".join(tokens)
     listener = Listener()
@@ -101,6 +105,13 @@ def test_what_httptools_refuses_is_never_a_complete_body(tokens: list[bytes]) ->
     except BadRequest:
         return
     if decoder.ended:
+        if (
+            not listener.complete
+        ):  # it refuses blanks around the marks of extensions, which RFC 9112 allows
+            listener = Listener()
+            httptools.HttpRequestParser(listener).feed_data(
+                HEAD + re.sub(rb"[ \t]*;[ \t]*", b";", wire)
+            )
         assert listener.complete
         assert body == listener.body
     else:
@@ -112,6 +123,8 @@ def test_what_httptools_refuses_is_never_a_complete_body(tokens: list[bytes]) ->
     [
         b"\r\n", b" 5\r\nhello", b"5 5\r\n", b"0x5\r\n", b"+5\r\n", b"-5\r\n", b"g\r\n", b"5\n", b"5\rx\n",
         b"1" * 17 + b"\r\n", b"5;\x01\r\n", b"5\r\nhelloX\r\n", b"5\r\nhello\n", b"0\r\nbad trailer\r\n\r\n",
+        b"5;\r\n", b"5; \r\n", b"5;;a\r\n", b"5;a;\r\n", b"5;=b\r\n", b"5;a=\r\n", b"5;a b\r\n", b"5;a \r\n",
+        b'5;a="b\r\n', b'5;a="\\"\r\n', b"5;a:b\r\n", b"5;a=b=c\r\n",
         b"0\r\n: x\r\n\r\n", b"0\r\na: \x00\r\n\r\n", b"0\r\na : b\r\n\r\n", b"0\r\n folded: x\r\n\r\n",
         b"5;" + b"x" * 5000 + b"\r\n", b"x" * 5000,
         b"0\r\n" + b"a: b\r\n" * 2000 + b"\r\n",

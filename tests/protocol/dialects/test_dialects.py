@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway import errors
@@ -181,6 +181,7 @@ LINES = st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=5)
 
 
 @given(METHODS, RAW, QUERIES, LINES)
+@example("OPTIONS", b"*", b"", [(b"x-amz-date", b"")])
 def test_any_head_is_a_command_or_a_gateway_error(
     method: str, path: bytes, query: bytes, lines: list[tuple[bytes, bytes]]
 ) -> None:
