@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.units import KiB, MiB
-from loadtests.link import Link, Weather
+from loadtests.link import Link
+from loadtests.weather import Weather
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
