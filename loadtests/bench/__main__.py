@@ -25,9 +25,9 @@ from loadtests.bench.figures import (
     small,
     soak,
 )
-from loadtests.bench.peers import PeerMissing
 from loadtests.bench.plan import QUICK, Bench, Scale
 from loadtests.bench.runs import Recorder
+from loadtests.node import PeerMissing
 from loadtests.processes import ROOT, ServerFailed, running_module
 from loadtests.wire import Pattern, UnexpectedAnswer
 

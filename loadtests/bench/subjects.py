@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from loadtests import node
 from loadtests.bench import peers
 from loadtests.processes import Server, free_port, running
 from loadtests.signing import KEY_ID, SECRET
@@ -144,7 +145,7 @@ def nginx(folder: Path, store: int, *, tuned: bool = True) -> Iterator[Server]:
     """
     program = nginx_program()
     if program is None:
-        raise peers.PeerMissing("nginx is not installed")
+        raise node.PeerMissing("nginx is not installed")
     port = free_port()
     name = "nginx" if tuned else "nginx-default"
     own = folder / name
@@ -166,11 +167,17 @@ def tus(folder: Path, store: int) -> AbstractContextManager[Server]:
     Raises:
         PeerMissing: it cannot be installed here.
     """
-    program = peers.tus_server()
+    program = node.tus_server()
     port = free_port()
     own = folder / "tus"
     own.mkdir()
-    environment = {"PORT": str(port), "STORE": f"http://127.0.0.1:{store}", "BUCKET": BUCKET}
+    environment = {
+        "PORT": str(port),
+        "STORE": f"http://127.0.0.1:{store}",
+        "BUCKET": BUCKET,
+        "KEY": "NULLSTOREKEY00000001",
+        "SECRET": "the-null-store-does-not-look",
+    }
     return running("tus", program, port, own, environment=environment)
 
 

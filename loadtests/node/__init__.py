@@ -38,7 +38,7 @@ def installed() -> Path:
         if not done.exists() or done.read_text() != lock:
             for name in _FILES:
                 shutil.copyfile(_HERE / name, _FOLDER / name)
-            run([npm, "ci", "--prefix", str(_FOLDER), "--loglevel", "error"])
+            run([npm, "ci", "--ignore-scripts", "--prefix", str(_FOLDER), "--loglevel", "error"])
             done.write_text(lock)
     return _FOLDER
 
@@ -66,7 +66,16 @@ def bundle(source: Path) -> Path:
     place = entry.with_suffix(".bundle.js")
     draft = place.with_suffix(f".{os.getpid()}.js")
     esbuild = entry.parent / "node_modules" / ".bin" / "esbuild"
-    run([str(esbuild), str(entry), "--bundle", "--format=iife", "--log-level=error", f"--outfile={draft}"])
+    run(
+        [
+            str(esbuild),
+            str(entry),
+            "--bundle",
+            "--format=iife",
+            "--log-level=error",
+            f"--outfile={draft}",
+        ]
+    )
     draft.rename(place)
     return place
 

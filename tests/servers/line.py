@@ -47,8 +47,8 @@ def line(
     rate: str = "0",
     delay: float = 0.0,
 ) -> Iterator[Line]:
-    """A line to the server at ``url``: ``drops`` resets per MiB, a move every ``moves`` seconds (means, both at random),
-    ``rate`` bytes per second and connection, ``delay`` seconds one way."""
+    """A line to the server at ``url``: ``drops`` resets per MiB, a move every ``moves`` seconds (both are means, it
+    happens at random), ``rate`` bytes per second and connection, ``delay`` seconds one way."""
     port = urlsplit(url).port
     weather = [
         "--upstream", str(port), "--drops", str(drops), "--moves", str(moves), "--rate", rate,
