@@ -13,7 +13,7 @@ from tests.clients.browser_lab import MIB, SLOW, Lab, row, token
 from tests.servers.chromium import Browser, Page
 from tests.servers.gateway import CONFIG, SECRET, GatewayProcess, running_gateway, start_gateway
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.ci, pytest.mark.browser]
 
 #: A key that may add objects and never replace one.
 DROP_BOX_KEY = "SLUICEDROPBOXKEY0001"
