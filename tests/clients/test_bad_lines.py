@@ -30,12 +30,18 @@ from tests.conformance.sluice import bearer as token
 from tests.servers.gateway import CONFIG, KEY_ID, SECRET, GatewayProcess, running_gateway
 from tests.servers.line import Line, line
 
+pytestmark = pytest.mark.ci
 SIZE = 6 * MiB
 #: Resets per MiB and seconds between moves, both on the average: a file breaks some ten times.
 DROPS, MOVES, RATE = 1.2, 0.6, "4MiB"
 #: How long any of them may take, in seconds; a line without breaks takes two.
 PATIENCE = 60
 NODE = Path(__file__).parent / "node"
+
+
+def slow(case: object) -> object:
+    """One that differs little from another: in ``make accept`` alone."""
+    return pytest.param(case, marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +96,7 @@ def insist(step: Callable[[], object], *broken: type[Exception]) -> None:
 # ---------------------------------------------------------------------------- Python
 
 
-@pytest.mark.parametrize("checksums", [False, True])
+@pytest.mark.parametrize("checksums", [True, slow(False)])
 def test_tuspy_arrives(
     gateway: GatewayProcess, file: Path, tmp_path: Path, checksums: bool
 ) -> None:
@@ -114,7 +120,7 @@ def test_tuspy_arrives(
     assert arrived(gateway, key, file)
 
 
-@pytest.mark.parametrize("chunk", [300_000, 1_000_000])
+@pytest.mark.parametrize("chunk", [300_000, slow(1_000_000)])
 def test_aiotus_arrives(gateway: GatewayProcess, file: Path, tmp_path: Path, chunk: int) -> None:
     key = f"aiotus-{chunk}.bin"
 
@@ -135,7 +141,7 @@ def test_aiotus_arrives(gateway: GatewayProcess, file: Path, tmp_path: Path, chu
     assert arrived(gateway, key, file)
 
 
-@pytest.mark.parametrize("parallel", [1, 3])
+@pytest.mark.parametrize("parallel", [slow(1), 3])
 def test_our_python_client_arrives(
     gateway: GatewayProcess, file: Path, tmp_path: Path, parallel: int
 ) -> None:
@@ -181,7 +187,7 @@ class Curl:
         return found[0] if found else None
 
 
-@pytest.mark.parametrize("draft", [8, 6, 5, 3])
+@pytest.mark.parametrize("draft", [8, slow(6), slow(5), 3])
 def test_curl_arrives_in_the_ietf_protocol(
     gateway: GatewayProcess, file: Path, tmp_path: Path, draft: int
 ) -> None:
@@ -230,7 +236,7 @@ def tus_js(**options: object) -> "subprocess.Popen[str]":
 
 @pytest.mark.node
 @pytest.mark.parametrize("protocol", ["tus-v1", "ietf-draft-03", "ietf-draft-05"])
-@pytest.mark.parametrize("chunk", [MiB, 16 * MiB])
+@pytest.mark.parametrize("chunk", [MiB, slow(16 * MiB)])
 def test_tus_js_client_arrives_on_node(
     gateway: GatewayProcess, file: Path, tmp_path: Path, protocol: str, chunk: int
 ) -> None:
@@ -240,4 +246,25 @@ def test_tus_js_client_arrives_on_node(
         told = {"protocol": protocol, "chunkSize": chunk, "headers": bearer()}
         out, err = tus_js(file=str(file), endpoint=endpoint, **told).communicate(timeout=PATIENCE)
     assert json.loads(out.splitlines()[-1])["retries"] > 0, err
+    assert arrived(gateway, key, file)
+
+
+@pytest.mark.node
+def test_tus_js_client_goes_on_in_another_process(
+    gateway: GatewayProcess, file: Path, tmp_path: Path
+) -> None:
+    key = "node-killed.bin"
+    with bad(gateway, tmp_path) as road:
+        endpoint = f"{road.url}/-/uploads/public/{key}"
+        told = {"protocol": "tus-v1", "chunkSize": 500_000, "headers": bearer()}
+        told |= {"file": str(file), "endpoint": endpoint, "store": str(tmp_path / "store.json")}
+        first = tus_js(**told)
+        assert first.stdout is not None
+        kept = [json.loads(first.stdout.readline())["accepted"] for _ in range(3)][-1]
+        first.kill()
+        first.communicate(timeout=PATIENCE)
+        out, err = tus_js(**told).communicate(timeout=PATIENCE)
+    went_on = [json.loads(row)["accepted"] for row in out.splitlines() if "accepted" in row]
+    assert went_on[0] > kept, err
+    assert "POST" not in err
     assert arrived(gateway, key, file)

@@ -14,7 +14,7 @@ from tests.servers.chromium import BrowserError, Page
 from tests.servers.gateway import CONFIG, GatewayProcess, running_gateway
 from tests.servers.line import Line, line
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.ci]
 
 SIZE = 12 * MIB
 #: Resets per MiB and seconds between moves, both on the average.
