@@ -41,7 +41,7 @@ storage = "main"
 secret = "{secret}"
 
 [sessions]
-url = "sqlite:///{folder}/sessions.db"
+url = "{sessions}"
 
 [memory]
 spool = "{folder}/spool"
@@ -89,12 +89,14 @@ _TUNED: Final = """client_body_buffer_size 1m;
 
 @dataclass(frozen=True)
 class Setting:
-    """How a measured Sluice differs from its defaults. ``name`` is how reports call it."""
+    """How a measured Sluice differs from its defaults. ``name`` is how reports call it, ``sessions`` a URL; empty:
+    SQLite's."""
 
     name: str = "sluice"
     sign_payload: str = "never"
     checksums: str = ""
     budget: str = ""
+    sessions: str = ""
 
 
 @contextmanager
@@ -113,6 +115,7 @@ def sluice(folder: Path, store: int, setting: Setting = Setting()) -> Iterator[S
             key=KEY_ID,
             secret=SECRET,
             sign_payload=setting.sign_payload,
+            sessions=setting.sessions or f"sqlite:///{own}/sessions.db",
             checksums=f'checksums = ["{setting.checksums}"]' if setting.checksums else "",
             memory=f'budget = "{setting.budget}"' if setting.budget else "",
         )
@@ -159,6 +162,25 @@ def nginx(folder: Path, store: int, *, tuned: bool = True) -> Iterator[Server]:
     )
     with running(name, [program, "-c", str(config), "-p", str(own)], port, own) as server:
         yield server
+
+
+def redis(folder: Path) -> AbstractContextManager[Server]:
+    """A Redis that loses nothing: every write is on the disk before its answer.
+
+    Raises:
+        PeerMissing: it is not installed.
+    """
+    program = shutil.which("redis-server")
+    if program is None:
+        raise node.PeerMissing("redis-server is not installed")
+    port = free_port()
+    own = folder / "redis"
+    own.mkdir()
+    command = [
+        program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(own), "--save", "", "--appendonly", "yes",
+        "--appendfsync", "always",
+    ]  # fmt: skip
+    return running("redis", command, port, own)
 
 
 def tus(folder: Path, store: int) -> AbstractContextManager[Server]:
