@@ -92,6 +92,7 @@ async def test_twelve_patches_of_1_mib_cost_8_calls_here_and_20_in_a_fleet(meter
     meter.calls()
     await meter.send(path, data, MiB)
     calls = meter.calls()
+    print(f"{len(calls)} calls: {sorted(calls)}")
     assert len(calls) <= (12 + 8 if meter.fleet else 8), calls
     stored = await asyncio.to_thread(meter.lab.shelf.sha256, "twelve.bin")
     assert stored == hashlib.sha256(data).hexdigest()
