@@ -1,6 +1,7 @@
 """Carrying out what the resumable dialects ask for: commands to the engine, replies to responses."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, assert_never
 
 from gateway.auth.capability import UploadAccess
@@ -30,8 +31,10 @@ from gateway.protocol.upload_commands import (
 from gateway.sessions.uploads import UploadSession
 from gateway.transfer.resumable.creating import Allowed, Wish
 from gateway.transfer.resumable.engine import Resumables, chunks_name
+from gateway.transfer.resumable.slice_sink import Durable
 from gateway.web.carry import Work
 from gateway.web.heads import send_head
+from gateway.web.interim import InterimProgress
 from gateway.web.progress import follow
 from gateway.web.streams import (
     Scope,
@@ -183,10 +186,22 @@ class UploadCarrier:
         trailer = (lambda: _trailer(work.scope)) if command.trailing else None
         try:
             return await self.engine.append(
-                session, command, source, trailer, signed=work.grant.digests
+                session,
+                command,
+                source,
+                trailer,
+                signed=work.grant.digests,
+                durable=self._progress(command, work),
             )
         finally:
             work.exchange.received = incoming.count
+
+    def _progress(self, command: AppendUpload, work: Work) -> Durable | None:
+        """Who tells a client that understands it how far its bytes are safe, while they still come."""
+        version = command.interim
+        if version is None or not self._interim:
+            return None
+        return InterimProgress(version, partial(send_interim, work.scope), self._clock)
 
     async def _chunk(self, command: PutChunk, work: Work) -> UploadReply:
         principal = work.grant.principal.id

@@ -10,6 +10,7 @@ from gateway.errors import Conflict, InconsistentLength, InvalidDigest, TooLarge
 from gateway.model import Attributes, Digest, ObjectKey, Principal, WriteCondition
 from gateway.pipeline.flight import part_algorithm
 from gateway.protocol.commands import Preconditions
+from gateway.sessions.upload_rules import keeps_name
 from gateway.sessions.uploads import UploadSession, UploadSessions
 from gateway.storage.base import ObjectStore
 from gateway.transfer.exclusive import ConditionalWrites, WriteRule
@@ -85,7 +86,7 @@ class Creating:
         """
         if wish.name is not None:
             found = await self._sessions.upload_named(allowed.principal.id, wish.name)
-            if found is not None:
+            if found is not None and keeps_name(found, self._works.clock()):
                 return _same(found, wish), True
         session = await self._new(wish, allowed, secrets.token_urlsafe(16))
         made = await self._sessions.create_upload(session)

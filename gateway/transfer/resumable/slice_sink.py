@@ -13,7 +13,7 @@ places. What differs:
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from gateway.adapt.concurrency import Limit
@@ -28,6 +28,10 @@ from gateway.sessions.uploads import Change, Extent, Piece
 from gateway.transfer.resumable.request_sink import GRACE, RequestSink
 from gateway.transfer.resumable.site import Site
 from gateway.transfer.resumable.writing import REFUSALS, Writing, covering
+
+
+#: Hears an offset that would survive anything, while a body is still coming.
+Durable = Callable[[int], None]
 
 
 class SliceBuilder(PartBuilder):
@@ -56,16 +60,25 @@ class SliceBuilder(PartBuilder):
 
 
 class SliceSink(RequestSink):
-    """An async context manager for one request's bytes from ``offset``, ``end`` (in bytes) at most."""
+    """An async context manager for one request's bytes from ``offset``, ``end`` (in bytes) at most; ``durable`` is told
+    where the upload durably ends when parts have been committed."""
 
     def __init__(
-        self, site: Site, writing: Writing, offset: int, end: int, *, staged: bool = False
+        self,
+        site: Site,
+        writing: Writing,
+        offset: int,
+        end: int,
+        *,
+        staged: bool = False,
+        durable: Durable | None = None,
     ) -> None:
         machinery = site.works.machinery
         self._site = site
         self._writing = writing
         self._end = end
         self._staged = staged
+        self._durable = durable
         self._memory = machinery.pool.account(writing.session.principal.id)
         self._flight = Flight(
             site.store,
@@ -229,7 +242,9 @@ class SliceSink(RequestSink):
                     )
                     for receipt in receipts
                 ]
-                await self._writing.change(Change(add=added))
+                session = await self._writing.change(Change(add=added))
+                if self._durable is not None:
+                    self._durable(session.offset)
                 self._merged += [each for part in added for each in self._sent.pop(part.offset)]
         except BaseException as error:  # noqa: BLE001 - it surfaces where the block waits
             self._fail(error)
