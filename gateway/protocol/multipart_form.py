@@ -168,7 +168,7 @@ class FormParser:
         if self._count > MAX_FIELDS:
             raise FormTooLarge(f"A form has at most {MAX_FIELDS} fields.")
         if name in self.fields:
-            _refuse(f"The form has the field {shown(name)} twice.")
+            _refuse(f"The form has the field '{shown(name)}' twice.")
         self._name = name
 
     def _value(self) -> bool:

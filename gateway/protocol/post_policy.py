@@ -69,13 +69,13 @@ class PostPolicy:
             if not condition.holds(values.get(condition.field)):
                 raise Forbidden(
                     f"Invalid according to Policy: the condition {condition.operator} on"
-                    f" {shown(condition.field)} does not hold."
+                    f" '{shown(condition.field)}' does not hold."
                 )
         covered = {condition.field for condition in self.conditions}
         for name in values:
             if name not in covered and name not in _EXEMPT and not name.startswith(_IGNORED):
                 raise Forbidden(
-                    f"Invalid according to Policy: it has no condition on the field {shown(name)}."
+                    f"Invalid according to Policy: it has no condition on the field '{shown(name)}'."
                 )
 
 
@@ -134,7 +134,7 @@ def _operator(text: str) -> Operator:
         case "starts-with":
             return "starts-with"
         case _:
-            raise _bad(f"The policy's operator {shown(text)} is not understood.")
+            raise _bad(f"The policy's operator '{shown(text)}' is not understood.")
 
 
 def _field(name: str) -> str:

@@ -105,7 +105,7 @@ def parse_metadata(header: str | None) -> TusMetadata:
         if _NAME.fullmatch(name) is None:
             raise BadRequest("Upload-Metadata: a name is visible ASCII without spaces and commas.")
         if name in pairs:
-            raise BadRequest(f"Upload-Metadata names {shown(name)} twice.")
+            raise BadRequest(f"Upload-Metadata names '{shown(name)}' twice.")
         pairs[name] = _decoded(name, value)
     return TusMetadata(header, pairs)
 
@@ -114,7 +114,7 @@ def _decoded(name: str, value: str) -> bytes:
     try:
         return b64decode(value.encode("ascii"), validate=True)
     except ValueError:
-        raise BadRequest(f"Upload-Metadata: the value of {shown(name)} is not base64.") from None
+        raise BadRequest(f"Upload-Metadata: the value of '{shown(name)}' is not base64.") from None
 
 
 def _checked_key(name: str, value: bytes) -> str:

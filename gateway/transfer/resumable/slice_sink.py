@@ -29,7 +29,6 @@ from gateway.transfer.resumable.request_sink import GRACE, RequestSink
 from gateway.transfer.resumable.site import Site
 from gateway.transfer.resumable.writing import REFUSALS, Writing, covering
 
-
 #: Hears an offset that would survive anything, while a body is still coming.
 Durable = Callable[[int], None]
 
