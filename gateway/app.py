@@ -21,6 +21,7 @@ from gateway.protocol.commands import Dialect, RequestHead, ResponseHead
 from gateway.protocol.cors import Cors
 from gateway.protocol.dialects.chunked import ChunkedDialect
 from gateway.protocol.dialects.form import FormDialect
+from gateway.protocol.dialects.hmac_file_server import HmacFileServerDialect
 from gateway.protocol.dialects.plain import PlainDialect
 from gateway.protocol.dialects.range_put import RangePutDialect
 from gateway.protocol.dialects.rufh import RufhDialect
@@ -73,6 +74,7 @@ DIALECTS: Final[tuple[Dialect | UploadDialect, ...]] = (
     ChunkedDialect(),
     FormDialect(),
     RangePutDialect(),
+    HmacFileServerDialect(),
 )
 
 
@@ -289,6 +291,7 @@ class Gateway:
                     for name, slot in settings.slots.items()
                 ],
                 domains=settings.server.domains,
+                legacy=settings.compatibility.hmac_file_server,
                 drain=self._drain,
                 metrics=self._metrics,
                 log=self._log,

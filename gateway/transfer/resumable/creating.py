@@ -22,7 +22,7 @@ from gateway.units import format_size
 #: Where tus's partial uploads become objects that no client sees.
 PARTIALS: Final = f"{HIDDEN}partials/"
 #: Dialects whose bytes come in any order.
-_UNORDERED: Final = frozenset({"chunked", "range"})
+_UNORDERED: Final = frozenset({"chunked", "range", "hmac-file-server"})
 
 #: Their clients are told the largest size before they begin, and may rely on it as on a promise.
 _TOLD: Final = frozenset({"tus", "rufh"})

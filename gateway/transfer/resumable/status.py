@@ -35,6 +35,7 @@ def status_of(session: UploadSession, now: float, chunk_size: int | None = None)
         chunk_size=chunk_size,
         chunks=None if not chunk_size or length is None else -(-length // chunk_size),
         session=session.name,
+        target=session.target,
     )
 
 
