@@ -17,45 +17,20 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from gateway.adapt.concurrency import Limit
-from gateway.adapt.slices import Slices
 from gateway.errors import GatewayError, TooLarge
 from gateway.model import ByteRange, PartReceipt
 from gateway.pipeline.flight import Flight
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.owner import Owner, unbroken
-from gateway.pipeline.parts import Draft, PartBuilder
+from gateway.pipeline.parts import Draft
 from gateway.sessions.uploads import Change, Extent, Piece
 from gateway.transfer.resumable.request_sink import GRACE, RequestSink
 from gateway.transfer.resumable.site import Site
+from gateway.transfer.resumable.slice_builder import SliceBuilder
 from gateway.transfer.resumable.writing import REFUSALS, Writing, covering
 
 #: Hears an offset that would survive anything, while a body is still coming.
 Durable = Callable[[int], None]
-
-
-class SliceBuilder(PartBuilder):
-    """Cuts a stream that begins at ``offset`` at the bounds of slices; nothing comes behind ``end``."""
-
-    def __init__(self, slices: Slices, epoch: int, offset: int, end: int) -> None:
-        super().__init__(slices.plan)
-        self._slices = slices
-        self._epoch = epoch
-        self._end = min(end, slices.max_length)
-        self.draft = self._begin(offset)
-
-    def _begin(self, offset: int) -> Draft:
-        if offset >= self._end:
-            return Draft(0, offset, 0)
-        index = self._slices.index_of(offset)
-        _, stop = self._slices.bounds(index)
-        number = self._slices.number(index, self._epoch)
-        return Draft(number, offset, min(stop, self._end) - offset)
-
-    def cut(self) -> Draft:
-        """Take the draft, and begin the next slice."""
-        done = self.draft
-        self.draft = self._begin(done.offset + done.size)
-        return done
 
 
 class SliceSink(RequestSink):
