@@ -16,6 +16,8 @@ from tests.servers.lease import S3Endpoint
 
 CHECKS = SUITE.ordered()
 
+pytestmark = pytest.mark.ci
+
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DraftTarget]:

@@ -22,7 +22,7 @@ from tests.conformance.tus.runner import one
 from tests.conformance.tus.trial import MiB, Options
 from tests.servers.lease import S3Endpoint
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(300)]
 
 #: Asked where uploads live for SHORT seconds.
 EXPIRING = frozenset({"T73", "T74"})
