@@ -101,7 +101,7 @@ def test_redis_restarted_in_mid_traffic_is_503_with_retry_after_and_then_uploads
     )
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_with_its_memory_lost_an_upload_is_gone_in_every_dialect(
     tmp_path: Path, gateway: GatewayProcess, redis: RedisServer
 ) -> None:

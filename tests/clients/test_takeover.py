@@ -120,6 +120,7 @@ def percentile(seconds: Sequence[float], part: float) -> float:
     return sorted(seconds)[math.ceil(part * len(seconds)) - 1]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("size", [1, pytest.param(2, marks=pytest.mark.redis)])
 def test_half_open_connections_are_taken_over(tmp_path: Path, size: int) -> None:
     with team(tmp_path, size) as both, ThreadPoolExecutor(3) as pool:

@@ -54,16 +54,7 @@ class SliceSink(RequestSink):
         self._staged = staged
         self._durable = durable
         self._memory = machinery.pool.account(writing.session.principal.id)
-        self._flight = Flight(
-            site.store,
-            principal=self._memory.principal,
-            places=machinery.places[site.store.name],
-            limit=Limit(maximum=machinery.settings.concurrency),
-            retry=site.retrier.call,
-            instrument=machinery.instrument,
-            failed=self._fail,
-            received=self._received,
-        )
+        self._flight = self._open_flight()
         builder = SliceBuilder(writing.slices, writing.session.epoch, offset, end)
         self._intake = Intake(
             writing.slices.plan,
@@ -83,6 +74,19 @@ class SliceSink(RequestSink):
         self._merged: list[Extent] = []
         #: Resolved by the first failure of a part or a commit.
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def _open_flight(self) -> Flight:
+        site, machinery = self._site, self._site.works.machinery
+        return Flight(
+            site.store,
+            principal=self._memory.principal,
+            places=machinery.places[site.store.name],
+            limit=Limit(maximum=machinery.settings.concurrency),
+            retry=site.retrier.call,
+            instrument=machinery.instrument,
+            failed=self._fail,
+            received=self._received,
+        )
 
     # --- the block ---
 
