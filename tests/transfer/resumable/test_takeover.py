@@ -49,6 +49,19 @@ async def hung(gateway: Gateway, upload: str, size: int) -> "asyncio.Task[Upload
     return task
 
 
+def first_part_stuck(team: Fleet) -> tuple[asyncio.Event, asyncio.Event]:
+    """The first part that is sent reaches the store (first event) when the second event lets it."""
+    reached, stuck = asyncio.Event(), asyncio.Event()
+
+    async def before(name: str) -> None:
+        if name == "part" and not reached.is_set():
+            reached.set()
+            await stuck.wait()
+
+    team.store.before = before
+    return reached, stuck
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 async def test_a_newcomer_who_goes_on_at_the_offset_gets_the_upload_within_a_second(
     team: Fleet, elsewhere: bool
@@ -129,14 +142,7 @@ async def test_a_writer_that_does_not_answer_is_overtaken_by_force(team: Fleet) 
     """Its process hangs: it neither looks nor lets go. Afterwards its late part changes nothing."""
     first, second = await team.gateway(), await team.gateway()
     made = await first.create(len(DATA))
-    reached, stuck = asyncio.Event(), asyncio.Event()
-
-    async def before(name: str) -> None:
-        if name == "part" and not reached.is_set():
-            reached.set()
-            await stuck.wait()
-
-    team.store.before = before
+    reached, stuck = first_part_stuck(team)
     stale = asyncio.create_task(first.append(made.id, 0, DATA))
     await reached.wait()
     first.engine._takeovers._here.clear()
@@ -155,14 +161,7 @@ async def test_a_part_of_a_stale_writer_that_lands_late_is_none_of_the_object(te
     """The stale writer's UploadPart reaches the store after its successor's, before the object is completed."""
     first, second = await team.gateway(), await team.gateway()
     made = await first.create(len(DATA))
-    reached, stuck = asyncio.Event(), asyncio.Event()
-
-    async def before(name: str) -> None:
-        if name == "part" and not reached.is_set():
-            reached.set()
-            await stuck.wait()
-
-    team.store.before = before
+    reached, stuck = first_part_stuck(team)
     stale = asyncio.create_task(first.append(made.id, 0, DATA))
     await reached.wait()
     await second.engine.inspect(await second.engine.find(made.id), "always")
@@ -185,14 +184,7 @@ async def test_where_parts_have_one_number_a_stale_part_here_lands_before_its_su
     async with fleet(tmp_path, local=False, store=StrictStore()) as strict:
         gateway = await strict.gateway()
         made = await gateway.create(len(DATA))
-        reached, stuck = asyncio.Event(), asyncio.Event()
-
-        async def before(name: str) -> None:
-            if name == "part" and not reached.is_set():
-                reached.set()
-                await stuck.wait()
-
-        strict.store.before = before
+        reached, stuck = first_part_stuck(strict)
         stale = asyncio.create_task(gateway.append(made.id, 0, DATA))
         await reached.wait()
         if asked:
@@ -284,17 +276,11 @@ async def stale_writer_wakes(team: Fleet, monkeypatch: pytest.MonkeyPatch) -> by
     Answers the object that comes of it; OTHER is right."""
     first, second = await team.gateway(), await team.gateway()
     made = await first.create(len(DATA))
-    reached, stuck = asyncio.Event(), asyncio.Event()
-
-    async def before(name: str) -> None:
-        if name == "part" and not reached.is_set():
-            reached.set()
-            await stuck.wait()
+    reached, stuck = first_part_stuck(team)
 
     async def never(writer: takeover.Writer) -> None:
         """It looks at nothing: it stands still."""
 
-    team.store.before = before
     monkeypatch.setattr(first.engine._takeovers, "_watch", never)
     body = Hanging(DATA[: PART + 9], len(DATA))
     stale = asyncio.create_task(first.append(made.id, 0, body))
