@@ -34,6 +34,7 @@ from gateway.protocol.upload_paths import is_upload_path
 from gateway.runtime import Runtime, open_runtime
 from gateway.server.run import Apps
 from gateway.sessions.heartbeat import Heartbeat
+from gateway.sessions.open import weaknesses
 from gateway.sessions.uploads import UploadSession
 from gateway.settings import LocalStorage, S3Storage, Settings, SettingsError
 from gateway.transfer.ahead import ReadAhead
@@ -178,6 +179,8 @@ class Gateway:
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self._settings
         runtime = await stack.enter_async_context(open_runtime(settings, self._metrics))
+        for weakness in await weaknesses(runtime.sessions):
+            self._log.warning("sessions", problem=weakness)
         spool = Spool(settings.memory.spool, settings.memory.spool_limit, self._metrics)
         await spool.start()
         stack.push_async_callback(spool.aclose)
