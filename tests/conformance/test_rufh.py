@@ -14,6 +14,8 @@ from tests.conformance.tus.runner import one
 from tests.conformance.tus.trial import Options
 from tests.servers.lease import S3Endpoint
 
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(300)]
+
 CHECKS = SUITE.ordered()
 
 pytestmark = pytest.mark.ci
