@@ -412,6 +412,7 @@ async def test_a_multipart_that_comes_second_is_aborted_and_the_first_is_used(ma
     session = await put(one, made, 0, DATA[:PART])
     assert session.upload_id == first.upload_id
     assert many.store.calls.count("abort") == 1
+    assert await many.sessions.intents() == []
     done = await put(one, made, PART, DATA[PART:])
     assert done.state == "done"
     assert many.store.data() == DATA
