@@ -18,8 +18,6 @@ pytestmark = [pytest.mark.ci, pytest.mark.timeout(300)]
 
 CHECKS = SUITE.ordered()
 
-pytestmark = pytest.mark.ci
-
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DraftTarget]:

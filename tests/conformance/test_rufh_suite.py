@@ -13,7 +13,7 @@ from tests.conformance.tampering import Flaw, tampering
 from tests.conformance.tus.runner import one
 from tests.conformance.tus.trial import MiB, Options
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(300)]
 
 #: What is wrong, and the items that find it.
 FLAWS = {
