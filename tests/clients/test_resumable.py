@@ -263,7 +263,7 @@ def test_progress_is_followed_live(gateway: GatewayProcess) -> None:
 
 
 @pytest.mark.slow
-def test_a_disabled_key_ends_its_uploads(tmp_path: Path) -> None:
+def test_R46_a_disabled_key_ends_its_uploads(tmp_path: Path) -> None:
     config = CONFIG.replace('policy = "full-access"', 'policy = "full-access"\ndisabled = {off}')
     gateway = start_gateway(tmp_path, config.replace("{off}", "false"))
     url = begin(gateway, "off.bin")

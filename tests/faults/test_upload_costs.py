@@ -110,31 +110,38 @@ def half_open(url: str, data: bytes, length: int) -> socket.socket:
     return connection
 
 
-@pytest.mark.parametrize("headers", [TUS, IETF], ids=["tus", "ietf"])
-@pytest.mark.parametrize("silence", [0.3, 2.5])
-async def test_a_question_during_a_stale_patch_takes_50_ms_and_no_call(
-    meter: Meter, headers: dict[str, str], silence: float
-) -> None:
-    """The least of three, so that what else runs on the machine does not count."""
-    data, took = os.urandom(300 * KiB), []
-    for number in range(3):
-        path = await meter.begin(f"stale-{number}.bin", MiB)
-        url = meter.lab.gateway.url + path
-        with half_open(url, data, MiB):
-            await asyncio.sleep(silence)
-            await meter.lab.http.get(f"{meter.lab.gateway.url}/-/livez")  # a connection that is up
-            meter.calls()
-            began = time.perf_counter()
-            answer = await meter.lab.http.head(url, headers=headers)
-            took.append(time.perf_counter() - began)
-            assert answer.status_code in (200, 204)
-            assert meter.calls() == []
-            offset = int(answer.headers["upload-offset"])
-            rest = os.urandom(MiB - offset)
-            told = APPEND | {"Upload-Offset": str(offset)}
-            assert (await meter.lab.http.patch(url, content=rest, headers=told)).status_code == 204
-    print(f"HEAD took {[round(1000 * each, 1) for each in took]} ms")
-    assert min(took) <= 0.050
+async def test_a_question_during_a_stale_patch_takes_50_ms_and_no_call(meter: Meter) -> None:
+    """Of clients silent for a moment and for seconds, in both protocols. The least of three, so that what else runs on
+    the machine does not count."""
+    for silence, headers in ((0.3, TUS), (0.3, IETF), (2.5, TUS), (2.5, IETF)):
+        urls = [
+            meter.lab.gateway.url + await meter.begin(f"stale-{number}.bin", MiB)
+            for number in range(3)
+        ]
+        hanging = [half_open(url, os.urandom(300 * KiB), MiB) for url in urls]
+        await asyncio.sleep(silence)
+        await meter.lab.http.get(f"{meter.lab.gateway.url}/-/livez")  # a connection that is up
+        meter.calls()
+        took = [await _ask(meter, url, headers) for url in urls]
+        print(f"HEAD took {[round(1000 * each, 1) for each in took]} ms after {silence} s")
+        assert min(took) <= 0.050
+        for connection in hanging:
+            connection.close()
+
+
+async def _ask(meter: Meter, url: str, headers: dict[str, str]) -> float:
+    """Seconds that a HEAD takes, which calls no store; what it tells is then accepted."""
+    began = time.perf_counter()
+    answer = await meter.lab.http.head(url, headers=headers)
+    took = time.perf_counter() - began
+    assert answer.status_code in (200, 204)
+    assert meter.calls() == []
+    offset = int(answer.headers["upload-offset"])
+    told = APPEND | {"Upload-Offset": str(offset)}
+    rest = os.urandom(MiB - offset)
+    assert (await meter.lab.http.patch(url, content=rest, headers=told)).status_code == 204
+    meter.calls()
+    return took
 
 
 def disk(folder: Path) -> int:
