@@ -3,14 +3,12 @@
 import asyncio
 import hashlib
 import os
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -22,6 +20,7 @@ from tests.faults.lab import FaultLab, eventually, fault_lab
 from tests.redis_server import running_redis
 from tests.servers.faulty_s3 import Fault
 from tests.servers.lease import S3Endpoint
+from tests.servers.line import half_open
 
 pytestmark = pytest.mark.ci
 
@@ -98,18 +97,6 @@ async def test_twelve_patches_of_1_mib_cost_8_calls_here_and_20_in_a_fleet(meter
     assert stored == hashlib.sha256(data).hexdigest()
 
 
-def half_open(url: str, data: bytes, length: int) -> socket.socket:
-    """A PATCH that has announced everything, sent ``data``, and says nothing more."""
-    parts = urlsplit(url)
-    connection = socket.create_connection((parts.hostname, parts.port), timeout=10)
-    head = (
-        f"PATCH {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
-        f"Content-Type: application/offset+octet-stream\r\nContent-Length: {length}\r\n\r\n"
-    )
-    connection.sendall(head.encode() + data)
-    return connection
-
-
 async def test_a_question_during_a_stale_patch_takes_50_ms_and_no_call(meter: Meter) -> None:
     """Of clients silent for a moment and for seconds, in both protocols. The least of three, so that what else runs on
     the machine does not count."""
@@ -118,7 +105,7 @@ async def test_a_question_during_a_stale_patch_takes_50_ms_and_no_call(meter: Me
             meter.lab.gateway.url + await meter.begin(f"stale-{number}.bin", MiB)
             for number in range(3)
         ]
-        hanging = [half_open(url, os.urandom(300 * KiB), MiB) for url in urls]
+        hanging = [half_open(url, 0, os.urandom(300 * KiB), MiB) for url in urls]
         await asyncio.sleep(silence)
         await meter.lab.http.get(f"{meter.lab.gateway.url}/-/livez")  # a connection that is up
         meter.calls()

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,3 +59,16 @@ def line(
         up = Line(server)
         yield up
     up.story = json.loads(server.log.read_text().splitlines()[-1])
+
+
+def half_open(url: str, offset: int, body: bytes, length: int) -> socket.socket:
+    """A connection whose tus PATCH has announced ``length`` bytes, sent ``body``, and says nothing more."""
+    parts = urlsplit(url)
+    connection = socket.create_connection((parts.hostname, parts.port), timeout=10)
+    head = (
+        f"PATCH {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nTus-Resumable: 1.0.0\r\n"
+        f"Content-Type: application/offset+octet-stream\r\nUpload-Offset: {offset}\r\n"
+        f"Content-Length: {length}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + body)
+    return connection
