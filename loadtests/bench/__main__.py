@@ -19,15 +19,16 @@ from loadtests.bench.figures import (
     distance,
     large_get,
     large_put,
+    patches,
     payloads,
     rivals,
     slow,
     small,
     soak,
 )
-from loadtests.bench.peers import PeerMissing
 from loadtests.bench.plan import QUICK, Bench, Scale
 from loadtests.bench.runs import Recorder
+from loadtests.node import PeerMissing
 from loadtests.processes import ROOT, ServerFailed, running_module
 from loadtests.wire import Pattern, UnexpectedAnswer
 
@@ -42,6 +43,7 @@ FIGURES: Final[dict[str, Callable[[Bench], None]]] = {
     "7": slow.measure,
     "8": distance.measure,
     "9": soak.measure,
+    "10": patches.measure,
 }
 
 
@@ -59,7 +61,7 @@ def chosen(text: str) -> list[str]:
     numbers = ["1" if number.strip() == "2" else number.strip() for number in text.split(",")]
     for number in numbers:
         if number not in FIGURES:
-            raise argparse.ArgumentTypeError(f"there is no figure {number}; there are 1 to 9")
+            raise argparse.ArgumentTypeError(f"there is no figure {number}; there are 1 to 10")
     return [number for number in FIGURES if number in numbers]
 
 

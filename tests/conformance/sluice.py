@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 
 from gateway.protocol.signatures import jwt
-from tests.conformance.peers import ROOT, Peer, PeerMissing, revivable
+from loadtests.node import PeerMissing
+from tests.conformance.peers import ROOT, Peer, revivable
 from tests.conformance.tus.trial import MiB, Options
 from tests.faults.lab import far_config
 from tests.redis_server import running_redis

@@ -23,7 +23,8 @@ from gateway.transfer.resumable.status import status_of
 from gateway.transfer.resumable.takeover import Takeovers
 from gateway.transfer.uploads import Uploads
 
-#: A writer here that was silent for so long (seconds) keeps what it has and lets go at a mere question of tus.
+#: A writer here that was silent for so long (seconds) keeps what it has and lets go at a mere question of tus, where
+#: that costs no call to a store: a question never waits for one.
 SILENT = 2.0
 
 
@@ -146,7 +147,8 @@ class Resumables:
         if session.state == "open" and takes_over == "always":
             return await self._takeovers.seize(session)
         here = self._takeovers.writer(session.id)
-        if takes_over == "stale" and here is not None and here.silent >= SILENT:
+        stale = here is not None and here.silent >= SILENT
+        if takes_over == "stale" and stale and self._works.tails.near:
             return await self._takeovers.relieve(session)
         return session
 

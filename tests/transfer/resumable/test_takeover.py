@@ -122,18 +122,42 @@ async def test_a_question_that_takes_over_ends_the_writer_at_once_without_the_st
 
 
 async def test_a_question_of_tus_has_only_who_was_silent_for_long_keep_what_it_has(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, local=True) as machine:
+        gateway = await machine.gateway()
+        made = await gateway.create(len(DATA))
+        task = await hung(gateway, made.id, 9)
+        session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
+        assert session.holder
+        _forget_to_hear(gateway, made.id)
+        session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
+        assert (session.holder, session.offset) == ("", 9)
+        with pytest.raises(Overtaken):
+            await task
+
+
+def _forget_to_hear(gateway: Gateway, upload: str) -> None:
+    """Have the writer there be silent for three seconds."""
+    writer = gateway.engine._takeovers.writer(upload)
+    assert writer is not None
+    writer.heard -= 3
+
+
+async def test_a_question_of_tus_makes_no_call_where_segments_are_in_the_store(
     team: Fleet,
 ) -> None:
+    """What it tells is accepted all the same."""
     gateway = await team.gateway()
     made = await gateway.create(len(DATA))
     task = await hung(gateway, made.id, 9)
+    _forget_to_hear(gateway, made.id)
+    calls = list(team.store.calls)
     session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
-    assert session.holder
-    writer = gateway.engine._takeovers.writer(made.id)
-    assert writer is not None
-    writer.heard -= 3
-    session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
-    assert (session.holder, session.offset) == ("", 9)
+    assert (bool(session.holder), session.offset) == (True, 0)
+    assert team.store.calls == calls
+    await gateway.append(made.id, session.offset, DATA)
+    assert team.store.data() == DATA
     with pytest.raises(Overtaken):
         await task
 
