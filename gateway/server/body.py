@@ -40,6 +40,10 @@ class Wire(Protocol):
         """Stop reading."""
         ...
 
+    def grab(self, view: memoryview) -> int:
+        """Receive at once what the socket has; 0: nothing, or this is not the moment or the way to tell."""
+        ...
+
     def invite(self) -> None:
         """Send ``100 Continue`` when the client waits for it and it was not sent."""
         ...
@@ -124,7 +128,11 @@ class RequestBody:
         return bytes(memoryview(self._piece)[:size])
 
     async def read_some(self, view: memoryview) -> int:
-        """As :meth:`read_into`, but what one receive brings is answered at once: for who lets bytes gather."""
+        """As :meth:`read_into`, but what one receive brings is answered at once: for who lets bytes gather.
+
+        What has gathered is taken without a word to the event loop: to start reading, to be told, and to stop again
+        costs more than the read.
+        """
         self._whole = False
         try:
             return await self.read_into(view)
@@ -135,12 +143,24 @@ class RequestBody:
         size = min(len(view), self._left)
         pending = self._wire.pending
         if not pending:
-            return await self._receive(view[:size])
+            return self._grab(view[:size]) or await self._receive(view[:size])
         size = min(size, len(pending))
         with memoryview(pending) as ready:
             view[:size] = ready[:size]
         del pending[:size]
         self._left -= size
+        return size
+
+    def _grab(self, view: memoryview) -> int:
+        """What is there now, for who asked for some."""
+        if self._whole or self._waiter is not None or self._failure is not None:
+            return 0
+        size = self._wire.grab(view)
+        if size:
+            self._left -= size
+            now = self._wire.time()
+            self._pace.wait(now)
+            self._pace.progress(size, now)
         return size
 
     async def _receive(self, view: memoryview) -> int:

@@ -6,6 +6,7 @@ it: it gives us its configuration, its state and the lifespan, and shuts the con
 """
 
 import asyncio
+import os
 from typing import Any, Final, cast
 
 import uvicorn
@@ -146,6 +147,15 @@ class Front(asyncio.BufferedProtocol):
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
+
+    def grab(self, view: memoryview) -> int:
+        """Receive what is there now. The end of the connection, and what TLS has, are the transport's to tell."""
+        if self.outlet.tls or self._lost or self._transport.is_closing():
+            return 0
+        try:
+            return os.readv(self._fd, [view])
+        except OSError:  # mostly: nothing is there
+            return 0
 
     def start(self, exchange: Exchange, app: AsgiApp) -> None:
         """Run an exchange, and from now on look after the peer from time to time."""

@@ -62,6 +62,7 @@ class Link:
         self.due: float | None = None
         self.started: list[Exchange] = []
         self.ends: list[str] = []
+        self.gathered = b""
 
     def time(self) -> float:
         return self.now
@@ -71,6 +72,10 @@ class Link:
 
     def update_reading(self) -> None:
         """The test asks ``reads`` itself."""
+
+    def grab(self, view: memoryview) -> int:
+        view[: len(self.gathered)] = self.gathered
+        return len(self.gathered)
 
     def start(self, exchange: Exchange, app: AsgiApp) -> None:
         self.started.append(exchange)
