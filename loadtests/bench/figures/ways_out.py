@@ -1,4 +1,4 @@
-"""What decision 12 rests on: one crowd of slow uploads twice under memory pressure, through the spool and by cut-through.
+"""What decision 12 rests on: one crowd of slow uploads under memory pressure, through the spool and by cut-through.
 
 Not among the figures of a whole run: it takes as long as four crowds, and decides a design, not a release.
 """
