@@ -16,7 +16,7 @@ from typing import Final
 #: in a second.
 PER_TURN: Final = 16
 #: Seconds in which sleepers wake together.
-_GRAIN: Final = 0.005
+_GRAIN: Final = 0.01
 
 
 class Naps:

@@ -64,6 +64,7 @@ class Front(asyncio.BufferedProtocol):
         self._server_state = server_state
         self._fd = -1
         self._lost = False
+        self._missing: int | None = None
         self._reading = True
         self._deadline = Deadline(self._loop, self._expired)
         self._watch = Deadline(self._loop, self._look)
@@ -206,8 +207,13 @@ class Front(asyncio.BufferedProtocol):
             return
         now = self.time()
         self._watch.set(now + self._rules.probe)
+        missing = self._conversation.missing
+        moved, self._missing = (
+            missing != self._missing,
+            missing,
+        )  # who sends is there, and need not be looked for
         if self.outlet.is_stalled(now, self._rules.body_idle_timeout) or (
-            not self._reading and is_gone(self._fd, self._conversation.missing, tls=self.outlet.tls)
+            not (self._reading or moved) and is_gone(self._fd, missing, tls=self.outlet.tls)
         ):
             self._transport.abort()
 
