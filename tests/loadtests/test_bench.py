@@ -99,7 +99,8 @@ def test_drift_leaves_out_the_warm_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "figures"), [("1,2,5", ["1", "5"]), ("9, 3", ["3", "9"]), ("2", ["1"])]
+    ("text", "figures"),
+    [("1,2,5", ["1", "5"]), ("9, 3", ["3", "9"]), ("2", ["1"]), ("ways,tls", ["tls", "ways"])],
 )
 def test_figures_are_chosen_by_number(text: str, figures: list[str]) -> None:
     assert chosen(text) == figures
