@@ -73,6 +73,8 @@ class RedisUploads(RedisLink):
                     await self._remove(mine.id, mine.epoch)
                 return found
             mine = mine or await self._put(new)
+            if mine.name != new.name:  # the id is there already, and the name is none of its own
+                return mine
             pointed = await self._repoint(name, pointed, new.id)
         return mine or await self._put(new)
 

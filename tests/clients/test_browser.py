@@ -30,7 +30,7 @@ from tests.servers.gateway import (
     start_gateway,
 )
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.ci, pytest.mark.browser]
 
 MIB = 1 << 20
 #: A key that may add objects and never replace one.

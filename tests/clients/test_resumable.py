@@ -32,6 +32,8 @@ from tests.servers.gateway import (
 )
 from tests.servers.lease import S3Endpoint
 
+pytestmark = pytest.mark.ci
+
 WORKERS = CONFIG.replace('drain = "5s"', 'drain = "5s"\nworkers = 2') + (
     '\n[transfer]\npart_size = "256KiB"\n'
 )

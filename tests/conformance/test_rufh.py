@@ -10,6 +10,8 @@ from tests.conformance.rufh import SUITE, DraftTarget
 from tests.conformance.tus import Trial
 from tests.conformance.tus.runner import one
 
+pytestmark = pytest.mark.ci
+
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DraftTarget]:

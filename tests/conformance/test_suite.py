@@ -9,6 +9,8 @@ from tests.conformance.tus.__main__ import main
 from tests.conformance.tus.runner import run, select
 from tests.conformance.tus.trial import MiB, Options
 
+pytestmark = pytest.mark.ci
+
 #: They need hooks, wait for a server that closes what stalls, or can't be seen.
 UNASKED = {"T43", "T56", "T60", "T62", "T63", "T70", "T71", "T72", "T73", "T74"}
 

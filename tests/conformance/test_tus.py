@@ -13,7 +13,7 @@ from tests.conformance.tus.runner import one
 from tests.conformance.tus.trial import Options
 from tests.servers.lease import S3Endpoint
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(300)]
 
 #: Not to be seen from outside in the time of a test.
 UNSEEN = frozenset({"T70"})

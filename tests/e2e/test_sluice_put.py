@@ -26,6 +26,8 @@ from tests.servers.gateway import (
     start_gateway,
 )
 
+pytestmark = pytest.mark.ci
+
 BODY = hashlib.shake_256(b"a large file").digest(MiB) * 40 + b"the end"
 KEY = ObjectKey("demo", "large.bin")
 #: Bytes per second of a slow line: the file takes three seconds.

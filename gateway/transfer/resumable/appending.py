@@ -17,9 +17,10 @@ from gateway.errors import (
 )
 from gateway.model import Digest, Source
 from gateway.pipeline.owner import unbroken
-from gateway.pipeline.transforms import ALGORITHMS, Chain
+from gateway.pipeline.transforms import Chain
 from gateway.protocol.upload_commands import AppendUpload
 from gateway.sessions.uploads import Change, UploadSession
+from gateway.storage.checksums import ALGORITHMS
 from gateway.transfer.resumable.body import may_be_kept, take_in
 from gateway.transfer.resumable.completing import Completing
 from gateway.transfer.resumable.site import Works

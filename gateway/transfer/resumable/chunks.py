@@ -14,9 +14,10 @@ from gateway.errors import ChunkDiffers, InconsistentLength, TooLarge, UploadGon
 from gateway.model import ByteRange, Digest, Source
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.source import LimitedSource
-from gateway.pipeline.transforms import Chain, Checksum
+from gateway.pipeline.transforms import Chain
 from gateway.protocol.upload_commands import PutChunk
 from gateway.sessions.uploads import Change, Extent, Piece, UploadSession, UploadSessions, holes
+from gateway.storage.checksums import Checksum
 from gateway.transfer.resumable.chunk_sink import ChunkSink, add_segments
 from gateway.transfer.resumable.completing import Completing
 from gateway.transfer.resumable.proof import CRC
