@@ -180,6 +180,39 @@ async def test_who_wants_a_full_view_or_has_failed_takes_nothing_past_the_event_
     assert wire.gathered == b"ab"
 
 
+async def test_pieces_for_receive_let_others_run_in_between() -> None:
+    wire = Wire()
+    body = known(wire, 6)
+    wire.gathered = b"abc"
+    task = asyncio.create_task(body.read())
+    await asyncio.sleep(0)
+    assert body.wanted  # it waits for the event loop, whatever has gathered
+    arrive(body, b"abcdef")
+    assert await task == b"abcdef"
+
+
+async def test_what_came_with_the_head_comes_before_what_has_gathered() -> None:
+    wire = Wire(b"ab")
+    body = known(wire, 4)
+    wire.gathered = b"cd"
+    view = memoryview(bytearray(4))
+    assert (await body.read_some(view), await body.read_some(view[2:])) == (2, 2)
+    assert bytes(view) == b"abcd"
+    assert await body.read_some(view) == 0
+
+
+async def test_a_chunked_body_is_not_taken_past_its_decoder() -> None:
+    wire = Wire()
+    body = chunked(wire)
+    wire.gathered = b"3\r\nabc\r\n"
+    task = asyncio.create_task(body.read_some(memoryview(bytearray(10))))
+    await asyncio.sleep(0)
+    assert body.wanted
+    arrive(body, b"3\r\nxyz\r\n")
+    assert await task == 3
+    assert wire.gathered == b"3\r\nabc\r\n"
+
+
 async def test_what_has_gathered_is_progress_that_took_no_waiting() -> None:
     wire = Wire()
     body = known(wire, 100 * KiB)

@@ -129,6 +129,14 @@ def talk() -> Talk:
     return Talk()
 
 
+async def test_a_body_takes_what_has_gathered_through_the_link(talk: Talk) -> None:
+    talk.say(PUT)
+    talk.link.gathered = b"0123"
+    view = memoryview(bytearray(10))
+    assert await talk.exchange.body.read_some(view) == 4
+    assert bytes(view[:4]) == b"0123"
+
+
 async def test_a_new_connection_has_the_time_of_a_head(talk: Talk) -> None:
     assert talk.link.due == talk.link.now + 10
     assert talk.one.reads
