@@ -4,6 +4,7 @@ The client encrypts too, in Python, and costs more than before: rates say less h
 """
 
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -34,7 +35,11 @@ def measure(bench: Bench) -> None:
     sluice = bench.stack.enter_context(subjects.sluice(folder, bench.store.port, setting))
     nginx = bench.stack.enter_context(subjects.nginx(folder, bench.store.port, tls=certificate))
     _large(bench, certificate, sluice, nginx)
-    _idle(bench, certificate, sluice)
+    plain_one = bench.stack.enter_context(
+        subjects.sluice(folder, bench.store.port, Setting(name="sluice-plain"))
+    )
+    _idle(bench, "over TLS", sluice, certificate.context())
+    _idle(bench, "without TLS", plain_one, None)
     _crowd(bench, certificate, sluice)
 
 
@@ -65,14 +70,15 @@ def _large(bench: Bench, certificate: Certificate, sluice: Server, nginx: Server
         bench.found(figure, f"{name}, rate against nginx", f"{rate.text()} ×")
 
 
-def _idle(bench: Bench, certificate: Certificate, sluice: Server) -> None:
+def _idle(bench: Bench, how: str, sluice: Server, context: ssl.SSLContext | None) -> None:
     """What a connection takes that made a request and waits for the next."""
     before = accounting.memory(sluice.pid)
-    idle = open_idle(sluice.port, IDLE, certificate.context())
+    idle = open_idle(sluice.port, IDLE, context)
     each = (accounting.memory(sluice.pid) - before) / IDLE
     for sock in idle:
         sock.close()
-    bench.found(CROWD, f"memory of each of {IDLE} idle connections", f"{each / KiB:.0f} KiB")
+    what = f"memory of each of {IDLE} idle connections {how}"
+    bench.found(CROWD, what, f"{each / KiB:.0f} KiB")
 
 
 def _crowd(bench: Bench, certificate: Certificate, sluice: Server) -> None:
