@@ -13,6 +13,7 @@ from functools import partial
 from gateway.units import KiB, MiB, format_size
 from loadtests import accounting
 from loadtests.bench import plan, subjects
+from loadtests.bench.figures.slow import BUDGET
 from loadtests.bench.plan import Bench
 from loadtests.bench.runs import Case, spread
 from loadtests.bench.subjects import Setting
@@ -40,7 +41,12 @@ def measure(bench: Bench) -> None:
     )
     _idle(bench, "over TLS", sluice, certificate.context())
     _idle(bench, "without TLS", plain_one, None)
-    _crowd(bench, certificate, sluice)
+    crowded = Setting(name="sluice-crowd", tls=certificate, budget=format_size(BUDGET))
+    _crowd(
+        bench,
+        certificate,
+        bench.stack.enter_context(subjects.sluice(folder, bench.store.port, crowded)),
+    )
 
 
 def _large(bench: Bench, certificate: Certificate, sluice: Server, nginx: Server) -> None:
@@ -99,7 +105,12 @@ def _crowd(bench: Bench, certificate: Certificate, sluice: Server) -> None:
     took, told = time.monotonic() - began, json.loads(done.stdout)
     used = accounting.cpu_seconds(sluice.pid) - before
     peak = accounting.memory(sluice.pid, "VmHWM")
-    what = f"{count} uploads of {format_size(size)} at {format_size(scale.slow_rate)}/s: complete"
+    what = (
+        f"{count} uploads of {format_size(size)} at {format_size(scale.slow_rate)}/s with a budget of "
+        f"{format_size(BUDGET)}: complete"
+    )
     bench.found(CROWD, what, f"{told['completed']} of {count}, slowest {told['slowest']:.0f} s")
-    bench.found(CROWD, "peak RSS", f"{peak / MiB:.0f} MiB ({idle / MiB:.0f} MiB before)")
+    beyond = (peak - idle - BUDGET) / count / KiB
+    text = f"{peak / MiB:.0f} MiB (idle {idle / MiB:.0f} MiB; {beyond:.0f} KiB a connection beyond the budget)"
+    bench.found(CROWD, "peak RSS", text)
     bench.found(CROWD, "gateway's CPU", f"{used / took:.0%} of a core")
