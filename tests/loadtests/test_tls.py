@@ -22,6 +22,7 @@ from loadtests.tls import Certificate, TlsWire
 from loadtests.wire import Pattern
 
 SIZE = 3 << 20
+pytestmark = pytest.mark.ci
 
 
 @pytest.fixture(scope="module")
