@@ -27,16 +27,25 @@ class Scale:
     slow_clients: int = 2000
     slow_size: int = 6 * MiB
     slow_rate: int = 64 * KiB
-    soak: float = 60.0
+    tls_clients: int = 400
+    soak: float = 600.0
     idle: int = 1000
     active: int = 64
     profile: float = 6.0
 
 
 QUICK = Scale(
-    large=256 * MiB, patched=32 * MiB, rounds=3, requests=500, slow_clients=200, slow_size=MiB, soak=15.0, idle=200,
+    large=256 * MiB,
+    patched=32 * MiB,
+    rounds=3,
+    requests=500,
+    slow_clients=200,
+    slow_size=MiB,
+    tls_clients=50,
+    soak=15.0,
+    idle=200,
     profile=3.0,
-)  # fmt: skip
+)
 
 
 @dataclass
@@ -92,6 +101,13 @@ class Bench:
 
 
 Sign = Callable[[str, str, int, signing.Headers], bytes]
+#: A client's connection to a port, where nothing may stand still for so many seconds.
+Connect = Callable[[int, float], Wire]
+
+
+def plainly(port: int, timeout: float) -> Wire:
+    """A connection without TLS."""
+    return Wire(port, timeout=timeout)
 
 
 def put(
@@ -102,6 +118,7 @@ def put(
     size: int,
     chunked: bool = False,
     timeout: float = 120.0,
+    connect: Connect = plainly,
 ) -> Callable[[], float]:
     """Work: one PUT of ``size`` bytes on a connection of its own, where nothing may stand still for ``timeout``
     seconds; in GiB."""
@@ -111,7 +128,7 @@ def put(
             (b"transfer-encoding", b"chunked") if chunked else (b"content-length", b"%d" % size)
         )
         head = sign("PUT", f"/{BUCKET}/large", server.port, [framing])
-        with Wire(server.port, timeout=timeout) as wire:
+        with connect(server.port, timeout) as wire:
             send = wire.put_chunked if chunked else wire.put
             send(head, bench.pattern, size)
         return size / GiB
@@ -119,11 +136,13 @@ def put(
     return work
 
 
-def get(server: Server, sign: Sign, *, size: int) -> Callable[[], float]:
+def get(
+    server: Server, sign: Sign, *, size: int, connect: Connect = plainly
+) -> Callable[[], float]:
     """Work: one GET of an object of ``size`` bytes; in GiB."""
 
     def work() -> float:
-        with Wire(server.port) as wire:
+        with connect(server.port, 120.0) as wire:
             answer = wire.ask(sign("GET", f"/{BUCKET}/null/{size}", server.port, ()))
             if answer.size != size:
                 raise AssertionError(f"{answer.size} bytes came instead of {size}")
