@@ -1,0 +1,175 @@
+"""Clients of one upload: they send, break off, ask and go on, and hold every answer against what they were told before."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from tests.chaos.dialects import SERIAL, Subject, Told, append, ask, begin, chunk, location, told
+from tests.chaos.ledger import Broken, Ledger
+from tests.chaos.line import NO_ANSWER, PASSING, Answer, Break, Call, Line
+
+#: How long a client waits after a refusal that passes, in seconds, and how often it tries.
+PAUSE: Final = 0.01
+TRIES: Final = 400
+
+
+@dataclass(frozen=True)
+class Move:
+    """One request: bytes ``size`` of it through gateway ``gateway``. ``asks``: the dialect in which the offset is asked
+    for before ("" where it is remembered); ``digest``: "", "right" or "wrong"; ``cut``: the share of the body after which
+    the client breaks off (None: it does not), after a silence of so many seconds."""
+
+    size: int
+    gateway: int = 0
+    asks: str = ""
+    digest: str = ""
+    cut: float | None = None
+    silence: float = 0.0
+
+    def broken(self, body: bytes) -> Break | None:
+        """How this request ends."""
+        return None if self.cut is None else Break(int(len(body) * self.cut), self.silence)
+
+
+@dataclass
+class Client:
+    """All clients of one upload: they share what they know. ``line`` gives the way to a gateway by its number."""
+
+    subject: Subject
+    dialect: str
+    line: Callable[[int], Line]
+    pause: float = PAUSE
+    ledger: Ledger = field(init=False)
+    refused: int = 0
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.subject.length)
+
+    async def say(
+        self, gateway: int, dialect: str, call: Call, broken: Break | None = None
+    ) -> tuple[Answer, Told]:
+        """One request, its answer, and what it tells.
+
+        Raises:
+            Broken: it contradicts what was told before, or refuses what may not be refused.
+        """
+        since = self.ledger.since()
+        answer = await self.line(gateway).send(call, broken)
+        found = told(dialect, self.subject, call, answer)
+        if self.subject.url is None and dialect in SERIAL:
+            self.subject.url = location(answer)
+        self.ledger.hear(since, found)
+        if answer.status >= 400 and answer.status not in PASSING | {460}:
+            raise Broken(f"{call.method} {call.target} {call.headers[:4]}: {answer}")
+        if answer.status in PASSING | {460}:
+            self.refused += 1
+            await asyncio.sleep(self.pause)
+        return answer, found
+
+    async def run(self, writers: Sequence[Sequence[Move]], chunks: Sequence[tuple[int, int]]) -> None:
+        """Upload it with these writers; in parallel dialects in these chunks.
+
+        Raises:
+            Broken: a promise was broken, or it does not end.
+        """
+        if self.dialect in SERIAL:
+            tasks = [self._serial(moves, number) for number, moves in enumerate(writers)]
+        else:
+            todo = list(chunks)
+            tasks = [self._parallel(moves, todo, number) for number, moves in enumerate(writers)]
+        await asyncio.gather(*tasks)
+        if not self.ledger.done:
+            raise Broken(f"it does not end: {self.ledger}")
+
+    # --- in order ---
+
+    async def _serial(self, moves: Sequence[Move], number: int) -> None:
+        at = 0
+        for tries in range(TRIES):
+            if self.ledger.done:
+                return
+            move = moves[tries % len(moves)]
+            if self.subject.url is None:
+                if number:  # the others wait for the first
+                    await asyncio.sleep(self.pause)
+                    continue
+                found = await self._begin(move)
+            elif move.asks or at < self.ledger.floor:
+                found = await self.ask(move)
+            else:
+                found = await self._append(move, at)
+            at = self.ledger.floor if found.offset is None else found.offset
+
+    async def _begin(self, move: Move) -> Told:
+        body = self.subject.data[: move.size] if move.digest != "wrong" else b""
+        whole = len(body) == self.subject.length
+        call = begin(self.dialect, self.subject, b"" if whole and body else body)
+        named = ("Idempotency-Key", self.subject.session)
+        call = replace(call, headers=(*call.headers, named))
+        _, found = await self.say(move.gateway, self.dialect, call, move.broken(call.body))
+        return found
+
+    async def _append(self, move: Move, at: int) -> Told:
+        body = self.subject.data[at : at + move.size]
+        digests = (move.digest,) if move.digest else ()
+        call = append(self.dialect, self.subject, at, body, *digests)
+        _, found = await self.say(move.gateway, self.dialect, call, move.broken(body))
+        return found
+
+    async def ask(self, move: Move) -> Told:
+        """How far it is, and go on from there."""
+        dialect = move.asks or self.dialect
+        if dialect != "range" and dialect != "chunked" and self.subject.url is None:
+            dialect = self.dialect
+        answer, found = await self.say(move.gateway, dialect, ask(dialect, self.subject))
+        if answer.status < 400 and move.asks and not self.ledger.done and self.dialect in SERIAL:
+            assert found.offset is not None
+            return await self._append(move, found.offset)
+        return found
+
+    # --- in any order ---
+
+    async def _parallel(
+        self, moves: Sequence[Move], todo: list[tuple[int, int]], number: int
+    ) -> None:
+        for tries in range(TRIES):
+            if self.ledger.done:
+                return
+            move = moves[tries % len(moves)]
+            if todo:
+                await self._chunk(move, todo, todo.pop(0))
+            else:
+                await self._missing(move, todo, number)
+
+    async def _chunk(self, move: Move, todo: list[tuple[int, int]], span: tuple[int, int]) -> None:
+        start, stop = span
+        body = self.subject.data[start:stop]
+        digests = (move.digest,) if move.digest else ()
+        call = chunk(self.dialect, self.subject, start, body, *digests)
+        answer, _ = await self.say(move.gateway, self.dialect, call, move.broken(body))
+        if answer.status in (200, 201, 202) and self.dialect == "chunked":
+            self.ledger.keep(start, stop)
+        elif answer.status not in (200, 201, 308):
+            todo.append(span)
+
+    async def _missing(self, move: Move, todo: list[tuple[int, int]], number: int) -> None:
+        """Ask what is missing and send it. Where nothing is, whoever was to finish has died: the last bytes again."""
+        answer, found = await self.say(move.gateway, self.dialect, ask(self.dialect, self.subject))
+        if self.ledger.done or answer.status in PASSING:
+            return
+        length = self.subject.length
+        missing = found.missing
+        if self.dialect == "range":
+            offset = found.offset or 0
+            missing = ((offset, length),) if offset < length else ()
+        if number and missing and missing[0][0] == 0:
+            await asyncio.sleep(self.pause)  # who begins is the first writer's business
+            return
+        for start, stop in missing or ((max(0, length - move.size), length),):
+            todo.append((start, min(stop, start + move.size)))
+
+
+def lost(answer: Answer) -> bool:
+    """Whether no answer came."""
+    return answer.status == NO_ANSWER

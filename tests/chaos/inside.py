@@ -1,0 +1,352 @@
+"""A fleet in this process: whole gateways that share a store and sessions in memory, spoken to in ASGI. Each can be
+made to fail at a call to the store, or to die there: then nothing more that it does reaches the others."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+
+import gateway.app
+from gateway.app import Gateway
+from gateway.drain import Drain
+from gateway.errors import StorageTimeout, StorageUnavailable
+from gateway.runtime import Runtime
+from gateway.sessions.memory import MemorySessions
+from gateway.settings import Settings
+from gateway.storage.retry import Retrier
+from gateway.telemetry import Instrument
+from gateway.transfer import exclusive
+from gateway.transfer.exclusive import LEASE_TTL
+from gateway.transfer.placement import Placements
+from gateway.transfer.resumable import takeover
+from gateway.transfer.sweeper import Sweeper
+from gateway.units import KiB
+from tests.chaos.line import Answer, Break, Call
+from tests.transfer.resumable.lab import CountingStore, StrictStore
+from tests.web.lab import KEY_ID, REGION, SECRET
+
+BUCKET: Final = "photos"
+#: Size of parts, and how long uploads live, in seconds.
+PART: Final = 64 * KiB
+TTL: Final = 3600.0
+#: What a call to the store can meet. "lost": it was carried out and nobody hears of it.
+FAULTS: Final = ("503", "timeout", "reset", "lost", "kill before", "kill after")
+_CALLS: Final = frozenset(
+    {"put", "get", "head", "delete", "delete_many", "create_multipart", "upload_part"}
+    | {"complete_multipart", "abort_multipart", "list_parts"}
+)
+_PIECE: Final = 32 * KiB
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this point happens."""
+
+
+@dataclass
+class Fate:
+    """One gateway process: dead or not, and what its calls to the store will meet, by their number from now."""
+
+    faults: dict[int, str] = field(default_factory=dict)
+    calls: int = 0
+    dead: bool = False
+    died: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def die(self) -> None:
+        """Now."""
+        self.dead = True
+        self.died.set()
+
+    def live(self) -> None:
+        """Go on, unless it is dead."""
+        if self.dead:
+            raise Killed
+
+    async def meet(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """Carry out a call to the store as fate has it."""
+        self.live()
+        self.calls += 1
+        fault = self.faults.pop(self.calls, None)
+        if fault == "kill before":
+            self.die()
+        self.live()
+        if fault in ("503", "reset"):
+            raise StorageUnavailable("Down.")
+        result = await call()
+        if fault == "kill after":
+            self.die()
+        self.live()
+        if fault == "lost":
+            raise StorageUnavailable("The answer was lost.")
+        if fault == "timeout":
+            raise StorageTimeout("No answer in time.")
+        return result
+
+
+class Fated:
+    """A store or sessions as one process sees them."""
+
+    def __init__(self, inner: Any, fate: Fate) -> None:
+        self._inner, self._fate = inner, fate
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name == "passages":
+            return None  # bodies that are still coming would pass by our faults
+        if not asyncio.iscoroutinefunction(found):
+            return found
+
+        async def call(*args: Any, **more: Any) -> Any:
+            if name in _CALLS and not isinstance(self._inner, MemorySessions):
+                return await self._fate.meet(lambda: found(*args, **more))
+            self._fate.live()
+            return await found(*args, **more)
+
+        return call
+
+
+class Process:
+    """One gateway, from its start to its end; a :class:`~tests.chaos.line.Line` to itself."""
+
+    def __init__(self, fleet: "Inside", name: str) -> None:
+        self.fate = Fate()
+        self.name = name
+        self._fleet = fleet
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._inbox: asyncio.Queue[Any] = asyncio.Queue()
+        settings = fleet.settings.model_copy(
+            update={
+                "memory": fleet.settings.memory.model_copy(
+                    update={"spool": fleet.folder / f"spool-{name}"}
+                )
+            }
+        )
+        self.drain = Drain()
+        self.app = Gateway(settings, self.drain)
+
+    async def start(self) -> None:
+        """Until it serves."""
+        outbox: asyncio.Queue[Any] = asyncio.Queue()
+        self._fleet.opening = self
+        lifespan = self.app({"type": "lifespan"}, self._inbox.get, outbox.put)
+        self._lifespan = asyncio.create_task(lifespan)
+        await self._inbox.put({"type": "lifespan.startup"})
+        message = await outbox.get()
+        assert message["type"] == "lifespan.startup.complete", message
+
+    async def stop(self) -> None:
+        """In order."""
+        self.drain.begin()
+        await self._join()
+        await self._inbox.put({"type": "lifespan.shutdown"})
+        await self._lifespan
+
+    async def kill(self) -> None:
+        """As kill -9 does: what it still does reaches nobody."""
+        self.fate.die()
+        await self._join()
+        self._lifespan.cancel()
+        with suppress(BaseException):
+            await self._lifespan
+
+    async def _join(self) -> None:
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def sweep(self) -> None:
+        """What it does every few minutes."""
+        assert self.app._endpoint is not None
+        await self.app._endpoint._door.uploads.engine.endings.sweep()
+        fleet = self._fleet
+        store = Fated(fleet.store, self.fate)
+        await Sweeper({"main": store}, fleet.sessions, now=fleet.clock).sweep()
+
+    async def send(self, call: Call, broken: Break | None = None) -> Answer:
+        """See Line. ``silence`` of a break is not waited for here."""
+        body = call.body if broken is None else call.body[: broken.after]
+        return await self.speak(call, _messages(body, whole=broken is None))
+
+    async def speak(self, call: Call, body: AsyncIterator[dict[str, Any]]) -> Answer:
+        """The same, with a body as it comes."""
+        answer = Answer()
+        if self.fate.dead:
+            return answer
+        path, _, query = call.target.partition("?")
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in call.headers]
+        headers += [(b"host", b"127.0.0.1:8080")]
+        if call.body or call.method in ("PUT", "POST", "PATCH"):
+            headers.append((b"content-length", str(len(call.body)).encode()))
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": call.method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": headers,
+            "scheme": "http",
+            "client": ("127.0.0.1", 4711),
+            "extensions": {"sluice.interim": lambda _, lines: answer.early.append(_named(lines))},
+        }
+
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(0)
+            return await anext(body)
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                answer.status, answer.headers = message["status"], _named(message["headers"])
+            else:
+                answer.body += message.get("body", b"")
+
+        task = asyncio.create_task(self._serve(scope, receive, send))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if not await task:
+            answer.status = 0
+        return answer
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> bool:
+        """Serve a request; False where the process dies meanwhile."""
+        served = asyncio.create_task(self.app(scope, receive, send))
+        died = asyncio.create_task(self.fate.died.wait())
+        await asyncio.wait((served, died), return_when=asyncio.FIRST_COMPLETED)
+        for task in (served, died):
+            if not task.done():
+                task.cancel()
+        results = await asyncio.gather(served, died, return_exceptions=True)
+        failure = results[0]
+        if self.fate.dead:
+            return False
+        if isinstance(failure, BaseException):
+            raise failure
+        return True
+
+
+class Inside:
+    """The fleet: ``gateways`` by number, and what they share. ``strict``: a store that takes all parts or none."""
+
+    def __init__(self, folder: Path, *, strict: bool = False) -> None:
+        self.folder = folder
+        self.store = StrictStore() if strict else CountingStore()
+        self.sessions = MemorySessions()
+        self.now = time.time()
+        self.gateways: list[Process] = []
+        self.opening: Process | None = None
+        self._count = 0
+        self.settings = Settings.model_validate(
+            {
+                "server": {"data_dir": folder / "data", "region": REGION},
+                "storage": {"main": {"kind": "memory"}},
+                "buckets": {BUCKET: {"storage": "main"}},
+                "keys": {KEY_ID: {"secret": SECRET}},
+                "sessions": {"url": "redis://nowhere", "ttl": TTL},
+                "memory": {"budget": "32MiB"},
+                "transfer": {"part_size": PART},
+                "sweep": {"interval": 0},
+                "retry": {"attempts": 3, "base": 0.0, "cap": 0.0, "budget": 1.0}
+                | {"breaker_failures": 1_000_000},
+                "log": {"level": "error"},
+            }
+        )
+
+    def clock(self) -> float:
+        """Unix seconds."""
+        return self.now
+
+    async def start(self, count: int = 2) -> None:
+        """All of them."""
+        for _ in range(count):
+            self.gateways.append(await self._started())
+
+    async def _started(self) -> Process:
+        self._count += 1
+        made = Process(self, f"gateway-{self._count}")
+        await made.start()
+        return made
+
+    async def kill(self, number: int) -> None:
+        """Kill a gateway, and start another in its place. What it held in leases has run out then."""
+        await self.gateways[number].kill()
+        self.now += LEASE_TTL + 1
+        self.gateways[number] = await self._started()
+
+    async def revive(self) -> None:
+        """Start another one in the place of each that has died."""
+        for number, process in enumerate(self.gateways):
+            if process.fate.dead:
+                await self.kill(number)
+
+    async def restart(self, number: int) -> None:
+        """In order."""
+        await self.gateways[number].stop()
+        self.gateways[number] = await self._started()
+
+    async def stop(self) -> None:
+        """All of them."""
+        for process in self.gateways:
+            await (process.kill() if process.fate.dead else process.stop())
+
+    def sha256(self, key: str) -> str | None:
+        """Of a stored object."""
+        found = [data for each, data in self._objects() if each == key]
+        return hashlib.sha256(found[0]).hexdigest() if found else None
+
+    def keys(self) -> set[str]:
+        """Of all objects, segments too."""
+        return {key for key, _ in self._objects()}
+
+    def _objects(self) -> Iterator[tuple[str, bytes]]:
+        return ((key.name, found.data) for key, found in self.store._objects.items())
+
+    @asynccontextmanager
+    async def runtime(self, settings: Settings, instrument: Instrument) -> AsyncIterator[Runtime]:
+        """What :func:`gateway.runtime.open_runtime` is, for a process of this fleet."""
+        assert self.opening is not None
+        process = self.opening
+        store: Any = Fated(self.store, process.fate)
+        sessions: Any = Fated(self.sessions, process.fate)
+        stores = {"main": store}
+        yield Runtime(
+            stores=stores,
+            retriers={"main": Retrier("main", settings.retry, instrument)},
+            sessions=sessions,
+            placements=Placements(settings, stores),
+            sweeper=Sweeper(stores, sessions, instrument, now=self.clock),
+            targets=(),
+            owner=process.name,
+        )
+
+
+@contextmanager
+def inside(folder: Path, *, strict: bool = False) -> Iterator[Inside]:
+    """A fleet to be started, whose clock is its own and whose patience is short."""
+    fleet = Inside(folder, strict=strict)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gateway.app, "open_runtime", fleet.runtime)
+        patch.setattr(gateway.app, "time", SimpleNamespace(time=fleet.clock))
+        patch.setattr(takeover, "PATIENCE", 0.03)
+        patch.setattr(takeover, "FINISH", 0.01)
+        patch.setattr(takeover, "LOOK", 0.01)
+        patch.setattr(takeover, "LANDING", 0.05)
+        patch.setattr(exclusive, "_PAUSE", 0.01)
+        yield fleet
+
+
+def _named(lines: Any) -> dict[str, str]:
+    return {name.decode().lower(): value.decode("latin-1") for name, value in lines}
+
+
+async def _messages(body: bytes, *, whole: bool) -> AsyncIterator[dict[str, Any]]:
+    for at in range(0, len(body), _PIECE):
+        more = not whole or at + _PIECE < len(body)
+        yield {"type": "http.request", "body": body[at : at + _PIECE], "more_body": more}
+    if whole and not body:
+        yield {"type": "http.request", "body": b"", "more_body": False}
+    while True:
+        yield {"type": "http.disconnect"}
