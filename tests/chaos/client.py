@@ -123,10 +123,9 @@ class Client:
         if dialect != "range" and dialect != "chunked" and self.subject.url is None:
             dialect = self.dialect
         answer, found = await self.say(move.gateway, dialect, ask(dialect, self.subject))
-        if answer.status < 400 and move.asks and not self.ledger.done and self.dialect in SERIAL:
-            assert found.offset is not None
-            return await self._append(move, found.offset)
-        return found
+        if found.offset is None or self.ledger.done or not move.asks:
+            return found
+        return await self._append(move, found.offset)
 
     # --- in any order ---
 

@@ -4,12 +4,14 @@ made to fail at a call to the store, or to die there: then nothing more that it 
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
+from weakref import WeakSet
 
 import pytest
 
@@ -28,7 +30,7 @@ from gateway.transfer.placement import Placements
 from gateway.transfer.resumable import takeover
 from gateway.transfer.sweeper import Sweeper
 from gateway.units import KiB
-from tests.chaos.line import Answer, Break, Call
+from tests.chaos.line import NO_ANSWER, Answer, Break, Call
 from tests.transfer.resumable.lab import CountingStore, StrictStore
 from tests.web.lab import KEY_ID, REGION, SECRET
 
@@ -45,8 +47,12 @@ _CALLS: Final = frozenset(
 _PIECE: Final = 32 * KiB
 
 
-class Killed(BaseException):
-    """The process is gone: nothing after this point happens."""
+class Killed(asyncio.CancelledError):
+    """The process is gone: nothing after this point happens, and nobody in it hears why."""
+
+
+#: Which process a task belongs to.
+_PROCESS: ContextVar["Process | None"] = ContextVar("process", default=None)
 
 
 @dataclass
@@ -118,7 +124,8 @@ class Process:
         self.fate = Fate()
         self.name = name
         self._fleet = fleet
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self.requests: set[asyncio.Task[Any]] = set()
         self._inbox: asyncio.Queue[Any] = asyncio.Queue()
         settings = fleet.settings.model_copy(
             update={
@@ -135,29 +142,34 @@ class Process:
         outbox: asyncio.Queue[Any] = asyncio.Queue()
         self._fleet.opening = self
         lifespan = self.app({"type": "lifespan"}, self._inbox.get, outbox.put)
-        self._lifespan = asyncio.create_task(lifespan)
+        self._lifespan = self._own(lifespan)
         await self._inbox.put({"type": "lifespan.startup"})
         message = await outbox.get()
         assert message["type"] == "lifespan.startup.complete", message
 
+    def _own(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Run it as this process does: so do all tasks that it starts."""
+        before = _PROCESS.set(self)
+        try:
+            return asyncio.create_task(work)
+        finally:
+            _PROCESS.reset(before)
+
     async def stop(self) -> None:
         """In order."""
         self.drain.begin()
-        await self._join()
+        while self.requests:
+            await asyncio.wait(self.requests)
         await self._inbox.put({"type": "lifespan.shutdown"})
         await self._lifespan
 
     async def kill(self) -> None:
         """As kill -9 does: what it still does reaches nobody."""
         self.fate.die()
-        await self._join()
-        self._lifespan.cancel()
-        with suppress(BaseException):
-            await self._lifespan
-
-    async def _join(self) -> None:
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while left := [task for task in self.tasks if not task.done()]:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=0.01)
 
     async def sweep(self) -> None:
         """What it does every few minutes."""
@@ -170,10 +182,16 @@ class Process:
     async def send(self, call: Call, broken: Break | None = None) -> Answer:
         """See Line. ``silence`` of a break is not waited for here."""
         body = call.body if broken is None else call.body[: broken.after]
-        return await self.speak(call, _messages(body, whole=broken is None))
+        coming = messages(body, whole=broken is None)
 
-    async def speak(self, call: Call, body: AsyncIterator[dict[str, Any]]) -> Answer:
-        """The same, with a body as it comes."""
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(0)
+            return next(coming)
+
+        return await self.speak(call, receive)
+
+    async def speak(self, call: Call, receive: Callable[[], Awaitable[dict[str, Any]]]) -> Answer:
+        """The same, with a body that comes as ``receive`` has it."""
         answer = Answer()
         if self.fate.dead:
             return answer
@@ -194,38 +212,23 @@ class Process:
             "extensions": {"sluice.interim": lambda _, lines: answer.early.append(_named(lines))},
         }
 
-        async def receive() -> dict[str, Any]:
-            await asyncio.sleep(0)
-            return await anext(body)
-
         async def send(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 answer.status, answer.headers = message["status"], _named(message["headers"])
             else:
                 answer.body += message.get("body", b"")
 
-        task = asyncio.create_task(self._serve(scope, receive, send))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        if not await task:
-            answer.status = 0
-        return answer
-
-    async def _serve(self, scope: Any, receive: Any, send: Any) -> bool:
-        """Serve a request; False where the process dies meanwhile."""
-        served = asyncio.create_task(self.app(scope, receive, send))
+        task = self._own(self.app(scope, receive, send))
+        self.requests.add(task)
+        task.add_done_callback(self.requests.discard)
         died = asyncio.create_task(self.fate.died.wait())
-        await asyncio.wait((served, died), return_when=asyncio.FIRST_COMPLETED)
-        for task in (served, died):
-            if not task.done():
-                task.cancel()
-        results = await asyncio.gather(served, died, return_exceptions=True)
-        failure = results[0]
+        await asyncio.wait((task, died), return_when=asyncio.FIRST_COMPLETED)
+        died.cancel()
         if self.fate.dead:
-            return False
-        if isinstance(failure, BaseException):
-            raise failure
-        return True
+            answer.status = NO_ANSWER
+        else:
+            task.result()
+        return answer
 
 
 class Inside:
@@ -261,6 +264,7 @@ class Inside:
 
     async def start(self, count: int = 2) -> None:
         """All of them."""
+        asyncio.get_running_loop().set_task_factory(_make_task)
         for _ in range(count):
             self.gateways.append(await self._started())
 
@@ -291,6 +295,7 @@ class Inside:
         """All of them."""
         for process in self.gateways:
             await (process.kill() if process.fate.dead else process.stop())
+        asyncio.get_running_loop().set_task_factory(None)
 
     def sha256(self, key: str) -> str | None:
         """Of a stored object."""
@@ -342,7 +347,16 @@ def _named(lines: Any) -> dict[str, str]:
     return {name.decode().lower(): value.decode("latin-1") for name, value in lines}
 
 
-async def _messages(body: bytes, *, whole: bool) -> AsyncIterator[dict[str, Any]]:
+def _make_task(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> "asyncio.Task[Any]":
+    task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **more)
+    process = _PROCESS.get()
+    if process is not None:
+        process.tasks.add(task)
+    return task
+
+
+def messages(body: bytes, *, whole: bool) -> Iterator[dict[str, Any]]:
+    """A body as ASGI has it; one that is not ``whole`` ends with the connection."""
     for at in range(0, len(body), _PIECE):
         more = not whole or at + _PIECE < len(body)
         yield {"type": "http.request", "body": body[at : at + _PIECE], "more_body": more}
