@@ -16,7 +16,7 @@ def after_change(found: UploadSession | None, epoch: int, change: Change) -> Upl
     """An upload after a change under ``epoch``.
 
     Raises:
-        Overtaken: the epoch is another.
+        Overtaken: the epoch is another; or the parts go to another multipart already.
         UploadGone: there is none, or it is in none of the states that the change is for.
         InconsistentLength: its length is known and would be another, or bytes would lie behind it.
         ValueError: see :func:`~gateway.sessions.uploads.changed`.
@@ -27,6 +27,9 @@ def after_change(found: UploadSession | None, epoch: int, change: Change) -> Upl
         raise _overtaken()
     if found.state not in change.only_in:
         raise _gone(found)
+    if change.upload_id is not None and found.upload_id not in (None, change.upload_id):
+        # Who made this one slept while another was made: the parts that are known lie in that one.
+        raise _overtaken()
     after = changed(found, change)
     _check_length(found, change, after)
     return after

@@ -184,7 +184,7 @@ class UploadSessions(Protocol):
         """Change an upload, answering it as it is afterwards.
 
         Raises:
-            Overtaken: the epoch is another.
+            Overtaken: the epoch is another; or the upload has a multipart already, and this would be another.
             UploadGone: it is in none of the states ``only_in`` names, or forgotten.
             InconsistentLength: another length is known already, or bytes would lie behind the length.
         """

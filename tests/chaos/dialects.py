@@ -77,7 +77,7 @@ def chunk(
 ) -> Call:
     """Bytes from ``start``. ``numbered``: the size of all chunks but the last, where they have numbers."""
     name = f"{subject.bucket}/{subject.key}"
-    total = str(subject.length) if subject.told else "*"
+    total = str(subject.length) if subject.told or start + len(body) == subject.length else "*"
     headers: Headers = (("Content-Range", f"bytes {start}-{start + len(body) - 1}/{total}"),)
     headers += tuple(_digest(dialect, body, kind == "right") for kind in digests)
     if dialect == "range":

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -22,6 +23,7 @@ from gateway.errors import StorageTimeout, StorageUnavailable
 from gateway.runtime import Runtime
 from gateway.sessions.memory import MemorySessions
 from gateway.settings import Settings
+from gateway.storage import memory
 from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
 from gateway.transfer import exclusive
@@ -242,6 +244,7 @@ class Inside:
         self.gateways: list[Process] = []
         self.opening: Process | None = None
         self._count = 0
+        self._reviving = asyncio.Lock()
         self.settings = Settings.model_validate(
             {
                 "server": {"data_dir": folder / "data", "region": REGION},
@@ -261,6 +264,10 @@ class Inside:
     def clock(self) -> float:
         """Unix seconds."""
         return self.now
+
+    def today(self, zone: tzinfo) -> datetime:
+        """The store's clock, which agrees."""
+        return datetime.fromtimestamp(self.now, zone)
 
     async def start(self, count: int = 2) -> None:
         """All of them."""
@@ -282,9 +289,10 @@ class Inside:
 
     async def revive(self) -> None:
         """Start another one in the place of each that has died."""
-        for number, process in enumerate(self.gateways):
-            if process.fate.dead:
-                await self.kill(number)
+        async with self._reviving:
+            for number, process in enumerate(self.gateways):
+                if process.fate.dead:
+                    await self.kill(number)
 
     async def restart(self, number: int) -> None:
         """In order."""
@@ -292,9 +300,16 @@ class Inside:
         self.gateways[number] = await self._started()
 
     async def stop(self) -> None:
-        """All of them."""
+        """All of them, in order as far as they live."""
         for process in self.gateways:
-            await (process.kill() if process.fate.dead else process.stop())
+            if not process.fate.dead:
+                await process.stop()
+        await self.end()
+
+    async def end(self) -> None:
+        """All of them, at once."""
+        for process in self.gateways:
+            await process.kill()
         asyncio.get_running_loop().set_task_factory(None)
 
     def sha256(self, key: str) -> str | None:
@@ -335,6 +350,7 @@ def inside(folder: Path, *, strict: bool = False) -> Iterator[Inside]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gateway.app, "open_runtime", fleet.runtime)
         patch.setattr(gateway.app, "time", SimpleNamespace(time=fleet.clock))
+        patch.setattr(memory, "datetime", SimpleNamespace(now=fleet.today))
         patch.setattr(takeover, "PATIENCE", 0.03)
         patch.setattr(takeover, "FINISH", 0.01)
         patch.setattr(takeover, "LOOK", 0.01)

@@ -11,6 +11,7 @@ from tests.chaos.client import Client, Move
 from tests.chaos.credential import bearer
 from tests.chaos.dialects import DIALECTS, Subject
 from tests.chaos.inside import BUCKET, FAULTS, PART, TTL, Inside, inside
+from tests.chaos.line import Answer, Break, Call
 from tests.web.lab import KEY_ID, SECRET
 
 DATA = random.Random(10).randbytes(9 * PART + 777)
@@ -50,10 +51,7 @@ async def uploaded(fleet: Inside, dialect: str, writers: int, key: str) -> Clien
     """By so many writers. A gateway that dies is replaced."""
     subject = Subject(BUCKET, key, DATA, f"session-{key}", CREDENTIAL)
 
-    def line(number: int) -> object:
-        return Reviving(fleet, number)
-
-    client = Client(subject, dialect, line, pause=0.001)  # type: ignore[arg-type]
+    client = Client(subject, dialect, lambda number: Reviving(fleet, number), pause=0.001)
     await client.run(MOVES[:writers], spans(writers))
     assert fleet.sha256(key) == subject.sha256
     return client
@@ -65,10 +63,10 @@ class Reviving:
     def __init__(self, fleet: Inside, number: int) -> None:
         self._fleet, self._number = fleet, number
 
-    async def send(self, call: object, broken: object = None) -> object:
-        if self._fleet.gateways[self._number].fate.dead:
-            await self._fleet.kill(self._number)
-        return await self._fleet.gateways[self._number].send(call, broken)  # type: ignore[arg-type]
+    async def send(self, call: Call, broken: Break | None = None) -> Answer:
+        answer = await self._fleet.gateways[self._number].send(call, broken)
+        await self._fleet.revive()
+        return answer
 
 
 async def every_call(fleet: Inside, dialect: str, writers: int, fault: str, times: int) -> int:
