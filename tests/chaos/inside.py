@@ -27,7 +27,6 @@ from gateway.storage import memory
 from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
 from gateway.transfer import exclusive
-from gateway.transfer.exclusive import LEASE_TTL
 from gateway.transfer.placement import Placements
 from gateway.transfer.resumable import takeover
 from gateway.transfer.sweeper import Sweeper
@@ -282,9 +281,12 @@ class Inside:
         return made
 
     async def kill(self, number: int) -> None:
-        """Kill a gateway, and start another in its place. What it held in leases has run out then."""
-        await self.gateways[number].kill()
-        self.now += LEASE_TTL + 1
+        """Kill a gateway, and start another in its place. Its leases have run out then; the living renew theirs."""
+        process = self.gateways[number]
+        await process.kill()
+        for name, lease in list(self.sessions._leases.items()):
+            if lease.holder.startswith(f"{process.name}/"):
+                del self.sessions._leases[name]
         self.gateways[number] = await self._started()
 
     async def revive(self) -> None:

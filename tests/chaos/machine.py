@@ -319,6 +319,16 @@ class Uploads(RuleBasedStateMachine):
             if self.ledger.done:
                 self._is_done()
 
+    @precondition(lambda self: self.serial() and self.stalled is None)
+    @rule(gateway=GATEWAYS, dialects=st.tuples(*[st.sampled_from(SERIAL)] * 2))
+    def duel(self, gateway: int, dialects: tuple[str, str]) -> None:
+        """A writer stalls, somebody asks elsewhere so as to take over, and then the first one's bytes come."""
+        self.stall(gateway, dialects[0], 20_000)
+        if self.stalled is not None and self.live:
+            self.ask(1 - gateway, dialects[1])
+        if self.stalled is not None:
+            self.late()
+
     # --- questions ---
 
     @precondition(lambda self: self.serial())
@@ -354,10 +364,23 @@ class Uploads(RuleBasedStateMachine):
     @rule(share=st.sampled_from(WAITS), gateway=GATEWAYS)
     def time_passes(self, share: float, gateway: int) -> None:
         """And somebody sweeps: what nobody has written to for too long ends, and nothing else."""
+        self._wait(share)
+        self._sweep(gateway)
+
+    @precondition(serial)
+    @rule(gateway=GATEWAYS, dialect=st.sampled_from(SERIAL))
+    def slowly(self, gateway: int, dialect: str) -> None:
+        """A few bytes now and then keep it alive."""
+        for _ in range(3):
+            if self.serial():
+                self.append(gateway, dialect, 1, "", None)
+                self._wait(0.6)
+                self._sweep(gateway)
+
+    def _wait(self, share: float) -> None:
         self.fleet.now += TTL * share
         if self.fleet.now >= self.alive + TTL - 200:
             self._expire()
-        self._sweep(gateway)
 
     def _expire(self) -> None:
         self.fleet.now = max(self.fleet.now, self.alive + 2 * TTL)
@@ -396,6 +419,13 @@ class Uploads(RuleBasedStateMachine):
                 self._go_on(gateway)
         if self.live and not self._troubled():
             raise Broken("it does not end")
+
+    @precondition(lambda self: self.live)
+    @rule(gateway=GATEWAYS, fault=st.sampled_from(FAULTS), call=st.integers(1, 4))
+    def end_badly(self, gateway: int, fault: str, call: int) -> None:
+        """All that is missing, and something goes wrong at the end."""
+        self.fault(gateway, fault, call, 3)
+        self._go_on(gateway)
 
     def _troubled(self) -> bool:
         return any(process.fate.faults for process in self.fleet.gateways)
