@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +20,7 @@ import gateway.app
 from gateway.app import Gateway
 from gateway.drain import Drain
 from gateway.errors import StorageTimeout, StorageUnavailable
+from gateway.model import MultipartRef, Part, PartReceipt
 from gateway.runtime import Runtime
 from gateway.sessions.memory import MemorySessions
 from gateway.settings import Settings
@@ -172,6 +173,11 @@ class Process:
                 task.cancel()
             await asyncio.wait(left, timeout=0.01)
 
+    def writes(self, upload: str) -> bool:
+        """Whether one of its requests has this upload, serially."""
+        assert self.app._endpoint is not None
+        return self.app._endpoint._door.uploads.engine._takeovers.writer(upload) is not None
+
     async def sweep(self) -> None:
         """What it does every few minutes."""
         assert self.app._endpoint is not None
@@ -232,12 +238,27 @@ class Process:
         return answer
 
 
+class Hashing(CountingStore):
+    """Its parts' ETags are of their bytes, as S3's are: who brings the same again changes nothing."""
+
+    def _keep(self, ref: MultipartRef, part: Part) -> PartReceipt:
+        etag = hashlib.md5(b"".join(part.views)).hexdigest()
+        receipt = replace(super()._keep(ref, part), etag=etag)
+        parts = self._upload(ref).parts
+        parts[part.number] = receipt, parts[part.number][1]
+        return receipt
+
+
+class StrictHashing(Hashing, StrictStore):
+    """It takes all its parts or none besides."""
+
+
 class Inside:
     """The fleet: ``gateways`` by number, and what they share. ``strict``: a store that takes all parts or none."""
 
     def __init__(self, folder: Path, *, strict: bool = False) -> None:
         self.folder = folder
-        self.store = StrictStore() if strict else CountingStore()
+        self.store = StrictHashing() if strict else Hashing()
         self.sessions = MemorySessions()
         self.now = time.time()
         self.gateways: list[Process] = []

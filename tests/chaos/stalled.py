@@ -23,6 +23,11 @@ class Stalled:
         """Send so many bytes, and let them arrive."""
         self._task = asyncio.create_task(self._process.speak(self.call, self._coming.get))
         self._put(self.call.body[:size], more=True)
+        upload = self.call.target.split("/")[3].split(".")[0]
+        for _ in range(100):
+            await asyncio.sleep(0.002)
+            if self._task.done() or self._process.writes(upload):
+                break
         await asyncio.sleep(0.005)
 
     def _put(self, body: bytes, *, more: bool) -> None:
