@@ -47,9 +47,9 @@ class Client:
         self.ledger = Ledger(self.subject.length)
 
     async def say(
-        self, gateway: int, dialect: str, call: Call, broken: Break | None = None
+        self, gateway: int, dialect: str, call: Call, broken: Break | None = None, digest: str = ""
     ) -> tuple[Answer, Told]:
-        """One request, its answer, and what it tells.
+        """One request, its answer, and what it tells. ``digest`` as in :class:`Move`.
 
         Raises:
             Broken: it contradicts what was told before, or refuses what may not be refused.
@@ -60,9 +60,14 @@ class Client:
         if self.subject.url is None and dialect in SERIAL:
             self.subject.url = location(answer)
         self.ledger.hear(since, found)
-        if answer.status >= 400 and answer.status not in PASSING | {460}:
+        mismatch = answer.status == 460 or b"digest-mismatch" in answer.body
+        if digest == "wrong" and 0 < answer.status < 400 and answer.status != 308:
+            raise Broken(f"a body with another digest was taken: {answer}")
+        unknown = answer.status == 404 and not since.floor and not since.kept and not since.done
+        passes = answer.status in PASSING or unknown or (mismatch and digest == "wrong")
+        if answer.status >= 400 and not passes:
             raise Broken(f"{call.method} {call.target} {call.headers[:4]}: {answer}")
-        if answer.status in PASSING | {460}:
+        if passes:
             self.refused += 1
             await asyncio.sleep(self.pause)
         return answer, found
@@ -112,9 +117,9 @@ class Client:
 
     async def _append(self, move: Move, at: int) -> Told:
         body = self.subject.data[at : at + move.size]
-        digests = (move.digest,) if move.digest else ()
-        call = append(self.dialect, self.subject, at, body, *digests)
-        _, found = await self.say(move.gateway, self.dialect, call, move.broken(body))
+        digest = move.digest if body else ""
+        call = append(self.dialect, self.subject, at, body, *([digest] if digest else []))
+        _, found = await self.say(move.gateway, self.dialect, call, move.broken(body), digest)
         return found
 
     async def ask(self, move: Move) -> Told:
@@ -146,7 +151,9 @@ class Client:
         body = self.subject.data[start:stop]
         digests = (move.digest,) if move.digest else ()
         call = chunk(self.dialect, self.subject, start, body, *digests)
-        answer, _ = await self.say(move.gateway, self.dialect, call, move.broken(body))
+        answer, _ = await self.say(
+            move.gateway, self.dialect, call, move.broken(body), move.digest
+        )
         if answer.status in (200, 201, 202) and self.dialect == "chunked":
             self.ledger.keep(start, stop)
         elif answer.status not in (200, 201, 308):
@@ -158,7 +165,7 @@ class Client:
         if self.ledger.done or answer.status in PASSING:
             return
         length = self.subject.length
-        missing = found.missing
+        missing = ((0, length),) if answer.status == 404 else found.missing
         if self.dialect == "range":
             offset = found.offset or 0
             missing = ((offset, length),) if offset < length else ()

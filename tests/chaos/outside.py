@@ -71,6 +71,7 @@ class Outside:
     shelf: Shelf
     lanes: dict[str, Lane]
     members: list[Member] = field(default_factory=list)
+    keepers: list["asyncio.Task[None]"] = field(default_factory=list)
 
     def kill(self, number: int) -> None:
         """kill -9; not while the other one is down, or nobody would go on."""
@@ -79,6 +80,23 @@ class Outside:
             member.kills += 1
             with suppress(ProcessLookupError):
                 member.process.process.send_signal(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """End the gateways in order."""
+        for keeper in self.keepers:
+            keeper.cancel()
+        await asyncio.gather(*self.keepers, return_exceptions=True)
+        await asyncio.gather(*(member.stop() for member in self.members))
+
+    def bugs(self) -> tuple[str, ...]:
+        """Lines of the gateways' logs that tell of a bug."""
+        return tuple(
+            line[:2000]
+            for member in self.members
+            for log in member.folder.glob("*.log")
+            for line in log.read_text(errors="replace").splitlines()
+            if '"event": "bug"' in line or '"event": "crashed"' in line
+        )
 
     @property
     def kills(self) -> int:
@@ -102,14 +120,11 @@ async def outside(endpoint: S3Endpoint, folder: Path, lanes: int) -> AsyncIterat
                 home = folder / f"gateway{number}"
                 fleet.members.append(Member(home, config, free_port()))
             await asyncio.gather(*(member.start() for member in fleet.members))
-            keepers = [asyncio.create_task(member.keep()) for member in fleet.members]
+            fleet.keepers = [asyncio.create_task(member.keep()) for member in fleet.members]
             try:
                 yield fleet
             finally:
-                for keeper in keepers:
-                    keeper.cancel()
-                await asyncio.gather(*keepers, return_exceptions=True)
-                await asyncio.gather(*(member.stop() for member in fleet.members))
+                await fleet.stop()
                 shelf.client.close()
 
 
