@@ -19,10 +19,14 @@ from tests.servers.lease import leased
 
 def main() -> int:
     """Run it."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--runs", type=int, default=100, help="how many uploads (100)")
     parser.add_argument("--seed", type=int, default=None, help="what decides all of it (the time)")
-    parser.add_argument("--only", type=int, action="append", help="the run of this number; may be repeated")
+    parser.add_argument(
+        "--only", type=int, action="append", help="the run of this number; may be repeated"
+    )
     parser.add_argument("--lanes", type=int, default=LANES, help=f"uploads at a time ({LANES})")
     parser.add_argument("--store", choices=("rgw", "moto"), default="rgw", help="which store (rgw)")
     parser.add_argument("--keep", type=Path, help="a folder for logs and data, which is left")
@@ -50,7 +54,7 @@ def main() -> int:
             report = asyncio.run(
                 chaos(endpoint, folder, seed, numbers, progress, lanes=chosen.lanes)
             )
-    print("", file=sys.stderr)
+    print(file=sys.stderr)
     print(*report.lines(), f"{time.monotonic() - began:.0f} s in all", sep="\n")
     print(*report.failures, sep="\n")
     return 1 if report.failures else 0

@@ -54,9 +54,10 @@ async def sweep(fleet: Outside) -> Left:
         report = await sweeper.sweep(runtime.targets)
         failed += [str(each) for each in report.failed]
         intents = tuple(str(each) for each in await runtime.sessions.intents())
+        stored = fleet.shelf.keys()
         return Left(
             uploads=uploads,
-            objects=tuple(sorted(key for key in fleet.shelf.keys() if PROBE_MARK not in key)),
+            objects=tuple(sorted(key for key in stored if PROBE_MARK not in key)),
             multiparts=tuple(fleet.shelf.multiparts().values()),
             intents=intents,
             records=await _records(settings.sessions.url),

@@ -32,9 +32,10 @@ from gateway.transfer.placement import Placements
 from gateway.transfer.resumable import takeover
 from gateway.transfer.sweeper import Sweeper
 from gateway.units import KiB
+from gateway.web.streams import Message
 from tests.chaos.line import NO_ANSWER, Answer, Break, Call
+from tests.protocol.signatures.wire import KEY_ID, REGION, SECRET
 from tests.transfer.resumable.lab import CountingStore, StrictStore
-from tests.web.lab import KEY_ID, REGION, SECRET
 
 BUCKET: Final = "photos"
 #: Size of parts, and how long uploads live, in seconds.
@@ -219,7 +220,7 @@ class Process:
             "extensions": {"sluice.interim": lambda _, lines: answer.early.append(_named(lines))},
         }
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer.status, answer.headers = message["status"], _named(message["headers"])
             else:
@@ -340,7 +341,7 @@ class Inside:
         found = [data for each, data in self._objects() if each == key]
         return hashlib.sha256(found[0]).hexdigest() if found else None
 
-    def keys(self) -> set[str]:
+    def names(self) -> set[str]:
         """Of all objects, segments too."""
         return {key for key, _ in self._objects()}
 

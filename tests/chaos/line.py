@@ -36,7 +36,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Break:
-    """How a client ends in the middle: after ``after`` bytes of the body, having been silent for ``silence`` seconds."""
+    """How a client breaks off: after ``after`` bytes of the body and a silence of ``silence`` seconds."""
 
     after: int
     silence: float = 0.0

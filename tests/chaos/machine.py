@@ -1,5 +1,5 @@
-"""A state machine over all dialects of one upload at a time: begun in one, continued through any, by gateways that fail,
-die and pass it on to each other. The model is small: what was acknowledged, what was sent, whether it is open."""
+"""A state machine over all dialects of one upload at a time: begun in one, continued through any, by gateways that
+fail, die and pass it on to each other. The model is small: what was acknowledged, what was sent, whether it is open."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.chaos.inside import BUCKET, FAULTS, PART, TTL, Inside, inside
 from tests.chaos.ledger import Broken, Ledger
 from tests.chaos.line import PASSING, Answer, Break, Call
 from tests.chaos.stalled import Stalled
-from tests.web.lab import KEY_ID, SECRET
+from tests.protocol.signatures.wire import KEY_ID, SECRET
 
 T = TypeVar("T")
 
@@ -58,9 +58,7 @@ class Uploads(RuleBasedStateMachine):
 
     # --- beginning ---
 
-    @initialize(
-        dialect=st.sampled_from(DIALECTS), size=st.sampled_from(SIZES), said=st.booleans()
-    )
+    @initialize(dialect=st.sampled_from(DIALECTS), size=st.sampled_from(SIZES), said=st.booleans())
     def first(self, dialect: str, size: int, said: bool) -> None:
         """There is always an upload at the beginning."""
         self._begin(dialect, size, said, 0)
@@ -190,9 +188,7 @@ class Uploads(RuleBasedStateMachine):
         digest=st.sampled_from(("", "", "right", "wrong")),
         cut=SHARES,
     )
-    def append(
-        self, gateway: int, dialect: str, step: int, digest: str, cut: float | None
-    ) -> None:
+    def append(self, gateway: int, dialect: str, step: int, digest: str, cut: float | None) -> None:
         """Bytes at the offset that is told, through any of the serial dialects."""
         offset = self.offset(gateway)
         if offset is None or not self.live:
@@ -341,7 +337,12 @@ class Uploads(RuleBasedStateMachine):
 
     # --- what goes wrong ---
 
-    @rule(gateway=GATEWAYS, fault=st.sampled_from(FAULTS), call=st.integers(1, 6), times=st.sampled_from((1, 3)))
+    @rule(
+        gateway=GATEWAYS,
+        fault=st.sampled_from(FAULTS),
+        call=st.integers(1, 6),
+        times=st.sampled_from((1, 3)),
+    )
     def fault(self, gateway: int, fault: str, call: int, times: int) -> None:
         """One of the next calls to the store fails, or the process dies there."""
         fate = self.fleet.gateways[gateway].fate
@@ -484,7 +485,7 @@ class Uploads(RuleBasedStateMachine):
         for key, digest in self.finished.items():
             if self.fleet.sha256(key) != digest:
                 raise Broken(f"{key} is not what was sent")
-        stray = self.fleet.keys() - set(self.finished)
+        stray = self.fleet.names() - set(self.finished)
         left = self.do(self.fleet.sessions.intents())
         if any("." in key for key in stray) or self.fleet.store.unfinished or left:
             raise Broken(f"something is left: {stray} {self.fleet.store.unfinished} {left}")

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from gateway.units import KiB, MiB
@@ -86,7 +87,7 @@ def _chunks(rng: random.Random, length: int) -> tuple[tuple[int, int], ...]:
     else:
         inner = rng.sample(range(1, length), min(length - 1, rng.randint(1, 9)))
         bounds = [0, *sorted(inner), length]
-    spans = list(zip(bounds, bounds[1:], strict=False))
+    spans = list(pairwise(bounds))
     first, rest = spans[0], spans[1:]
     rest += [span for span in rest if rng.random() < 0.2]
     rest += [(a + 1, b) for a, b in rest if b - a > 2 and rng.random() < 0.1]

@@ -110,7 +110,11 @@ PLANTS: dict[str, tuple[Edit, ...]] = {
         ),
     ),
     "what was not verified is mapped": (
-        Edit(Appending, "_append", ("incoming.chain(running), incoming.staged", "incoming.chain(running), False")),
+        Edit(
+            Appending,
+            "_append",
+            ("incoming.chain(running), incoming.staged", "incoming.chain(running), False"),
+        ),
         Edit(Chunks, "put", ("staged=bool(claims or signed)", "staged=False")),
     ),
     "completed without a look at the size": (

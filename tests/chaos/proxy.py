@@ -81,7 +81,11 @@ class LaneProxy(FaultyS3):
         """Forward it, and keep the answer."""
         where = urlsplit(self.upstream)
         reader, upstream = await asyncio.open_connection(where.hostname, where.port)
-        lines = [line for line in head[:-4].split(b"\r\n") if not line.lower().startswith((b"connect", b"expect"))]
+        lines = [
+            line
+            for line in head[:-4].split(b"\r\n")
+            if not line.lower().startswith((b"connect", b"expect"))
+        ]
         upstream.write(b"\r\n".join([*lines, b"Connection: close", b"", b""]) + body)
         await reader.read()
         upstream.close()

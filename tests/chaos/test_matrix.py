@@ -12,7 +12,7 @@ from tests.chaos.credential import bearer
 from tests.chaos.dialects import DIALECTS, Subject
 from tests.chaos.inside import BUCKET, FAULTS, PART, TTL, Inside, inside
 from tests.chaos.line import Answer, Break, Call
-from tests.web.lab import KEY_ID, SECRET
+from tests.protocol.signatures.wire import KEY_ID, SECRET
 
 DATA = random.Random(10).randbytes(9 * PART + 777)
 #: Of a call: how often in a row it fails. Three are all attempts that there are.
@@ -92,7 +92,7 @@ async def nothing_is_left(fleet: Inside) -> None:
         fleet.now += TTL + 1
         for process in fleet.gateways:
             await process.sweep()
-    assert {key for key in fleet.keys() if "." in key} == set()
+    assert {key for key in fleet.names() if "." in key} == set()
     assert fleet.store.unfinished == 0
     assert await fleet.sessions.intents() == []
     assert fleet.sessions._uploads == {}
