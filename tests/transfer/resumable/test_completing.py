@@ -462,6 +462,57 @@ async def test_an_object_that_came_while_nobody_finished_is_told_and_the_bytes_a
         assert team.store.data() == DATA
 
 
+@pytest.mark.parametrize("data", [SMALL, DATA], ids=["small", "parts"])
+async def test_tus_is_told_that_all_bytes_are_there_only_when_the_object_is(
+    team: Fleet, data: bytes
+) -> None:
+    """An offset that is the length says to its clients that they are done: none would ever finish it."""
+    gateway, other = await team.gateway(), await team.gateway()
+    made = await gateway.create(len(data))
+    await gateway.append(made.id, 0, data, complete=False)
+    down = True
+
+    async def before(name: str) -> None:
+        if down and name in ("complete", "put"):
+            raise StorageUnavailable("Down.")
+
+    team.store.before = before
+    for each in (gateway, other):
+        with pytest.raises(StorageUnavailable):
+            await each.engine.inspect(await each.engine.find(made.id), "stale")
+        shown = await each.engine.inspect(await each.engine.find(made.id), "never")
+        assert (shown.offset, shown.state == "done") == (len(data), False)
+    assert not team.store.has()
+    down = False
+    done = await other.engine.inspect(await other.engine.find(made.id), "stale")
+    assert done.state == "done"
+    assert team.store.data() == data
+    calls = list(team.store.calls)
+    assert (await gateway.engine.inspect(done, "stale")) == done
+    assert team.store.calls == calls
+
+
+async def test_a_question_of_tus_waits_for_who_finishes(team: Fleet) -> None:
+    gateway, other = await team.gateway(), await team.gateway()
+    made = await gateway.create(len(DATA))
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def before(name: str) -> None:
+        if name == "complete":
+            reached.set()
+            await go_on.wait()
+
+    team.store.before = before
+    last = asyncio.create_task(gateway.append(made.id, 0, DATA))
+    await reached.wait()
+    asked = asyncio.create_task(other.engine.inspect(await other.engine.find(made.id), "stale"))
+    await asyncio.sleep(0.2)
+    assert not asked.done()
+    go_on.set()
+    assert (await asked).state == (await last).state == "done"
+    assert team.store.calls.count("complete") == 1
+
+
 async def test_many_finish_one_upload_once(team: Fleet) -> None:
     gateway = await team.gateway()
     made = await gateway.create(len(DATA))
