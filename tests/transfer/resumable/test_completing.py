@@ -22,8 +22,9 @@ from gateway.errors import (
     StorageUnavailable,
     UploadGone,
 )
-from gateway.model import Attributes, Digest, ObjectKey, Stored
+from gateway.model import Attributes, ByteRange, Digest, ObjectKey, Stored
 from gateway.protocol.commands import Preconditions
+from gateway.protocol.upload_commands import PutChunk
 from gateway.sessions.memory import MemorySessions
 from gateway.storage.base import ConditionalPut
 from gateway.storage.checksums import compute
@@ -490,6 +491,34 @@ async def test_tus_is_told_that_all_bytes_are_there_only_when_the_object_is(
     calls = list(team.store.calls)
     assert (await gateway.engine.inspect(done, "stale")) == done
     assert team.store.calls == calls
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+async def test_chunks_go_on_with_an_upload_whose_last_bytes_were_in_a_dead_process(
+    tmp_path: Path, late: bool
+) -> None:
+    """It is "completing", and nobody knows whether the object is there."""
+    store = Deadly()
+    async with fleet(tmp_path, local=False, store=store) as team:
+        dying = await team.gateway(sessions=Mortal(team.sessions, store))
+        heir = await team.gateway()
+        made = await dying.create(5000)
+        store.at, store.late = 1, late
+        with pytest.raises(Killed):
+            await dying.append(made.id, 0, SMALL)
+        store.dead = False
+        team.now += LEASE_TTL + 1
+        session = await heir.engine.find(made.id)
+        assert (session.state, session.offset) == ("completing", 0)
+        for start in (0, 2500, 0):
+            chunk = PutChunk(
+                key=KEY, range=ByteRange(start, start + 2500), total=5000, body=2500, session="x"
+            )
+            session = await heir.engine.put_chunk(session, chunk, Bytes(SMALL[start:][:2500]))
+        assert session.state == "done"
+        assert store.data() == SMALL
+        dying.bench.pool.budget.used = 0  # the dead hold nothing
+        team.gateways.remove(dying)
 
 
 async def test_a_question_of_tus_waits_for_who_finishes(team: Fleet) -> None:
