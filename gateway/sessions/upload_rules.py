@@ -35,6 +35,7 @@ def after_change(found: UploadSession | None, epoch: int, change: Change) -> Upl
     if found.state not in change.only_in:
         raise _gone(found)
     if change.upload_id is not None and found.upload_id not in (None, change.upload_id):
+        # Who made this one slept while another was made: the parts that are known lie in that one.
         raise Overtaken("Another request has begun to send this upload to the store; try again.")
     after = changed(found, change)
     _check_length(found, change, after)

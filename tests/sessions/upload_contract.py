@@ -334,6 +334,20 @@ class UploadContract:
         after = await one.change_upload("u1", 2, Change(add=[part(2)]))
         assert after.offset == 16
 
+    async def test_the_multipart_that_parts_lie_in_is_never_replaced(
+        self, another: Another
+    ) -> None:
+        """Who slept through his lease would have all parts forgotten that others have brought."""
+        one, two = await another(), await another()
+        await one.create_upload(upload())
+        await one.change_upload("u1", 0, Change(upload_id="first"))
+        await one.change_upload("u1", 0, Change(upload_id="first", add=[part(1)]))
+        with pytest.raises(Overtaken):
+            await two.change_upload("u1", 0, Change(upload_id="second"))
+        found = await two.upload("u1")
+        assert found is not None
+        assert (found.upload_id, found.extents) == ("first", (part(1),))
+
     async def test_of_many_takers_one_gets_it(self, another: Another) -> None:
         stores = [await another(), await another()]
         await stores[0].create_upload(upload())

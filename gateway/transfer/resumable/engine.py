@@ -5,6 +5,7 @@ from collections.abc import Callable
 from gateway.drain import Drain
 from gateway.errors import Conflict, UploadGone, UploadNotFound
 from gateway.model import Digest, ObjectKey, Source
+from gateway.pipeline.source import BytesSource
 from gateway.protocol.upload_commands import AppendUpload, Limits, PutChunk, UploadStatus
 from gateway.sessions.upload_rules import keeps_name
 from gateway.sessions.uploads import UploadSession, UploadSessions
@@ -142,14 +143,27 @@ class Resumables:
 
         Raises:
             UploadGone: it was cancelled, has expired, or has failed.
+            GatewayError: all bytes are here, and it can't be finished.
         """
         self._check_there(session)
         if session.state == "open" and takes_over == "always":
             return await self._takeovers.seize(session)
+        if takes_over != "stale":
+            return session
         here = self._takeovers.writer(session.id)
-        stale = here is not None and here.silent >= SILENT
-        if takes_over == "stale" and stale and self._works.tails.near:
-            return await self._takeovers.relieve(session)
+        silent = here is not None and here.silent >= SILENT and here.received != session.length
+        if silent and self._works.tails.near:
+            session = await self._takeovers.relieve(session)
+        return await self._finished(session)
+
+    async def _finished(self, session: UploadSession) -> UploadSession:
+        """tus has no other word for "the object is there" than an offset that is the length: where all bytes are here
+        and whoever was to finish the upload could not, it is finished before that is said."""
+        if session.state in ("open", "completing") and session.offset == session.length:
+            session = await self._takeovers.finished(session)
+        if session.state in ("open", "completing") and session.offset == session.length:
+            command = AppendUpload(upload=session.id, offset=session.offset, body=0)
+            session = await self._appending.append(session, command, BytesSource(b""))
         return session
 
     async def cancel(self, session: UploadSession) -> None:

@@ -18,6 +18,7 @@ from gateway.errors import (
     GatewayError,
     InconsistentLength,
     InvalidDigest,
+    Overtaken,
     SessionsUnavailable,
     StorageCorrupt,
     StorageUnavailable,
@@ -437,6 +438,28 @@ async def test_a_multipart_that_could_not_be_written_down_is_aborted(many: Fleet
     with pytest.raises(SessionsUnavailable):
         await put(one, made, 0, DATA[:PART])
     assert many.store.unfinished == 0
+
+
+async def test_of_two_multiparts_that_are_made_at_once_one_is_kept(many: Fleet) -> None:
+    """Another gateway makes one while the first waits for its own, longer than its lease lasts."""
+    one, other = await many.gateway(), await many.gateway()
+    made = await one.create(len(DATA), chunk_size=PART)
+    slept = False
+
+    async def before(name: str) -> None:
+        nonlocal slept
+        if name == "create" and not slept:
+            slept = True
+            many.sessions._leases.clear()
+            await put(other, made, PART, DATA[PART : 2 * PART])
+
+    many.store.before = before
+    with pytest.raises(Overtaken):
+        await put(one, made, 0, DATA[:PART])
+    assert many.store.unfinished == 1
+    for start, data in pieces(PART):
+        await put(one, made, start, data)
+    assert many.store.data() == DATA
 
 
 async def test_a_length_below_what_is_here_is_refused_and_changes_nothing(one: Gateway) -> None:
