@@ -5,6 +5,7 @@ a request (no bucket, key, address or principal is a label).
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
@@ -19,7 +20,7 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
 
 
-_M = TypeVar("_M", bound="Waiting | Histogram")
+_M = TypeVar("_M", bound="Waiting | Times")
 
 
 class Labelled(dict[tuple[str, ...] | str, _M]):
@@ -74,12 +75,41 @@ class Waiting:
             self._new = 0
 
 
+class Times:
+    """The same for a distribution of times: Prometheus's own takes a lock twice and looks for the bucket in Python,
+    which with a request's four is a tenth of what a small one costs."""
+
+    __slots__ = ("_at_once", "_counts", "_metric", "_sum")
+
+    def __init__(self, metric: Histogram) -> None:
+        self._metric: Any = metric
+        self._at_once = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        self._counts = [0] * (len(_SECONDS) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """It took so long."""
+        self._counts[bisect_left(_SECONDS, seconds)] += 1
+        self._sum += seconds
+        if self._at_once:
+            self.hand_on()
+
+    def hand_on(self) -> None:
+        """Let Prometheus know: what its ``observe`` does, for many at once."""
+        for bucket, count in zip(self._metric._buckets, self._counts, strict=True):
+            if count:
+                bucket.inc(count)
+        self._metric._sum.inc(self._sum)
+        self._counts = [0] * len(self._counts)
+        self._sum = 0.0
+
+
 class Books:
-    """A registry, and all :class:`Waiting` in front of its metrics: they hand on when it is read."""
+    """A registry, and all :class:`Waiting` and :class:`Times` in front of its metrics: they hand on when it is read."""
 
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry()
-        self._waiting: list[Waiting] = []
+        self._waiting: list[Waiting | Times] = []
         self.registry.register(self)  # before all others, so that it is asked first
 
     def collect(self) -> Iterator[Metric]:
@@ -91,6 +121,12 @@ class Books:
     def waiting(self, metric: Counter | Gauge) -> Waiting:
         """One in front of ``metric``."""
         made = Waiting(metric)
+        self._waiting.append(made)
+        return made
+
+    def times(self, metric: Histogram) -> Times:
+        """One in front of ``metric``."""
+        made = Times(metric)
         self._waiting.append(made)
         return made
 
@@ -123,11 +159,11 @@ class Family:
         metric = Gauge(name, text, labels, registry=self._registry, multiprocess_mode="livesum")
         return Labelled(lambda values: self._books.waiting(metric.labels(*values)))
 
-    def seconds(self, name: str, text: str, *labels: str) -> Labelled[Histogram]:
+    def seconds(self, name: str, text: str, *labels: str) -> Labelled[Times]:
         """A distribution of times."""
         name = f"sluice_{name}_seconds"
         metric = Histogram(name, text, labels, registry=self._registry, buckets=_SECONDS)
-        return Labelled(lambda values: metric.labels(*values))
+        return Labelled(lambda values: self._books.times(metric.labels(*values)))
 
 
 class RequestMetrics(Family):
