@@ -13,6 +13,7 @@ from typing import ClassVar, Final, Protocol, TypeAlias
 
 from gateway.errors import BadRequest, GatewayError
 from gateway.model import Attributes, ByteRange, Digest, ObjectInfo, ObjectKey
+from gateway.protocol.shapes import Common
 
 RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -22,10 +23,20 @@ class RequestHead:
 
     ``raw_path`` and ``raw_query`` are still percent-encoded; header names are lower-case, values
     raw with surrounding white space removed. ``scheme`` and ``host`` are those the client used,
-    as far as trusted proxies say so. Treat it as immutable.
+    as far as trusted proxies say so. ``common`` is what it has in common with others, where that is
+    known. Treat it as immutable.
     """
 
-    __slots__ = ("__dict__", "headers", "method", "peer", "raw_path", "raw_query", "scheme")
+    __slots__ = (
+        "__dict__",
+        "common",
+        "headers",
+        "method",
+        "peer",
+        "raw_path",
+        "raw_query",
+        "scheme",
+    )
 
     def __init__(
         self,
@@ -36,7 +47,9 @@ class RequestHead:
         *,
         scheme: str = "http",
         peer: str | None = None,
+        common: Common | None = None,
     ) -> None:
+        self.common: Final = common
         self.method: Final = method
         self.raw_path: Final = raw_path
         self.raw_query: Final = raw_query

@@ -20,7 +20,6 @@ from gateway.server.exchange import AsgiApp, Exchange
 from gateway.server.head import Head, find_end, guard_head, parse_head
 from gateway.server.link import Link, Phase
 from gateway.server.refusals import final_response
-from gateway.server.response import Header
 from gateway.server.shared import Shared
 from gateway.units import KiB
 
@@ -145,8 +144,11 @@ class Conversation:
                 return
             data = bytes(memoryview(self.pending)[:end])
             del self.pending[:end]
-            head = parse_head(data)
-            guard_head(head, self._rules)
+            head = self._shared.known.recall(data)
+            if head is None:
+                head = parse_head(data)
+                guard_head(head, self._rules)
+                self._shared.known.learn(data, head)
         except GatewayError as error:
             self.refuse(error, head)
             return
@@ -173,7 +175,7 @@ class Conversation:
         peer = self.client[0] if self.client else None
         request = None if head is None else head.as_request(self.scheme, peer)
         rendered = self._shared.render(request, error)
-        self.outlet.write(final_response(rendered, head, self.default_headers()))
+        self.outlet.write(final_response(rendered, head, self.default_lines()))
         self._linger()
 
     # --- what exchanges and their bodies ask for ---------------------------------------------
@@ -211,9 +213,9 @@ class Conversation:
             and (self._invited or not left)
         )
 
-    def default_headers(self) -> list[Header]:
+    def default_lines(self) -> bytes:
         """Date, as uvicorn keeps it."""
-        return self._server_state.default_headers
+        return self._shared.default_lines(self._server_state.default_headers)
 
     def render(self, head: RequestHead, error: GatewayError) -> ResponseHead:
         """An error in the request's own dialect."""

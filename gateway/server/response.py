@@ -20,8 +20,20 @@ BACKLOG: Final = 64 * KiB
 
 _BAD_NAME = re.compile(b'[\x00-\x20\x7f-\xff()<>@,;:\\\\\\[\\]={}"/?]')
 _BAD_VALUE = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]")
-_FRAMING: Final = frozenset({b"transfer-encoding", b"content-length", b"connection"})
 Header = tuple[bytes, bytes]
+#: All bytes that a header's value may hold.
+_IN_VALUES: Final = bytes(value for value in range(256) if value == 9 or 32 <= value != 127)
+#: Names that were looked at and frame nothing, and how many are remembered.
+_NAMES: Final[set[bytes]] = set()
+_MOST_NAMES: Final = 1000
+
+
+def _learn(name: bytes) -> None:
+    """Look at a header's name; RuntimeError if it can be none."""
+    if not name or _BAD_NAME.search(name):
+        raise RuntimeError("Invalid response header.")
+    if len(_NAMES) < _MOST_NAMES:
+        _NAMES.add(name)
 
 
 #: What Python does not know yet.
@@ -69,36 +81,19 @@ class Response:
         self._chunked = False
         self._bodiless = False
 
-    def start(self, status: int, headers: Iterable[Header]) -> None:
-        """Decide the head; it leaves with the first piece of the body.
+    def start(self, status: int, headers: Iterable[Header], preface: bytes = b"") -> None:
+        """Decide the head; it leaves with the first piece of the body. ``preface``: lines of our own to stand
+        before the headers.
 
         Raises:
             RuntimeError: started before, or a header that would split the response.
         """
         if self.started:
             raise RuntimeError("The response was already started.")
-        lines = [_STATUS_LINES[status]]
-        closes = framed = False
-        pairs = list(headers)
-        # All at once: joined by what either may hold, so that nothing passes that would not pass alone.
-        if _BAD_NAME.search(b"-".join([name for name, _ in pairs])) or _BAD_VALUE.search(
-            b"\t".join([value for _, value in pairs])
-        ):
-            raise RuntimeError("Invalid response header.")
-        for name, value in pairs:
-            lower = name.lower()
-            if lower in _FRAMING:
-                if lower == b"transfer-encoding":
-                    continue  # ours to decide
-                if lower == b"connection":
-                    closes = closes or b"close" in value.lower()
-                    continue
-                self._left = int(value)
-                framed = True
-            lines.append(b"%b: %b\r\n" % (name, value))
+        lines, closes = self._lines(headers)
         self.started = True
         self._bodiless = self._is_head or status in (204, 304)
-        if not framed and not self._bodiless:
+        if self._left is None and not self._bodiless:
             if self._version == "1.1":
                 self._chunked = True
                 lines.append(b"transfer-encoding: chunked\r\n")
@@ -107,8 +102,32 @@ class Response:
         self.keep_alive = self._turn.keeps_alive() and not closes
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
-        lines.append(b"\r\n")
-        self._head = b"".join(lines)
+        self._head = b"".join((_STATUS_LINES[status], preface, *lines, b"\r\n"))
+
+    def _lines(self, headers: Iterable[Header]) -> tuple[list[bytes], bool]:
+        """The lines of headers, but for those that are ours to decide; and whether they ask for the connection's
+        end."""
+        lines: list[bytes] = []
+        closes = False
+        count = 0
+        for name, value in headers:
+            if name not in _NAMES:
+                lower = name.lower()
+                if lower == b"transfer-encoding":
+                    continue  # ours to decide
+                if lower == b"connection":
+                    closes = closes or b"close" in value.lower()
+                    continue
+                if lower == b"content-length":
+                    self._left = int(value)
+                else:
+                    _learn(name)
+            lines += (name, b": ", value, b"\r\n")
+            count += 1
+        # What is left of the lines without all that a value may hold is their ends, unless a value holds one.
+        if b"".join(lines).translate(None, _IN_VALUES) != b"\r\n" * count:
+            raise RuntimeError("Invalid response header.")
+        return lines, closes
 
     def interim(self, status: int, headers: Iterable[Header]) -> None:
         """Send an interim response (RFC 9110, 15.2) at once. Dropped where there is no place for one: the final head

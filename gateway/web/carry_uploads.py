@@ -31,12 +31,12 @@ from gateway.sessions.uploads import UploadSession
 from gateway.transfer.resumable.creating import Allowed, Wish
 from gateway.transfer.resumable.engine import Resumables, chunks_name
 from gateway.web.carry import Work
+from gateway.web.channel import source_of
 from gateway.web.heads import send_head
 from gateway.web.progress import follow
 from gateway.web.streams import (
     Scope,
     body_trailers,
-    request_source,
     send_interim,
 )
 
@@ -156,7 +156,7 @@ class UploadCarrier:
         if command.interim is not None and self._interim:
             limits = self.engine.status(session).limits
             head = announcement(work.exchange.head, command.interim, location, limits)
-            send_interim(work.scope, head.status, head.headers)
+            send_interim(work.channel.scope(), head.status, head.headers)
 
     async def _join(self, command: JoinUploads, work: Work) -> UploadReply:
         wish = Wish(
@@ -178,9 +178,9 @@ class UploadCarrier:
     async def _append(
         self, command: AppendUpload, work: Work, session: UploadSession
     ) -> UploadSession:
-        incoming = request_source(work.scope, work.receive, command.body)
+        incoming = source_of(work.channel, command.body)
         source: Source = BytesSource(b"") if command.body == 0 else incoming
-        trailer = (lambda: _trailer(work.scope)) if command.trailing else None
+        trailer = (lambda: _trailer(work.channel.scope())) if command.trailing else None
         try:
             return await self.engine.append(
                 session, command, source, trailer, signed=work.grant.digests
@@ -196,7 +196,7 @@ class UploadCarrier:
             found = None
         if found is None:
             found, _ = await self.engine.create(_wish(command, work), _allowed(work))
-        incoming = request_source(work.scope, work.receive, command.body)
+        incoming = source_of(work.channel, command.body)
         try:
             session = await self.engine.put_chunk(
                 found, command, incoming, signed=work.grant.digests
@@ -230,13 +230,13 @@ class UploadCarrier:
     async def _follow(self, command: WatchUpload, work: Work, session: UploadSession) -> None:
         found = await self.engine.inspect(session, "never")
         head = work.render_upload(command, UploadShown(status=self.engine.status(found)))
-        await send_head(work.send, work.exchange, head, more=True)
-        await work.send({"type": "http.response.body", "body": b"", "more_body": True})
+        await send_head(work.channel, work.exchange, head, more=True)
+        await work.channel.send({"type": "http.response.body", "body": b"", "more_body": True})
         work.exchange.sent += await follow(
             self.engine,
             lambda: self.engine.find(session.id),
-            work.receive,
-            work.send,
+            work.channel.receive,
+            work.channel.send,
             self._ended,
         )
 

@@ -66,6 +66,4 @@ def _holder(grant: Grant | None) -> str:
         return ""
     principal = grant.principal
     key = "null" if principal.key_id is None else quoted(principal.key_id)
-    return (
-        f', "principal": {quoted(printable(principal.id))}, "key_id": {key}, "scheme": "{grant.scheme}"'
-    )
+    return f', "principal": {quoted(printable(principal.id))}, "key_id": {key}, "scheme": "{grant.scheme}"'

@@ -121,14 +121,6 @@ class ReceiveSource:
         """Nothing to give up: the server drains or closes."""
 
 
-def request_source(
-    scope: Scope, receive: Receive, length: int | None
-) -> ExtensionSource | ReceiveSource:
-    """The request's body as a source, by the fastest way that the server offers."""
-    reader: BodyReader | None = (scope.get("extensions") or {}).get("sluice.body")
-    return ReceiveSource(receive, length) if reader is None else ExtensionSource(reader)
-
-
 def body_trailers(scope: Scope) -> Sequence[tuple[bytes, bytes]]:
     """What came behind a chunked body that was read to its end: lower-case names and values. Only our own front
     delivers it."""

@@ -5,15 +5,19 @@ from typing import Any
 import pytest
 
 from gateway.errors import ClientGone, IncompleteBody
+from gateway.web.channel import AsgiChannel, source_of
 from gateway.web.streams import (
     ExtensionSource,
     Message,
     Receive,
     ReceiveSource,
     SendWriter,
-    request_source,
     response_writer,
 )
+
+
+async def unsent(message: Message) -> None:
+    raise AssertionError(message)
 
 
 def said(*pieces: bytes, end: str = "http.request") -> Receive:
@@ -80,7 +84,7 @@ class Front:
 async def test_the_fronts_extensions_are_used_where_they_are() -> None:
     front = Front(b"abcdef", 6)
     scope = {"extensions": {"sluice.body": front, "sluice.writer": front}}
-    source = request_source(scope, said(), 6)
+    source = source_of(AsgiChannel(scope, said(), unsent), 6)
     writer = response_writer(scope, None)  # type: ignore[arg-type]
 
     assert isinstance(source, ExtensionSource)
@@ -105,7 +109,7 @@ async def test_other_servers_get_asgis_own_messages() -> None:
         sent.append(message)
 
     writer = response_writer({"extensions": None}, send)
-    assert isinstance(request_source({}, said(), None), ReceiveSource)
+    assert isinstance(source_of(AsgiChannel({}, said(), unsent), None), ReceiveSource)
     assert isinstance(writer, SendWriter)
     slab = memoryview(bytearray(b"one"))
     await writer.write(slab)
