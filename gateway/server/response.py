@@ -23,17 +23,30 @@ _BAD_VALUE = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]")
 Header = tuple[bytes, bytes]
 #: All bytes that a header's value may hold.
 _IN_VALUES: Final = bytes(value for value in range(256) if value == 9 or 32 <= value != 127)
-#: Names that were looked at and frame nothing, and how many are remembered.
+#: Names in lower case that were looked at and are not ours to decide, and how many are remembered.
 _NAMES: Final[set[bytes]] = set()
 _MOST_NAMES: Final = 1000
 
 
-def _learn(name: bytes) -> None:
-    """Look at a header's name; RuntimeError if it can be none."""
-    if not name or _BAD_NAME.search(name):
-        raise RuntimeError("Invalid response header.")
-    if len(_NAMES) < _MOST_NAMES:
-        _NAMES.add(name)
+def _sifted(headers: Iterable[Header]) -> tuple[tuple[Header, ...], bool]:
+    """Headers without those that are ours to decide; and whether they ask for the connection's end.
+
+    Raises:
+        RuntimeError: a name can be none.
+    """
+    kept: list[Header] = []
+    closes = False
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"connection":
+            closes = closes or b"close" in value.lower()
+        elif lower != b"transfer-encoding":
+            if not name or _BAD_NAME.search(name):
+                raise RuntimeError("Invalid response header.")
+            if name == lower and len(_NAMES) < _MOST_NAMES:
+                _NAMES.add(name)
+            kept.append((name, value))
+    return tuple(kept), closes
 
 
 #: What Python does not know yet.
@@ -96,36 +109,28 @@ class Response:
         if self._left is None and not self._bodiless:
             if self._version == "1.1":
                 self._chunked = True
-                lines.append(b"transfer-encoding: chunked\r\n")
+                lines += b"transfer-encoding: chunked\r\n"
             else:
                 closes = True
         self.keep_alive = self._turn.keeps_alive() and not closes
         if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        self._head = b"".join((_STATUS_LINES[status], preface, *lines, b"\r\n"))
+            lines += b"connection: close\r\n"
+        self._head = b"".join((_STATUS_LINES[status], preface, lines, b"\r\n"))
 
-    def _lines(self, headers: Iterable[Header]) -> tuple[list[bytes], bool]:
+    def _lines(self, headers: Iterable[Header]) -> tuple[bytes, bool]:
         """The lines of headers, but for those that are ours to decide; and whether they ask for the connection's
         end."""
-        lines: list[bytes] = []
+        pairs = tuple(headers)
+        names = [name for name, _ in pairs]
         closes = False
-        count = 0
-        for name, value in headers:
-            if name not in _NAMES:
-                lower = name.lower()
-                if lower == b"transfer-encoding":
-                    continue  # ours to decide
-                if lower == b"connection":
-                    closes = closes or b"close" in value.lower()
-                    continue
-                if lower == b"content-length":
-                    self._left = int(value)
-                else:
-                    _learn(name)
-            lines += (name, b": ", value, b"\r\n")
-            count += 1
+        if not _NAMES.issuperset(names):
+            pairs, closes = _sifted(pairs)
+            names = [name.lower() for name, _ in pairs]
+        if b"content-length" in names:
+            self._left = int(pairs[names.index(b"content-length")][1])
+        lines = b"\r\n".join(map(b": ".join, (*pairs, ())))
         # What is left of the lines without all that a value may hold is their ends, unless a value holds one.
-        if b"".join(lines).translate(None, _IN_VALUES) != b"\r\n" * count:
+        if lines.translate(None, _IN_VALUES) != b"\r\n" * len(pairs):
             raise RuntimeError("Invalid response header.")
         return lines, closes
 
@@ -202,7 +207,9 @@ class Response:
             pieces = [b"%x\r\n" % size, data, b"\r\n"]
         head, self._head = self._head, b""
         if head:
-            pieces = [head + bytes(data)] if size <= JOIN and not self._chunked else [head, *pieces]
+            pieces = (
+                [b"".join((head, data))] if size <= JOIN and not self._chunked else [head, *pieces]
+            )
         self._outlet.write(*pieces)
 
     def _finish(self) -> None:

@@ -162,7 +162,7 @@ class Carrier:
         download = await self._downloads.open(command, work.grant.principal.id)
         reply = download.reply
         try:
-            reply = replace(reply, serving=_serving(command, reply.info, work))
+            reply.serving = _serving(command, reply.info, work)
             head = work.render(command, reply)
             if download.source is None or not isinstance(reply, ObjectOpened):
                 await work.reply(head)
@@ -191,22 +191,25 @@ class Carrier:
         if source.length == 0:
             await work.reply(head)
             return
-        size = BufferSize(LARGEST_SLAB, FIRST_SLAB)
+        size: BufferSize | None = None
         slab = await self._first_slab(source, account)
         try:
             await send_head(work.channel, work.exchange, head, more=True)
             writer = work.channel.writer()
-            while source.length != 0:
+            while True:
                 with slab.window(slab.size) as window:
                     count = await source.read_into(window)
                     with window[:count] as piece:
                         started = time.perf_counter()
                         await writer.write(piece)
                 work.exchange.sent += count
+                if source.length == 0:
+                    break
+                size = size or BufferSize(LARGEST_SLAB, FIRST_SLAB)
                 size.on_read(count, time.perf_counter() - started)
                 if count == slab.size:
                     size.on_filled()
-                if source.length != 0 and self._fits_better(size.size, slab.size):
+                if self._fits_better(size.size, slab.size):
                     slab.release()
                     slab = await account.take(size.size)
         finally:
