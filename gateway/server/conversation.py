@@ -68,9 +68,10 @@ class Conversation:
         With all of a body here we go on reading, to learn that the client left; up to its next
         request.
         """
-        if self.phase is not Phase.EXCHANGE:
+        exchange = self._exchange
+        if self.phase is not Phase.EXCHANGE or exchange is None:
             return True
-        body = self._body()
+        body = exchange.body
         return body.wanted or body.left == len(self.pending)
 
     def buffer(self) -> memoryview:
@@ -231,10 +232,12 @@ class Conversation:
         exchange.end()
         if exchange.response.keep_alive and not self._shared.drain.begun:
             self.phase = Phase.DISCARD
-            self._link.expect(self.time() + self._rules.header_timeout)
-            waiting = min(len(self.pending), exchange.body.left or 0)
-            del self.pending[:waiting]
-            exchange.body.skip(waiting)
+            left = exchange.body.left
+            if left != 0:
+                self._link.expect(self.time() + self._rules.header_timeout)
+                waiting = min(len(self.pending), left or 0)
+                del self.pending[:waiting]
+                exchange.body.skip(waiting)
             self._discard()
         elif exchange.body.complete and not self.pending:
             self._end()

@@ -266,6 +266,8 @@ class Uploads:
 
 
 async def _complete(complete: Callable[[], Awaitable[Stored]], rule: WriteRule) -> Stored:
+    if rule.overwrite:
+        return await complete()
     with _worded(rule):
         return await complete()
 

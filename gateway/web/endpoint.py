@@ -112,7 +112,7 @@ class Endpoint:
     ) -> None:
         door = self._door
         exchange = Exchange(head)
-        door.metrics.requests.running.inc()
+        door.metrics.requests.running.new += 1
         try:
             if problem is not None:
                 raise problem
@@ -128,7 +128,7 @@ class Endpoint:
             door.log.exception("bug", request_id=exchange.request_id)
             await self._refuse(exchange, InternalError("Something in Sluice broke."), channel)
         finally:
-            door.metrics.requests.running.dec()
+            door.metrics.requests.running.new -= 1
             exchange.tell(door.log, door.metrics)
 
     async def _answer(self, channel: Channel, exchange: Exchange) -> None:

@@ -60,13 +60,13 @@ class Exchange:
         method = self.head.method if self.head.method in _METHODS else "other"
         status = _GONE if isinstance(self.error, ClientGone) else self.status
         requests = metrics.requests
-        requests.answered[self.dialect, method, str(status)].inc()
+        requests.answered[self.dialect, method, str(status)].new += 1
         requests.seconds_in_all[self.dialect, method].observe(seconds)
         if self.status_at:
             waited = self.status_at - self.started
             requests.seconds_to_start[self.dialect, method].observe(waited)
-        requests.received.inc(self.received)
-        requests.sent.inc(self.sent)
+        requests.received.new += self.received
+        requests.sent.new += self.sent
         ready = None if self.error is not None else ready_lines(log)
         if ready is None:
             log.info("request", **self.facts(status, seconds))
