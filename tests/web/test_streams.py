@@ -77,6 +77,12 @@ class Front:
         view[:count], self.data = self.data[:count], self.data[count:]
         return count
 
+    def read_at_once(self, view: memoryview, /) -> bool:
+        if len(self.data) != len(view):
+            return False
+        view[:], self.data = self.data, b""
+        return True
+
     async def write(self, view: memoryview, /) -> None:
         self.written += view
 
@@ -93,6 +99,16 @@ async def test_the_fronts_extensions_are_used_where_they_are() -> None:
     await source.aclose()
     await writer.write(memoryview(b"out"))
     assert front.written == b"out"
+
+
+async def test_a_body_that_is_all_here_is_taken_at_once() -> None:
+    source = ExtensionSource(Front(b"abcdef", 6))
+    view = memoryview(bytearray(6))
+
+    assert not source.read_at_once(view[:5])
+    assert source.read_at_once(view)
+    assert (bytes(view), source.count, source.length) == (b"abcdef", 6, 0)
+    assert not ExtensionSource(Front(b"abc", 6)).read_at_once(view)
 
 
 async def test_an_unknown_length_stays_unknown() -> None:
