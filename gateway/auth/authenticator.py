@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn, Protocol
 
 from gateway.auth.grant import Constraints, Grant
+from gateway.auth.granted import grant_again, remember
 from gateway.auth.key import Key
 from gateway.auth.replay import NonceStore, ReplayGuard
 from gateway.errors import (
@@ -28,13 +29,11 @@ from gateway.protocol.forms import FORM, FormHead
 from gateway.protocol.legacy_paths import LEGACY
 from gateway.protocol.post_policy import read_policy
 from gateway.protocol.query import refuse_overrides
-from gateway.protocol.shapes import Common
 from gateway.protocol.signatures import jwt, sigv4, slot_token
 from gateway.protocol.signatures.authorization import read_header
 from gateway.protocol.signatures.canonical import CanonicalQuery
 from gateway.protocol.signatures.post_form import read_form_claim, verify_form
 from gateway.protocol.signatures.presign import read_query
-from gateway.protocol.signatures.repeated import Repeated, repeated
 from gateway.protocol.signatures.schemes import Scheme, bearer_token, find
 from gateway.settings.sections import AuthSection, SlotSection
 
@@ -77,15 +76,6 @@ class Rules:
     anonymous: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Granted:
-    """A presigned request that was granted: what its like have in common, and what they may."""
-
-    claim: Repeated
-    key: Key
-    grant: Grant
-
-
 class Authenticator:
     """Authenticates requests of every scheme and dialect."""
 
@@ -112,10 +102,10 @@ class Authenticator:
             NotImplementedHere: a streaming payload, rightly signed.
             SessionsUnavailable: whether a token was used before cannot be known.
         """
-        if target.slot is None and target.dialect != FORM and head.common is not None:
-            grant = self._again(head, head.common, now)
-            if grant is not None:
-                return grant
+        max_skew = self._rules.auth.max_skew
+        again = grant_again(self, head, target, self._keys.find, now=now, max_skew=max_skew)
+        if again is not None:
+            return again
         if len(head.index) != len(head.headers):
             _refuse_repeated(head)
         query = CanonicalQuery(head.raw_query)
@@ -177,25 +167,9 @@ class Authenticator:
             policy=key.policy,
             digests=() if payload is None else (payload,),
         )
-        if scheme is Scheme.PRESIGNED and head.common is not None:
-            known = repeated(head, head.common, query, claim)
-            if known is not None:
-                head.common.facts[self] = _Granted(known, key, grant)
+        if scheme is Scheme.PRESIGNED:
+            remember(self, head, query, claim, key, grant)
         return grant
-
-    def _again(self, head: RequestHead, common: Common, now: float) -> Grant | None:
-        """The grant of a presigned request of which the like was granted before; None where the ordinary way
-        has to tell."""
-        granted: _Granted | None = common.facts.get(self)
-        if granted is None:
-            return None
-        claim, key = granted.claim, self._keys.find(granted.claim.key_id, now)
-        # Another key of the same id has another secret, or another policy.
-        if key is not granted.key or not claim.holds(
-            head, common, granted.key.secret, now=now, max_skew=self._rules.auth.max_skew
-        ):
-            return None
-        return granted.grant
 
     def _form(self, head: FormHead, target: Target, now: float) -> Grant:
         """A form that its policy signs. The policy is read only once the signature holds, and then held to."""

@@ -34,7 +34,6 @@ from gateway.model import ANONYMOUS, Digest, ObjectKey, Principal
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.forms import Form, FormHead
 from gateway.protocol.part_head import PartHead
-from gateway.protocol.shapes import Section
 from gateway.protocol.signatures import jwt, sigv4, slot_token
 from gateway.protocol.signatures.authorization import Credentials, sign_headers
 from gateway.protocol.signatures.presign import presign
@@ -837,58 +836,3 @@ async def test_a_form_without_a_credential_is_anonymous_where_a_policy_says_so()
     assert (grant.principal, grant.policy, grant.signed) == (ANONYMOUS, "public", False)
     with pytest.raises(Unauthenticated):
         await _gate().authenticate(head, BUCKET, NOW)
-
-
-# --- requests of a shape that came before ---
-
-
-def _again(section: Section, now: float = NOW, path: bytes = PATH) -> RequestHead:
-    host = ((b"host", HOST.encode()),)
-    credentials = Credentials(key_id=KEY_ID, secret=SECRET, region=REGION)
-    query = presign("PUT", path, b"", host, credentials, expires=60, now=now)
-    return RequestHead("PUT", path, query, host, common=section.common("PUT", query, 1))
-
-
-async def test_a_request_of_a_known_shape_gets_the_grant_of_the_first() -> None:
-    gate, section = _gate(), Section()
-    first = await gate.authenticate(_again(section), S3, NOW)
-    second = await gate.authenticate(_again(section, NOW + 5, b"/photos/other"), S3, NOW + 5)
-    plain = await _gate().authenticate(_again(Section()), S3, NOW)
-
-    assert second is first
-    assert first == plain
-
-
-@pytest.mark.parametrize(
-    "change", [{"secret": "another"}, {"policy": "read-only"}, {"disabled": True}]
-)
-async def test_a_key_that_changed_is_looked_at_anew(change: dict[str, Any]) -> None:
-    keys, section = Keys(KEY), Section()
-    gate = _gate(keys)
-    await gate.authenticate(_again(section), S3, NOW)
-    changed = replace(KEY, **change)
-    keys.keys = {} if changed.disabled else {KEY_ID: changed}
-    try:
-        grant = await gate.authenticate(_again(section), S3, NOW)
-    except (SignatureMismatch, UnknownKey):
-        assert "policy" not in change
-    else:
-        assert grant.policy == "read-only"
-
-
-@pytest.mark.parametrize("target", [S3, Target("form", OBJECT)])
-async def test_of_a_known_shape_the_ordinary_way_says_what_is_wrong(target: Target) -> None:
-    gate, section = _gate(), Section()
-    await gate.authenticate(_again(section), S3, NOW)
-    head = _again(section)
-    moved = RequestHead("PUT", b"/photos/x", head.raw_query, head.headers, common=head.common)
-    with pytest.raises(SignatureMismatch if target is S3 else MalformedCredential):
-        await gate.authenticate(moved, target, NOW)
-
-
-async def test_what_one_gate_has_granted_says_nothing_to_another() -> None:
-    section = Section()
-    await _gate().authenticate(_again(section), S3, NOW)
-    other = Authenticator(Keys(KEY), Nonces(), Rules(region="elsewhere"))
-    with pytest.raises(GatewayError):
-        await other.authenticate(_again(section), S3, NOW)
