@@ -20,6 +20,7 @@ from loadtests.bench.figures import (
     distance,
     large_get,
     large_put,
+    patches,
     payloads,
     rivals,
     slow,
@@ -28,9 +29,9 @@ from loadtests.bench.figures import (
     tls,
     ways_out,
 )
-from loadtests.bench.peers import PeerMissing
 from loadtests.bench.plan import QUICK, Bench, Scale
 from loadtests.bench.runs import Recorder
+from loadtests.node import PeerMissing
 from loadtests.processes import ROOT, ServerFailed, running_module
 from loadtests.wire import Pattern, UnexpectedAnswer
 
@@ -45,6 +46,7 @@ FIGURES: Final[dict[str, Callable[[Bench], None]]] = {
     "7": slow.measure,
     "8": distance.measure,
     "9": soak.measure,
+    "10": patches.measure,
     "tls": tls.measure,
 }
 #: Measured only when asked for.

@@ -20,6 +20,8 @@ class Scale:
 
     large: int = GiB
     small: int = 16 * KiB
+    patched: int = 128 * MiB
+    patch: int = 256 * KiB
     rounds: int = 5
     requests: int = 2000
     slow_clients: int = 2000
@@ -34,6 +36,7 @@ class Scale:
 
 QUICK = Scale(
     large=256 * MiB,
+    patched=32 * MiB,
     rounds=3,
     requests=500,
     slow_clients=200,
@@ -75,16 +78,17 @@ class Bench:
         mark = {True: "reached", False: "MISSED", None: ""}[reached]
         self.recorder.progress(f"== {figure}: {what}: {found}  {target}  {mark}")
 
-    def check_stored(self, name: str, size: int) -> None:
-        """See that the null S3 has got all of an object: what loses bytes is cheap.
+    def check_stored(self, name: str, size: int, store: Server | None = None) -> None:
+        """See that the null S3 (or another) has got all of an object: what loses bytes is cheap.
 
         Raises:
             AssertionError: it has another size.
             UnexpectedAnswer: it has no such object.
         """
         first = [(b"range", b"bytes=0-0")]
-        head = signing.plain("GET", f"/{BUCKET}/{name}", self.store.port, first)
-        with Wire(self.store.port) as wire:
+        port = (store or self.store).port
+        head = signing.plain("GET", f"/{BUCKET}/{name}", port, first)
+        with Wire(port) as wire:
             told = wire.ask(head, expect=206).headers["content-range"]
         stored = int(told.rpartition("/")[2])
         if stored != size:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from loadtests import node
 from loadtests.bench import peers
 from loadtests.processes import Server, free_port, running
 from loadtests.signing import KEY_ID, SECRET
@@ -44,7 +45,7 @@ storage = "main"
 secret = "{secret}"
 
 [sessions]
-url = "sqlite:///{folder}/sessions.db"
+url = "{sessions}"
 
 [memory]
 spool = "{folder}/spool"
@@ -95,12 +96,14 @@ _TUNED: Final = """client_body_buffer_size 1m;
 
 @dataclass(frozen=True)
 class Setting:
-    """How a measured Sluice differs from its defaults. ``name`` is how reports call it."""
+    """How a measured Sluice differs from its defaults. ``name`` is how reports call it, ``sessions`` a URL; empty:
+    SQLite's."""
 
     name: str = "sluice"
     sign_payload: str = "never"
     checksums: str = ""
     budget: str = ""
+    sessions: str = ""
     spool_limit: str = ""
     max_cut_through: int | None = None
     tls: Certificate | None = None
@@ -135,6 +138,7 @@ def sluice(folder: Path, store: int, setting: Setting = Setting()) -> Iterator[S
             bucket=BUCKET,
             key=KEY_ID,
             secret=SECRET,
+            sessions=setting.sessions or f"sqlite:///{own}/sessions.db",
             **setting.sections(),
         )
     )
@@ -171,7 +175,7 @@ def nginx(
     """
     program = nginx_program()
     if program is None:
-        raise peers.PeerMissing("nginx is not installed")
+        raise node.PeerMissing("nginx is not installed")
     port = free_port()
     name = "nginx" if tuned else "nginx-default"
     files = (
@@ -195,17 +199,42 @@ def nginx(
         yield server
 
 
+def redis(folder: Path) -> AbstractContextManager[Server]:
+    """A Redis that loses nothing: every write is on the disk before its answer.
+
+    Raises:
+        PeerMissing: it is not installed.
+    """
+    program = shutil.which("redis-server")
+    if program is None:
+        raise node.PeerMissing("redis-server is not installed")
+    port = free_port()
+    own = folder / "redis"
+    own.mkdir()
+    command = [
+        program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(own), "--save", "", "--appendonly", "yes",
+        "--appendfsync", "always",
+    ]  # fmt: skip
+    return running("redis", command, port, own)
+
+
 def tus(folder: Path, store: int) -> AbstractContextManager[Server]:
     """@tus/server with @tus/s3-store, both with their defaults.
 
     Raises:
         PeerMissing: it cannot be installed here.
     """
-    program = peers.tus_server()
+    program = node.tus_server()
     port = free_port()
     own = folder / "tus"
     own.mkdir()
-    environment = {"PORT": str(port), "STORE": f"http://127.0.0.1:{store}", "BUCKET": BUCKET}
+    environment = {
+        "PORT": str(port),
+        "STORE": f"http://127.0.0.1:{store}",
+        "BUCKET": BUCKET,
+        "KEY": "NULLSTOREKEY00000001",
+        "SECRET": "the-null-store-does-not-look",
+    }
     return running("tus", program, port, own, environment=environment)
 
 
