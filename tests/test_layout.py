@@ -37,6 +37,7 @@ FREE_FOLDERS: Final = {
     "e2e",
     "security",
     "conformance",
+    "chaos",
 }
 #: Declarations without behaviour: types and protocols, whose fillers are tested.
 DECLARED: Final = {
