@@ -63,7 +63,7 @@ docs: setup ## Regenerate the reference pages and build the documentation into s
 	$(BIN)/python -m gateway.cli.reference
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
-bench: $(VENV)/.ready-load ## Measure CPU, rate and memory against nginx and others; about 15 minutes
+bench: $(VENV)/.ready-load ## Measure CPU, rate and memory against nginx and others; about 25 minutes
 	@$(BIN)/python -m loadtests.bench $(ARGS)
 
 load: $(VENV)/.ready-load ## Load a gateway with locust for a minute

@@ -396,6 +396,33 @@ async def test_a_multipart_that_the_session_refuses_is_aborted(many: Fleet) -> N
     assert await many.sessions.intents() == []
 
 
+async def test_a_multipart_that_comes_second_is_aborted_and_the_first_is_used(many: Fleet) -> None:
+    """A writer under another epoch was faster: what it has sent must not be taken away from under it."""
+    one = await many.gateway()
+    made = await one.create(len(DATA), chunk_size=PART)
+    first = await many.store.create_multipart(KEY, made.attributes)
+
+    async def before(name: str) -> None:
+        if name == "create":
+            many.store.before = nothing
+            taken = await many.sessions.take_upload(made.id, "h", 0)
+            change = Change(upload_id=first.upload_id)
+            await many.sessions.change_upload(made.id, taken.epoch, change)
+
+    many.store.before = before
+    session = await put(one, made, 0, DATA[:PART])
+    assert session.upload_id == first.upload_id
+    assert many.store.calls.count("abort") == 1
+    assert await many.sessions.intents() == []
+    done = await put(one, made, PART, DATA[PART:])
+    assert done.state == "done"
+    assert many.store.data() == DATA
+    assert many.store.unfinished == 0
+
+
+async def nothing(name: str) -> None: ...
+
+
 async def test_a_multipart_that_could_not_be_written_down_is_aborted(many: Fleet) -> None:
     """Its intent lacks its id, so the session can't name it."""
     one = await many.gateway()
