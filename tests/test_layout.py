@@ -38,7 +38,6 @@ FREE_FOLDERS: Final = {
     "e2e",
     "security",
     "conformance",
-    "chaos",
 }
 #: Declarations without behaviour: types and protocols, whose fillers are tested.
 DECLARED: Final = {
