@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test check fix docs bench load accept conformance lock clean
+.PHONY: help setup run test check fix docs bench load accept conformance chaos lock clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ accept: setup ## The long lists: real Ceph, XMPP servers, kills, faults
 
 conformance: setup ## Ask tus servers side by side what they do, and write docs/tus-conformance.md
 	@$(BIN)/python -m tests.conformance.page $(ARGS)
+
+chaos: setup ## A thousand uploads through gateways that are killed and a store that fails; about ten minutes
+	@$(BIN)/python -m tests.chaos --runs 1000 $(ARGS)
 
 lock: setup ## Renew constraints.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --no-emit-index-url --no-header --no-annotate --group dev --group docs --group load pyproject.toml -o constraints.txt

@@ -95,12 +95,15 @@ class RedisLink:
     async def _call(self, command: Callable[[], Awaitable[Any]]) -> Any:
         """Send a command, once more after a broken connection: a pooled one dies with every restart of Redis. All our
         commands may be repeated."""
+        task = asyncio.current_task()
+        assert task is not None
+        cancels = task.cancelling()
         try:
             async with asyncio.timeout(self._timeout):
                 try:
-                    return await command()
+                    answer = await command()
                 except RedisConnectionError:
-                    return await command()
+                    answer = await command()
         except TimeoutError:
             raise SessionsUnavailable(
                 "The session store did not answer in time; try again.", retry_after=1.0
@@ -111,3 +114,8 @@ class RedisLink:
                 f"The session store cannot be used ({type(error).__name__}); try again.",
                 retry_after=1.0,
             ) from error
+        if task.cancelling() > cancels:
+            # The client's wait_for swallows a cancellation that comes just when its bytes are sent (Python 3.11):
+            # who cancelled us would wait for ever.
+            raise asyncio.CancelledError
+        return answer

@@ -27,15 +27,18 @@ def main() -> int:
     parser.add_argument(
         "--only", type=int, action="append", help="the run of this number; may be repeated"
     )
+    parser.add_argument("--first", type=int, default=0, help="the number of the first run (0)")
     parser.add_argument("--lanes", type=int, default=LANES, help=f"uploads at a time ({LANES})")
     parser.add_argument("--store", choices=("rgw", "moto"), default="rgw", help="which store (rgw)")
     parser.add_argument("--keep", type=Path, help="a folder for logs and data, which is left")
     chosen = parser.parse_args()
     seed = int(time.time()) if chosen.seed is None else chosen.seed
-    numbers = chosen.only or range(chosen.runs)
+    numbers = chosen.only or range(chosen.first, chosen.first + chosen.runs)
     began = time.monotonic()
 
     def progress(report: Report) -> None:
+        if report.outcomes[-1].failure is not None:
+            print(f"\n{report.broken(report.outcomes[-1])}", file=sys.stderr, flush=True)
         done, bad = len(report.outcomes), sum(each.failure is not None for each in report.outcomes)
         filled = 40 * done // len(numbers)
         line = f"[{'#' * filled}{'.' * (40 - filled)}] {done}/{len(numbers)}"

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,6 @@ import pytest
 import gateway.app
 from gateway.app import Gateway
 from gateway.drain import Drain
-from gateway.errors import StorageTimeout, StorageUnavailable
 from gateway.model import MultipartRef, Part, PartReceipt
 from gateway.runtime import Runtime
 from gateway.sessions.memory import MemorySessions
@@ -33,6 +32,7 @@ from gateway.transfer.resumable import takeover
 from gateway.transfer.sweeper import Sweeper
 from gateway.units import KiB
 from gateway.web.streams import Message
+from tests.chaos.fate import Fate, Fated
 from tests.chaos.line import NO_ANSWER, Answer, Break, Call
 from tests.protocol.signatures.wire import KEY_ID, REGION, SECRET
 from tests.transfer.resumable.lab import CountingStore, StrictStore
@@ -41,83 +41,11 @@ BUCKET: Final = "photos"
 #: Size of parts, and how long uploads live, in seconds.
 PART: Final = 64 * KiB
 TTL: Final = 3600.0
-#: What a call to the store can meet. "lost": it was carried out and nobody hears of it.
-FAULTS: Final = ("503", "timeout", "reset", "lost", "kill before", "kill after")
-_CALLS: Final = frozenset(
-    {"put", "get", "head", "delete", "delete_many", "create_multipart", "upload_part"}
-    | {"complete_multipart", "abort_multipart", "list_parts"}
-)
 _PIECE: Final = 32 * KiB
-
-
-class Killed(asyncio.CancelledError):
-    """The process is gone: nothing after this point happens, and nobody in it hears why."""
 
 
 #: Which process a task belongs to.
 _PROCESS: ContextVar["Process | None"] = ContextVar("process", default=None)
-
-
-@dataclass
-class Fate:
-    """One gateway process: dead or not, and what its calls to the store will meet, by their number from now."""
-
-    faults: dict[int, str] = field(default_factory=dict)
-    calls: int = 0
-    dead: bool = False
-    died: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def die(self) -> None:
-        """Now."""
-        self.dead = True
-        self.died.set()
-
-    def live(self) -> None:
-        """Go on, unless it is dead."""
-        if self.dead:
-            raise Killed
-
-    async def meet(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Carry out a call to the store as fate has it."""
-        self.live()
-        self.calls += 1
-        fault = self.faults.pop(self.calls, None)
-        if fault == "kill before":
-            self.die()
-        self.live()
-        if fault in ("503", "reset"):
-            raise StorageUnavailable("Down.")
-        result = await call()
-        if fault == "kill after":
-            self.die()
-        self.live()
-        if fault == "lost":
-            raise StorageUnavailable("The answer was lost.")
-        if fault == "timeout":
-            raise StorageTimeout("No answer in time.")
-        return result
-
-
-class Fated:
-    """A store or sessions as one process sees them."""
-
-    def __init__(self, inner: Any, fate: Fate) -> None:
-        self._inner, self._fate = inner, fate
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
-        if name == "passages":
-            return None  # bodies that are still coming would pass by our faults
-        if not asyncio.iscoroutinefunction(found):
-            return found
-
-        async def call(*args: Any, **more: Any) -> Any:
-            if name in _CALLS and not isinstance(self._inner, MemorySessions):
-                return await self._fate.meet(lambda: found(*args, **more))
-            self._fate.live()
-            return await found(*args, **more)
-
-        return call
 
 
 class Process:

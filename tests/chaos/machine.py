@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.chaos import dialects
 from tests.chaos.credential import bearer
 from tests.chaos.dialects import DIALECTS, PARALLEL, SERIAL, Subject, Told, told
-from tests.chaos.inside import BUCKET, FAULTS, PART, TTL, Inside, inside
+from tests.chaos.fate import FAULTS
+from tests.chaos.inside import BUCKET, PART, TTL, Inside, inside
 from tests.chaos.ledger import Broken, Ledger
 from tests.chaos.line import PASSING, Answer, Break, Call
 from tests.chaos.stalled import Stalled

@@ -29,14 +29,15 @@ class Report:
     bugs: tuple[str, ...] = ()
     left: Left | None = None
 
+    def broken(self, each: Outcome) -> str:
+        """What went wrong in a run, and what repeats it."""
+        again = f"--seed {self.seed} --only {each.plan.number}"
+        return f"{again}: {each.failure}\n  {each.plan}\n  {each.met}"
+
     @property
     def failures(self) -> list[str]:
         """What went wrong, each with what repeats it."""
-        found = [
-            f"--seed {self.seed} --only {each.plan.number}: {each.failure}\n  {each.plan}\n  {each.met}"
-            for each in self.outcomes
-            if each.failure is not None
-        ]
+        found = [self.broken(each) for each in self.outcomes if each.failure is not None]
         if self.left is None or not self.left.clean:
             found.append(f"something is left: {self.left}")
         return [*found, *self.bugs]

@@ -10,7 +10,8 @@ import pytest
 from tests.chaos.client import Client, Move
 from tests.chaos.credential import bearer
 from tests.chaos.dialects import DIALECTS, Subject
-from tests.chaos.inside import BUCKET, FAULTS, PART, TTL, Inside, inside
+from tests.chaos.fate import FAULTS
+from tests.chaos.inside import BUCKET, PART, TTL, Inside, inside
 from tests.chaos.line import Answer, Break, Call
 from tests.protocol.signatures.wire import KEY_ID, SECRET
 
@@ -98,6 +99,7 @@ async def nothing_is_left(fleet: Inside) -> None:
     assert fleet.sessions._uploads == {}
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("dialect", ["tus", "rufh-8", "chunked"])
 async def test_a_gateway_that_dies_at_any_call_costs_nothing(fleet: Inside, dialect: str) -> None:
     assert await every_call(fleet, dialect, 1, "kill after", 1) > 10
