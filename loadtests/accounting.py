@@ -59,6 +59,14 @@ def cpu_seconds(root: int) -> float:
     return sum(stat.cpu for stat in tree(root))
 
 
+def machine_seconds() -> float:
+    """CPU seconds that all processes of the machine together have used so far, in user and kernel mode. Source:
+    proc_stat(5); interrupts and what a hypervisor took are not among them."""
+    first = Path("/proc/stat").read_text().splitlines()[0].split()
+    user, nice, system = (int(field) for field in first[1:4])
+    return (user + nice + system) * _TICK
+
+
 def memory(root: int, field: str = "VmRSS") -> int:
     """Bytes of a process and its descendants: ``VmRSS`` now, ``VmHWM`` at its peak (peaks of several processes need
     not have been at one time; their sum is the upper bound)."""

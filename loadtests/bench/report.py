@@ -39,7 +39,9 @@ def _lines(bench: Bench, machine: Mapping[str, str], pictures: Sequence[str]) ->
     lines += [f"- {note}" for note in bench.notes] + [""] if bench.notes else []
     lines += [
         "Each figure is a median, with the least and the largest of the rounds in brackets. Ratios are taken round by",
-        "round. CPU is the server's process tree, user and system, by the operating system's accounting.",
+        "round. CPU is the server's process tree, user and system, by the operating system's accounting. *Others* are",
+        "the cores that processes took which have nothing to do with the benchmark: where they took more than a tenth,",
+        "rates say little.",
         "",
         "## All runs",
         "",
@@ -82,8 +84,8 @@ def findings_table(findings: Sequence[Finding]) -> list[str]:
 def runs_table(runs: Sequence[Run]) -> list[str]:
     """One row per figure, case and subject."""
     lines = [
-        "| # | case | server | CPU | rate | store's CPU | peak RSS | rounds |",
-        "|---|---|---|---|---|---|---|---|",
+        "| # | case | server | CPU | rate | store's CPU | peak RSS | rounds | others |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for figure, case, subject in dict.fromkeys((r.figure, r.case, r.subject) for r in runs):
         same = [r for r in runs if (r.figure, r.case, r.subject) == (figure, case, subject)]
@@ -98,7 +100,8 @@ def runs_table(runs: Sequence[Run]) -> list[str]:
             shown_store = f"{store:.2f} s/{unit}"
         peak = max(r.peak for r in same) >> 20
         lines.append(
-            f"| {figure} | {case} | {subject} | {shown} | {shown_rate} | {shown_store} | {peak} MiB | {len(same)} |"
+            f"| {figure} | {case} | {subject} | {shown} | {shown_rate} | {shown_store} | {peak} MiB | {len(same)} "
+            f"| {spread(same, 'others').text()} |"
         )
     return lines
 

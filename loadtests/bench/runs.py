@@ -1,5 +1,6 @@
 """What a benchmark measures and how figures are made of it: runs, rounds that interleave, spreads."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,8 @@ Unit = Literal["GiB", "request", "s"]
 @dataclass(frozen=True, slots=True)
 class Run:
     """One measured piece of work. ``cpu`` is the measured server's (its process tree's), ``store_cpu`` the null
-    S3's, ``peak`` the server's largest resident memory meanwhile, in bytes; ``amount`` is in ``unit``."""
+    S3's, ``peak`` the server's largest resident memory meanwhile, in bytes; ``amount`` is in ``unit``. ``others`` is
+    how many cores the machine's other processes took, which had nothing to do with it."""
 
     figure: str
     case: str
@@ -29,6 +31,7 @@ class Run:
     cpu: float
     store_cpu: float
     peak: int
+    others: float = 0.0
 
     @property
     def cost(self) -> float:
@@ -107,10 +110,13 @@ class Recorder:
             accounting.cpu_seconds(self.store.pid),
             accounting.cpu_seconds(case.server.pid),
         )
+        machine, ours = accounting.machine_seconds(), accounting.cpu_seconds(os.getpid())
         began = time.perf_counter()
         amount = case.work()
         seconds = time.perf_counter() - began
         time.sleep(SETTLE)
+        ours = accounting.cpu_seconds(os.getpid()) - ours
+        others = (accounting.machine_seconds() - machine - ours) / (seconds + SETTLE)
         run = Run(
             figure=figure,
             case=case.name,
@@ -122,6 +128,7 @@ class Recorder:
             cpu=accounting.cpu_seconds(case.server.pid) - server,
             store_cpu=accounting.cpu_seconds(self.store.pid) - store,
             peak=accounting.memory(case.server.pid, "VmHWM"),
+            others=round(max(0.0, others), 3),
         )
         self.runs.append(run)
         self.progress(describe(run))
@@ -137,6 +144,8 @@ class Recorder:
         return Spread.of([getattr(a, what) / getattr(b, what) for a, b in pairs])
 
 
+#: Cores that others may take of a run whose rate is compared with that of another time.
+CALM: Final = 0.15
 #: Seconds after a piece of work in which a server may finish (answers are out, sockets and parts are let go).
 SETTLE: Final = 0.1
 
@@ -148,6 +157,11 @@ def describe(run: Run) -> str:
     else:
         cost, rate = f"{run.cost:7.3f} CPU-s/{run.unit}", f"{run.rate:7.2f} {run.unit}/s"
     return f"{run.figure:>2} {run.case:34} {run.subject:14} #{run.number} {cost} {rate} peak {run.peak >> 20} MiB"
+
+
+def calm(runs: Sequence[Run]) -> list[Run]:
+    """Those in which other processes left the machine to it; all of them, if there is none."""
+    return [run for run in runs if run.others <= CALM] or list(runs)
 
 
 def spread(runs: Sequence[Run], what: str) -> Spread:

@@ -4,17 +4,21 @@ import argparse
 import csv
 import json
 import os
+import subprocess
+import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from loadtests import accounting
 from loadtests.bench import machine, report
 from loadtests.bench.__main__ import chosen, results_folder
 from loadtests.bench.figures.soak import drift
 from loadtests.bench.plan import QUICK, Bench, put
 from loadtests.bench.profile import hot_functions
-from loadtests.bench.runs import Case, Recorder, Run, Spread, describe
+from loadtests.bench.runs import Case, Recorder, Run, Spread, calm, describe
 from loadtests.processes import Server
 from loadtests.signing import plain
 from loadtests.wire import Pattern
@@ -64,6 +68,28 @@ def test_a_run_has_the_cpu_of_its_server_only(null_s3: Server) -> None:
         return float(sum(range(2_000_000)) > 0)
 
     assert taken.measure("1", Case("burn here", null_s3, burn)).cpu <= 0.02
+
+
+def test_what_others_took_of_the_machine_is_told_apart(null_s3: Server) -> None:
+    taken = recorder(null_s3)
+    burn = "import time; end = time.process_time() + 1.0\nwhile time.process_time() < end: pass"
+
+    def ours() -> float:
+        with subprocess.Popen([sys.executable, "-c", burn]) as child:
+            child.wait(30)
+        return 1.0
+
+    before = accounting.machine_seconds()
+    run = taken.measure("1", Case("burn in a child", null_s3, ours))
+    whole = accounting.machine_seconds() - before
+    assert whole >= 0.9  # the machine has seen it
+    assert run.others * (run.seconds + 0.1) <= whole - 0.9  # and it was ours
+
+
+def test_loud_rounds_are_left_out_where_there_are_calm_ones() -> None:
+    loud, still = (replace(made("sluice", 0, 1.0), others=others) for others in (0.6, 0.05))
+    assert calm([loud, still]) == [still]
+    assert calm([loud, loud]) == [loud, loud]
 
 
 def test_a_profile_counts_where_samples_end_and_what_called_them() -> None:

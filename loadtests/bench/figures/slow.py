@@ -13,7 +13,7 @@ from loadtests import accounting
 from loadtests.bench import plan, subjects
 from loadtests.bench.plan import Bench
 from loadtests.bench.profile import hot_functions, sampled
-from loadtests.bench.runs import Case, Spread, spread
+from loadtests.bench.runs import CALM, Case, Run, Spread, calm, spread
 from loadtests.bench.subjects import Setting
 from loadtests.processes import ROOT, Server
 from loadtests.signing import presigned
@@ -44,7 +44,7 @@ def measure(bench: Bench) -> None:
         time.sleep(min(20.0, least / 4))
         _crowd_alone(bench, sluice, swarm.pid)
         _profile(bench, sluice.pid)
-        peak = _measure_beside(bench, beside, swarm, pause=min(8.0, least / 12))
+        peak = _measure_beside(bench, beside, swarm, pause=min(4.0, least / 24))
         output, _ = swarm.communicate(timeout=least * PATIENCE + 120)
     peak = max(peak, accounting.memory(sluice.pid, "VmHWM"))
     told = json.loads(output)
@@ -90,7 +90,7 @@ def _measure_beside(
     """The fast client, until enough was measured, or the slow ones are done, or it starves. Answers the peak of
     memory until the last measurement began (each starts it anew)."""
     peak = 0
-    for number in range(bench.scale.rounds):
+    for number in range(2 * bench.scale.rounds):
         peak = max(peak, accounting.memory(case.server.pid, "VmHWM"))
         if swarm.poll() is not None:
             break
@@ -126,16 +126,23 @@ def _report(bench: Bench, told: dict[str, Any], idle: int, peak: int) -> None:
     most = idle + BUDGET + PER_CONNECTION * count
     text = f"{peak / MiB:.0f} MiB (idle {idle / MiB:.0f} MiB)"
     bench.found("7", "peak RSS", text, f"≤ {most / MiB:.0f} MiB", peak <= most)
-    beside = bench.recorder.of("7", "PUT beside slow clients", "sluice")
+    _report_fast(bench, bench.recorder.of("7", "PUT beside slow clients", "sluice"))
+
+
+def _report_fast(bench: Bench, beside: list[Run]) -> None:
+    """Alone and beside were measured at different times: rounds in which others took the machine are left out."""
+    what = "fast client beside them against alone"
     if not beside:
-        bench.found("7", "fast client beside them against alone", "not measured", "≥ 0.8 ×", False)
+        bench.found("7", what, "not measured", "≥ 0.8 ×", False)
         return
-    alone = spread(bench.recorder.of("7", "PUT alone", "sluice"), "rate").median
-    share = Spread.of([run.rate / alone for run in beside])
-    bench.found(
-        "7",
-        "fast client beside them against alone",
-        f"{share.text()} ×",
-        "≥ 0.8 ×",
-        share.median >= 0.8,
+    alone = bench.recorder.of("7", "PUT alone", "sluice")
+    base = spread(calm(alone), "rate").median
+    share = Spread.of([run.rate / base for run in calm(beside)])
+    bench.found("7", what, f"{share.text()} ×", "≥ 0.8 ×", share.median >= 0.8)
+    still = ", ".join(
+        f"{sum(run.others <= CALM for run in runs)} of {len(runs)}" for runs in (alone, beside)
+    )
+    bench.note(
+        f"Figure 7, the fast client: rounds alone and beside in which others left the machine to it: {still}; "
+        f"where there is none, all count (others took up to {max(run.others for run in alone + beside):.2f} cores)"
     )

@@ -56,7 +56,7 @@ async def proxy(moto_s3: S3Endpoint, bucket: str) -> AsyncIterator[FaultyS3]:
 @pytest.fixture
 async def store(moto_s3: S3Endpoint, proxy: FaultyS3) -> AsyncIterator[S3Store]:
     """A store that reaches moto through the proxy, with time-outs short enough for tests."""
-    settings = section(moto_s3, endpoint_url=proxy.url, idle_timeout=0.5, connect_timeout=0.5)
+    settings = section(moto_s3, endpoint_url=proxy.url, idle_timeout=0.5, connect_timeout=5)
     async with opened(settings) as store:
         yield store
 

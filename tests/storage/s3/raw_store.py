@@ -161,7 +161,7 @@ def connection_to(url: str, **more: Any) -> Connection:
         "region": "us-east-1",
         "path_style": True,
         "verify": True,
-        "connect_timeout": 1.0,
+        "connect_timeout": 5.0,
         "idle_timeout": 0.4,
         "max_connections": 64,
         "hash_payload": url.startswith("http:"),

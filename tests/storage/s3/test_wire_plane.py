@@ -398,7 +398,7 @@ async def test_slow_is_not_silent(secure: bool, authorities: str) -> None:
     # With a small window the store's reading shows; else the kernel takes all of the part at once.
     async with (
         raw_store(script, secure=secure, window=64 * KiB) as store,
-        plane_to(store.url, verify=authorities, idle_timeout=0.3) as plane,
+        plane_to(store.url, verify=authorities, idle_timeout=0.9) as plane,
     ):
         assert (await upload(plane, data)).etag == ETAG
         assert await get(plane) == b"content"
