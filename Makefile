@@ -43,8 +43,10 @@ setup: $(VENV)/.ready ## Set up; the command is then at .venv/bin/sluice
 run: $(VENV)/.run ## Start the gateway on 127.0.0.1:8080 with the embedded store
 	@$(BIN)/sluice serve
 
+# Tests wait more than they compute, so there are more of them than cores. CI takes in what is marked "ci", too.
+TIER ?= not slow and not ci
 test: setup ## All tests that need no root, in three minutes; skips are shown
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "$(TIER)" $(ARGS)
 
 check: setup ## Lint, format, types, import contracts, docs
 	$(BIN)/ruff check .
@@ -61,14 +63,14 @@ docs: setup ## Regenerate the reference pages and build the documentation into s
 	$(BIN)/python -m gateway.cli.reference
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
-bench: $(VENV)/.ready-load ## Measure CPU, rate and memory against nginx and others; about 15 minutes
+bench: $(VENV)/.ready-load ## Measure CPU, rate and memory against nginx and others; about 25 minutes
 	@$(BIN)/python -m loadtests.bench $(ARGS)
 
 load: $(VENV)/.ready-load ## Load a gateway with locust for a minute
 	@$(BIN)/python -m loadtests.load $(ARGS)
 
 accept: setup ## The long lists: real Ceph, XMPP servers, kills, faults
-	@SLUICE_TEST_REQUIRE=all $(BIN)/python -m pytest -q -m "slow or not slow" $(ARGS)
+	@SLUICE_TEST_REQUIRE=all SLUICE_TEST_RANDOM=1 $(BIN)/python -m pytest -q $(ARGS)
 
 conformance: setup ## Ask tus servers side by side what they do, and write docs/tus-conformance.md
 	@$(BIN)/python -m tests.conformance.page $(ARGS)

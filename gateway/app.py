@@ -21,6 +21,7 @@ from gateway.protocol.commands import Dialect, RequestHead, ResponseHead
 from gateway.protocol.cors import Cors
 from gateway.protocol.dialects.chunked import ChunkedDialect
 from gateway.protocol.dialects.form import FormDialect
+from gateway.protocol.dialects.hmac_file_server import HmacFileServerDialect
 from gateway.protocol.dialects.plain import PlainDialect
 from gateway.protocol.dialects.range_put import RangePutDialect
 from gateway.protocol.dialects.rufh import RufhDialect
@@ -33,6 +34,7 @@ from gateway.protocol.upload_paths import is_upload_path
 from gateway.runtime import Runtime, open_runtime
 from gateway.server.run import Apps
 from gateway.sessions.heartbeat import Heartbeat
+from gateway.sessions.open import weaknesses
 from gateway.sessions.uploads import UploadSession
 from gateway.settings import LocalStorage, S3Storage, Settings, SettingsError
 from gateway.transfer.ahead import ReadAhead
@@ -73,6 +75,7 @@ DIALECTS: Final[tuple[Dialect | UploadDialect, ...]] = (
     ChunkedDialect(),
     FormDialect(),
     RangePutDialect(),
+    HmacFileServerDialect(),
 )
 
 
@@ -176,6 +179,8 @@ class Gateway:
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self._settings
         runtime = await stack.enter_async_context(open_runtime(settings, self._metrics))
+        for weakness in await weaknesses(runtime.sessions):
+            self._log.warning("sessions", problem=weakness)
         spool = Spool(settings.memory.spool, settings.memory.spool_limit, self._metrics)
         await spool.start()
         stack.push_async_callback(spool.aclose)
@@ -289,6 +294,7 @@ class Gateway:
                     for name, slot in settings.slots.items()
                 ],
                 domains=settings.server.domains,
+                legacy=settings.compatibility.hmac_file_server,
                 drain=self._drain,
                 metrics=self._metrics,
                 log=self._log,

@@ -313,7 +313,7 @@ class Overtaken(Conflict):
 
 
 class UploadGone(GatewayError):
-    """The upload was finished, cancelled or has expired."""
+    """The upload was finished, cancelled, has expired, or is not remembered any more."""
 
     status, code, fault = 410, "upload-gone", "client"
 

@@ -3,15 +3,17 @@
 It relays connections to an upstream. Per connection and direction, bytes come out ``delay`` seconds after they went
 in (a round trip has two delays) and at most at ``rate``; a connection may be reset at random; and clients may come
 from changing addresses, as phones do: :meth:`Link.move` resets what is open, and what is opened next comes from the
-next address of ``sources``. As a program it moves at SIGUSR1.
+next address of ``sources``. It moves by itself at random moments (``moves``) and, as a program, at SIGUSR1.
 
-``python -m loadtests.link --upstream 9000`` prints its port and serves until its standard input ends. What it does
-not show: slow start and loss inside a connection, which TCP hides from both ends.
+``python -m loadtests.link --upstream 9000`` prints its port, serves until its standard input ends, and then says on
+standard error, in JSON, what happened. What it does not show: slow start and loss inside a connection, which TCP hides
+from both ends.
 """
 
 import argparse
 import asyncio
 import itertools
+import os
 import random
 import signal
 import socket
@@ -19,31 +21,15 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, cast
 
 import uvloop
 
 from gateway.units import KiB, MiB, parse_size
+from loadtests.weather import Story, Weather
 
 #: Bytes of one read.
 _READ: Final = 256 * KiB
-
-
-@dataclass(frozen=True, slots=True)
-class Weather:
-    """``delay`` in seconds one way, ``rate`` in bytes per second, connection and direction (0: no limit), ``drops``
-    per MiB relayed (mean number of resets), ``sources``: addresses that upstream sees, in turn."""
-
-    delay: float = 0.0
-    rate: int = 0
-    drops: float = 0.0
-    sources: tuple[str, ...] = ()
-
-    @property
-    def queue(self) -> int:
-        """Bytes that are under way at most: what fits into the delay, and a socket buffer."""
-        return int(self.rate * self.delay) + MiB if self.rate else 8 * MiB
 
 
 class Lane(asyncio.Protocol):
@@ -72,6 +58,7 @@ class Lane(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         weather = self.link.weather
         if weather.drops and random.random() < weather.drops * len(data) / MiB:
+            self.link.story.dropped += 1
             return self.reset()
         now = self._loop.time()
         step = max(4 * KiB, weather.rate // 500) if weather.rate else len(data)
@@ -179,19 +166,34 @@ class Link:
         self.port = 0
         self._server: asyncio.Server | None = None
         self._dialling: set[asyncio.Task[None]] = set()
+        self.story = Story()
         self._sources: Iterator[str] = itertools.cycle(weather.sources or ("127.0.0.1",))
         self._source = next(self._sources)
+        self._next_move: asyncio.TimerHandle | None = None
 
     async def open(self, port: int = 0) -> None:
         """Listen."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._accept, "127.0.0.1", port, backlog=4096)
         self.port = self._server.sockets[0].getsockname()[1]
+        self._plan_move()
+
+    def _plan_move(self) -> None:
+        """Move at a random moment, and again and again."""
+        if self.weather.moves:
+            after = random.expovariate(1 / self.weather.moves)
+            self._next_move = asyncio.get_running_loop().call_later(after, self._wander)
+
+    def _wander(self) -> None:
+        self.move()
+        self._plan_move()
 
     async def aclose(self) -> None:
         """Stop listening, reset what is open."""
         assert self._server is not None
         self._server.close()
+        if self._next_move is not None:
+            self._next_move.cancel()
         self.drop_all()
         for task in self._dialling:
             task.cancel()
@@ -204,6 +206,8 @@ class Link:
     def move(self) -> None:
         """The clients' network changes: everything open is gone, new connections come from the next address."""
         self._source = next(self._sources)
+        self.story.moves += 1
+        self.story.moved += len(self.lanes) // 2
         self.drop_all()
 
     def _accept(self) -> Lane:
@@ -225,6 +229,8 @@ class Link:
             return
         near.other, far.other = far, near
         self.lanes |= {near, far}
+        self.story.connections += 1
+        self.story.addresses.add(self._source)
         if near.transport is None and not near.waiting:
             far.reset()
         near.release()
@@ -238,8 +244,8 @@ class _Near(Lane):
         self.link.dial(self)
 
 
-async def serve(port: int, upstream: int, weather: Weather) -> None:
-    """Until standard input ends."""
+async def serve(port: int, upstream: int, weather: Weather) -> Story:
+    """Until standard input ends; answers what happened."""
     loop = asyncio.get_running_loop()
     link = Link(upstream, weather)
     await link.open(port)
@@ -249,6 +255,7 @@ async def serve(port: int, upstream: int, weather: Weather) -> None:
     loop.add_reader(sys.stdin.fileno(), ended.set)
     await ended.wait()
     await link.aclose()
+    return link.story
 
 
 def main() -> None:
@@ -264,9 +271,13 @@ def main() -> None:
     parser.add_argument(
         "--sources", nargs="*", default=(), help="loopback addresses of the clients"
     )
+    parser.add_argument(
+        "--moves", type=float, default=0.0, help="mean seconds until the clients' address changes"
+    )
     given = parser.parse_args()
-    weather = Weather(given.delay, given.rate, given.drops, tuple(given.sources))
-    uvloop.run(serve(given.port, given.upstream, weather))
+    weather = Weather(given.delay, given.rate, given.drops, tuple(given.sources), given.moves)
+    story = uvloop.run(serve(given.port, given.upstream, weather))
+    os.write(sys.stderr.fileno(), story.told().encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -336,6 +336,8 @@ def summary(counters: Counters) -> dict[str, float]:
     return {
         "requests": counters.requests,
         "throttled": counters.throttled,
+        "received": counters.received,
+        "sent": counters.sent,
         "GiB": round(moved, 3),
         "CPU-s": round(cpu, 3),
         "CPU-s per GiB": round(cpu / moved, 3) if moved > 0.01 else 0.0,

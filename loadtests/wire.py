@@ -102,7 +102,7 @@ class Wire:
 
     def begin(self, head: bytes, pattern: Pattern, size: int) -> None:
         """Send a request, with ``size`` bytes of the pattern; its answer is asked for by :meth:`answered`."""
-        self._sock.sendall(head, socket.MSG_MORE if size else 0)
+        self._send_head(head, more=size > 0)
         # A server that answers before the body's end may close; then its answer says why.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._send_file(pattern.bare, size, PATTERN)
@@ -113,12 +113,15 @@ class Wire:
         Raises:
             UnexpectedAnswer: another status than ``expect``.
         """
-        self._sock.sendall(head, socket.MSG_MORE)
+        self._send_head(head, more=True)
         frame = pattern.framed_size * CHUNK // PATTERN
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._send_file(pattern.framed, size // CHUNK * frame, pattern.framed_size)
             self._sock.sendall(b"0\r\n\r\n")
         return self.answered(expect)
+
+    def _send_head(self, head: bytes, *, more: bool) -> None:
+        self._sock.sendall(head, socket.MSG_MORE if more else 0)
 
     def _send_file(self, handle: int, size: int, length: int) -> None:
         sent = 0
@@ -167,11 +170,15 @@ class Wire:
         del self._input[:size]
         left = size - len(beginning)
         while left:
-            got = self._sock.recv_into(_TRASH, min(left, len(_TRASH)), socket.MSG_TRUNC)
+            got = self._receive(left)
             if not got:
                 raise ConnectionResetError(f"the answer ended {left} bytes early")
             left -= got
         return beginning
+
+    def _receive(self, size: int) -> int:
+        """Take up to ``size`` bytes and forget them."""
+        return self._sock.recv_into(_TRASH, min(size, len(_TRASH)), socket.MSG_TRUNC)
 
     def _read_chunks(self) -> bytes:
         body = bytearray()

@@ -10,8 +10,14 @@ from tests.servers import chromium
 
 pytest_plugins = ["tests.servers.fixtures"]
 
-# Examples are counted, never timed: on a busy machine a slow one is no mistake.
-settings.register_profile("sluice", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Examples are counted, never timed: on a busy machine a slow one is no mistake. They are the same ones each time, so
+# that a change is judged by what it changed; `make accept` looks for new ones.
+settings.register_profile(
+    "sluice",
+    deadline=None,
+    derandomize=not os.environ.get("SLUICE_TEST_RANDOM"),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("sluice")
 
 #: `make accept` and CI set it to "all": then a server that is missing is a failure, not a skip.

@@ -61,6 +61,7 @@ TOGETHER: Final = {
 } | {
     "gateway/client/async_client.py": "tests/client/uploading/test_driver.py",
     "gateway/client/uploading/async_driver.py": "tests/client/uploading/test_driver.py",
+    "gateway/server/wire.py": "tests/server/test_body.py",
     "gateway/sessions/memory_uploads.py": "tests/sessions/test_uploads.py",
     "gateway/sessions/redis_link.py": "tests/sessions/test_redis.py",
     "gateway/sessions/redis_scripts.py": "tests/sessions/test_redis_uploads.py",
@@ -73,6 +74,7 @@ TOGETHER: Final = {
     "gateway/transfer/resumable/engine.py": "tests/transfer/resumable/test_takeover.py",
     "gateway/transfer/resumable/shared.py": "tests/transfer/resumable/test_chunks.py",
     "gateway/transfer/resumable/site.py": "tests/transfer/resumable/test_completing.py",
+    "gateway/transfer/resumable/slice_builder.py": "tests/transfer/resumable/test_appending.py",
     "gateway/transfer/resumable/slice_sink.py": "tests/transfer/resumable/test_appending.py",
 }
 

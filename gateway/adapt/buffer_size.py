@@ -18,10 +18,14 @@ _FILL_TIME: Final = 0.02
 _HALF_LIFE: Final = 1.0
 
 #: Clients between these rates, in bytes per second, are read from as rarely as this: when so many bytes should be
-#: there, but after this many seconds at most, so that they wait in the kernel's buffer and never fill it.
+#: there (at first, and at most), but after this many seconds for 64 KiB, so that they wait in the kernel's buffer and
+#: never fill it.
 _NAPPING: Final = (8 * KiB, 512 * KiB)
 _GATHERED: Final = 64 * KiB
+_MOST_GATHERED: Final = 128 * KiB
 _LONGEST_NAP: Final = 1.0
+#: A nap that brings less than this share of what it was for has ended with a full buffer, or a client that paused.
+_MISSED: Final = 0.75
 #: Seconds of reading after which a client's rate is known.
 _KNOWN: Final = 0.5
 #: Bytes that cannot all have gathered in a kernel before they were first asked for, however late that was.
@@ -37,11 +41,22 @@ class BufferSize:
     """Measures one client and sizes its slabs: the first is ``start``, ``largest`` bounds them, in bytes. Until
     ``proof`` bytes have come, slabs are no larger than what gathers in naps."""
 
-    __slots__ = ("_largest", "_proof", "_seconds", "_sent", "_size", "_total")
+    __slots__ = (
+        "_gather",
+        "_largest",
+        "_most",
+        "_proof",
+        "_seconds",
+        "_sent",
+        "_size",
+        "_total",
+    )
 
     def __init__(self, largest: int = LARGEST, start: int = SMALLEST, *, proof: int = 0) -> None:
         self._largest = max(SMALLEST, largest)
         self._size = start
+        self._gather = _GATHERED
+        self._most = _MOST_GATHERED
         self._proof = proof
         self._sent = 0
         self._total = 0.0
@@ -75,12 +90,23 @@ class BufferSize:
         or so slow that it must be watched."""
         if self._seconds < _KNOWN or not _NAPPING[0] <= self._total / self._seconds <= _NAPPING[1]:
             return 0.0
-        return min(_LONGEST_NAP, min(coming, _GATHERED) * self._seconds / self._total)
+        longest = _LONGEST_NAP * self._gather / _GATHERED
+        return min(longest, min(coming, self._gather) * self._seconds / self._total)
+
+    def on_gathered(self, size: int, seconds: float) -> None:
+        """A nap of ``seconds`` brought ``size`` bytes, all that were there. What came as it should may gather for
+        longer; once that brings less, it is not tried again: a kernel's buffer does not hold so much, and who
+        fills it waits for us."""
+        wanted = min(self._gather, seconds * self.rate())
+        if size < wanted * _MISSED and self._gather > _GATHERED:
+            self._gather = self._most = _GATHERED
+        elif size >= self._gather:
+            self._gather = min(2 * self._gather, self._most)
 
     @property
     def gathered(self) -> int:
         """Bytes for a slab that takes what gathers in a nap, with room to see that there was no more."""
-        return 2 * _GATHERED if self.nap(_GATHERED) else self._size
+        return 2 * self._gather if self.nap(self._gather) else self._size
 
     def rate(self, pending: float = 0.0) -> float:
         """Bytes per second lately; ``pending`` seconds of waiting that are not over yet count as well."""

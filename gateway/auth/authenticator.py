@@ -25,6 +25,7 @@ from gateway.errors import (
 from gateway.model import ANONYMOUS, Principal
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.forms import FORM, FormHead
+from gateway.protocol.legacy_paths import LEGACY
 from gateway.protocol.post_policy import read_policy
 from gateway.protocol.query import refuse_overrides
 from gateway.protocol.signatures import jwt, sigv4, slot_token
@@ -120,6 +121,10 @@ class Authenticator:
             case Scheme.SIGV4 | Scheme.PRESIGNED if target.dialect == FORM:
                 raise MalformedCredential(
                     "A form is signed by its policy, in its fields: see POST policies."
+                )
+            case Scheme.PRESIGNED if target.dialect == LEGACY:
+                raise MalformedCredential(
+                    "A presigned URL does not cover the file's name, which is a header here: sign the request."
                 )
             case Scheme.SIGV4 | Scheme.PRESIGNED:
                 return self._signed(head, query, scheme, now)

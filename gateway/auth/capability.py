@@ -9,14 +9,14 @@ import hmac
 from base64 import urlsafe_b64encode
 from dataclasses import replace
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.auth.authenticator import Authenticator, KeySource
 from gateway.auth.authorise import access_to, authorise, check_scope
 from gateway.auth.grant import Grant
 from gateway.auth.key import Key
 from gateway.auth.policies import Policies
-from gateway.errors import Unauthenticated, UnknownKey, UploadNotFound
+from gateway.errors import Unauthenticated, UnknownKey, UploadGone, UploadNotFound
 from gateway.model import ANONYMOUS
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.routing import effective_head
@@ -33,10 +33,18 @@ def mac_of(secret: str, upload: str) -> str:
     return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
+class AllKeys(KeySource, Protocol):
+    """Keys that can be gone through as well."""
+
+    def list(self) -> tuple[Key, ...]:
+        """All of them, those that do not count included."""
+        ...
+
+
 class UploadAccess:
     """Who may go on with an upload, and whether it may still be finished."""
 
-    def __init__(self, keys: KeySource, authenticator: Authenticator, policies: Policies) -> None:
+    def __init__(self, keys: AllKeys, authenticator: Authenticator, policies: Policies) -> None:
         self._keys = keys
         self._authenticator = authenticator
         self._policies = policies
@@ -58,13 +66,14 @@ class UploadAccess:
 
         Raises:
             UploadNotFound: no such upload; a wrong capability; another principal's credential.
+            UploadGone: the capability is one of ours, but of an upload that nobody remembers.
             UnknownKey: the key that began the upload counts no more.
             Unauthenticated: nobody signed for the upload, and strangers may do nothing there any more.
             Forbidden: the owner's credential is for other objects or methods.
             GatewayError: a credential that does not hold.
         """
         if session is None:
-            raise _not_found()
+            raise self._forgotten(target, now)
         if target.mac is not None:
             key = self._key(session, now)
             if key is None or not hmac.compare_digest(mac_of(key.secret, session.id), target.mac):
@@ -86,6 +95,17 @@ class UploadAccess:
         if target.mac is None:
             check_scope(grant.constraints, effective_head(head, target).method, session.target)
         return replace(grant, policy=self._policy(session, now))
+
+    def _forgotten(self, target: Target, now: float) -> UploadNotFound | UploadGone:
+        """What to say of an upload that nobody remembers: that it is gone to who has a URL that we gave out (its
+        record has run out, or the sessions have lost their memory); anything else never was. It costs one HMAC for
+        each key."""
+        if target.upload is not None and target.mac is not None:
+            for key in self._keys.list():
+                right = mac_of(key.secret, target.upload)
+                if key.counts(now) and hmac.compare_digest(right, target.mac):
+                    return UploadGone("This upload is no longer known; begin a new one.")
+        return _not_found()
 
     def confirm(self, session: UploadSession, size: int, now: float) -> bool:
         """Whether the finished upload, of ``size`` bytes, may overwrite what is there, by what holds now.

@@ -18,7 +18,7 @@ from gateway.cli.options import (
     tell_weak_secrets,
 )
 from gateway.errors import GatewayError
-from gateway.sessions.open import open_sessions, whereabouts
+from gateway.sessions.open import open_sessions, weaknesses, whereabouts
 from gateway.settings import Settings
 from gateway.settings.render import to_toml
 from gateway.storage.base import Capabilities, ObjectStore
@@ -116,12 +116,15 @@ async def _check_sessions(settings: Settings) -> bool:
     try:
         await sessions.start()
         await sessions.ping()
+        forgets = await weaknesses(sessions)
     except GatewayError as error:
         click.echo(f"{where}: {_cause(error) or error.detail}", err=True)
         return False
     finally:
         await sessions.aclose()
     click.echo(f"{where}: right")
+    for weakness in forgets:
+        click.echo(f"  {weakness}")
     return True
 
 

@@ -12,8 +12,8 @@ from gateway.model import Digest, MultipartRef, Part, PartReceipt
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.owner import Owner
 from gateway.pipeline.parts import Draft
-from gateway.pipeline.transforms import digest_of
 from gateway.storage.base import ObjectStore
+from gateway.storage.checksums import compute
 from gateway.telemetry import Instrument
 
 T = TypeVar("T")
@@ -176,7 +176,7 @@ class Flight:
 def part_digests(store: ObjectStore, views: Sequence[memoryview]) -> tuple[Digest, ...]:
     """A checksum of ``views`` that the store verifies and that costs nothing to speak of, if there is one."""
     algorithm = part_algorithm(store)
-    return () if algorithm is None else (digest_of(algorithm, views),)
+    return () if algorithm is None else (compute(algorithm, views),)
 
 
 def part_algorithm(store: ObjectStore) -> str | None:

@@ -57,9 +57,8 @@ class Intake:
         self._reading_since: float | None = None
         self._read_until: float | None = None
         self._drained = self._at_once = True
-        self._prompt = False
+        self._prompt = self._napped = self._opening = False
         self._spills = Owner()
-        self._opening = False
         #: Seconds in which we did not read from the client although it was not at its end.
         self.paused = 0.0
 
@@ -112,6 +111,7 @@ class Intake:
         pause = 0.0 if self._read_until is None else now - nap - self._read_until
         self.paused += pause
         self._at_once = not nap and pause < _AT_ONCE
+        self._napped = nap > 0
         self._reading_since = now - nap
         return self._window
 
@@ -121,13 +121,11 @@ class Intake:
         nap = self._client.nap(coming)
         # A read that waits for more than has gathered would be as many wake-ups as there are segments; and always full.
         self._prompt = nap > 0
-        if not self._drained:
+        if not (nap and self._drained):
             return 0.0
-        if nap:
-            began = self._clock()
-            await self._naps.nap(nap)
-            nap = self._clock() - began
-        return nap
+        began = self._clock()
+        await self._naps.nap(nap)
+        return self._clock() - began
 
     async def _begin(self, draft: Draft) -> None:
         """A part begins when it could go to disk as a whole, and nothing unfinished is held while it waits for that.
@@ -160,8 +158,10 @@ class Intake:
         assert self._reading_since is not None, "admit() comes first"
         self._read_until = self._clock()
         waited = self._read_until - self._reading_since
-        self._client.on_read(size, waited)
         self._drained = self._window is None or size < len(self._window)
+        if self._napped and self._drained:
+            self._client.on_gathered(size, waited)
+        self._client.on_read(size, waited)
         self._close_window()
         slab = self._builder.advance(size)
         if slab is not None:

@@ -16,7 +16,7 @@ from typing import Final
 #: in a second.
 PER_TURN: Final = 16
 #: Seconds in which sleepers wake together.
-_GRAIN: Final = 0.005
+_GRAIN: Final = 0.01
 
 
 class Naps:
@@ -29,6 +29,7 @@ class Naps:
         self._timer: asyncio.Handle | None = None
         self._rings_at = 0.0
         self._turn: asyncio.Handle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         """How many sleep."""
@@ -36,17 +37,19 @@ class Naps:
 
     async def nap(self, seconds: float) -> None:
         """Sleep so long, and then until it is one's turn: first due, first awake."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:  # asked once: asking costs a system call
+            loop = self._loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
         if seconds > 0:
             heappush(self._sleeping, (loop.time() + seconds, next(self._numbers), woken))
-            self._set()
+            self._set(loop)
         else:
             self._due.append(woken)
-            self._go_on()
+            self._go_on(loop)
         await woken
 
-    def _set(self) -> None:
+    def _set(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the alarm ring for the first of the sleepers."""
         due = self._sleeping[0][0]
         if self._timer is not None:
@@ -54,23 +57,23 @@ class Naps:
                 return
             self._timer.cancel()
         self._rings_at = due
-        self._timer = asyncio.get_running_loop().call_at(due, self._ring)
+        self._timer = loop.call_at(due, self._ring, loop)
 
-    def _ring(self) -> None:
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         # What the clock's grain makes late would else cost a timer of its own each.
-        now = asyncio.get_running_loop().time() + _GRAIN
+        now = loop.time() + _GRAIN
         while self._sleeping and self._sleeping[0][0] <= now:
             self._due.append(heappop(self._sleeping)[2])
         if self._sleeping:
-            self._set()
-        self._go_on()
+            self._set(loop)
+        self._go_on(loop)
 
-    def _go_on(self) -> None:
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._due and self._turn is None:
-            self._turn = asyncio.get_running_loop().call_soon(self._wake)
+            self._turn = loop.call_soon(self._wake, loop)
 
-    def _wake(self) -> None:
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         """One turn's worth. What is called soon from here is called in the next turn."""
         self._turn = None
         left = PER_TURN
@@ -79,4 +82,4 @@ class Naps:
             if not woken.done():  # its upload may be gone
                 woken.set_result(None)
                 left -= 1
-        self._go_on()
+        self._go_on(loop)

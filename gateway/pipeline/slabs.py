@@ -365,11 +365,13 @@ class SlabPool:
         raise AssertionError("a buffer took a negative size")  # pragma: no cover
 
     def _make_room(self) -> None:
-        """Drop free slabs, largest first, while they and what is in use exceed the budget, or they alone a part of it:
-        thousands of slow clients' small slabs would stay for ever, of no use to anybody else."""
+        """Drop free slabs while they and what is in use exceed the budget, or they alone a part of it: thousands of
+        slow clients' small slabs would stay for ever, of no use to anybody else. Those go first of whose size most is
+        free: a fast client's few large ones are taken again at once, and new memory costs as much as what moves through
+        it."""
         most = self.budget.total // _SHARE_OF_FREE
         while self._free_bytes > min(most, self.budget.total - self.budget.used):
-            size = max(size for size, free in self._free.items() if free)
+            size = max(self._free, key=lambda size: (size * len(self._free[size]), size))
             self._free[size].pop()
             self._free_bytes -= size
 

@@ -7,24 +7,20 @@ its publication.
 """
 
 import asyncio
-import copy
-import hashlib
 import hmac
-import zlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 from gateway.errors import (
     DigestMismatch,
     IncompleteBody,
-    InvalidDigest,
     PayloadHashMismatch,
     TooLarge,
     TooSmall,
 )
 from gateway.model import Digest
 from gateway.pipeline.owner import unbroken
-from gateway.storage.checksums import crc32c, crc64nvme
+from gateway.storage.checksums import Checksum
 from gateway.units import MiB, format_size
 
 #: From this size on, costly digests go to a thread.
@@ -44,84 +40,6 @@ class Tap(Protocol):
             GatewayError: the body must not go on.
         """
         ...
-
-
-class Checksum:
-    """A digest that is being computed. ``algorithm`` as in :class:`~gateway.model.Digest`.
-
-    Raises:
-        InvalidDigest: the algorithm is unknown.
-    """
-
-    def __init__(self, algorithm: str) -> None:
-        self.algorithm: Final = algorithm
-        self.costly = True
-        if algorithm in _HASHES:
-            self._state: _Hash = hashlib.new(_HASHES[algorithm], usedforsecurity=False)
-        elif algorithm in _CRCS:
-            function, width, self.costly = _CRCS[algorithm]
-            self._state = _Crc(function, width)
-        else:
-            raise InvalidDigest(f"The digest algorithm {algorithm!r} is not known here.")
-
-    def update(self, data: memoryview, /) -> None:
-        """See the next bytes."""
-        self._state.update(data)
-
-    def digest(self) -> Digest:
-        """The digest of all bytes so far."""
-        return Digest(self.algorithm, self._state.digest())
-
-    def copy(self) -> Self:
-        """Another one that has seen the same bytes."""
-        made = copy.copy(self)
-        made._state = self._state.copy()
-        return made
-
-
-class _Hash(Protocol):
-    def update(self, data: memoryview, /) -> None: ...
-
-    def digest(self) -> bytes: ...
-
-    def copy(self) -> Self: ...
-
-
-class _Crc:
-    """A CRC with hashlib's face; big-endian, as on the wire of S3."""
-
-    def __init__(self, function: Callable[[memoryview, int], int], width: int) -> None:
-        self._function = function
-        self._width = width
-        self._value = 0
-
-    def update(self, data: memoryview, /) -> None:
-        self._value = self._function(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(self._width, "big")
-
-    def copy(self) -> Self:
-        return copy.copy(self)
-
-
-_HASHES: Final = {"sha-256": "sha256", "sha-512": "sha512", "sha1": "sha1", "md5": "md5"}
-#: Function, bytes of the value, whether it is costly. awscrt's two run at memory speed; zlib's doesn't, but it
-#: is faster than awscrt's CRC32.
-_CRCS: Final[dict[str, tuple[Callable[[memoryview, int], int], int, bool]]] = {
-    "crc32": (zlib.crc32, 4, True),
-    "crc32c": (crc32c, 4, False),
-    "crc64nvme": (crc64nvme, 8, False),
-}
-ALGORITHMS: Final = frozenset((*_HASHES, *_CRCS))
-
-
-def digest_of(algorithm: str, views: Iterable[memoryview]) -> Digest:
-    """The digest of bytes that are all there."""
-    checksum = Checksum(algorithm)
-    for view in views:
-        checksum.update(view)
-    return checksum.digest()
 
 
 class LengthGuard:

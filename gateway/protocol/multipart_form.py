@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 from gateway.errors import FormTooLarge, MalformedForm, UnsupportedMediaType
 from gateway.protocol.commands import RequestHead
+from gateway.protocol.names import shown
 from gateway.protocol.part_head import PartHead, decode_utf8, read_part_head
 from gateway.units import KiB
 
@@ -167,7 +168,7 @@ class FormParser:
         if self._count > MAX_FIELDS:
             raise FormTooLarge(f"A form has at most {MAX_FIELDS} fields.")
         if name in self.fields:
-            _refuse(f"The form has the field {name[:64]!r} twice.")
+            _refuse(f"The form has the field '{shown(name)}' twice.")
         self._name = name
 
     def _value(self) -> bool:

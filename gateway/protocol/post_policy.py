@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 from gateway.errors import Forbidden, MalformedPolicyDocument, RequestExpired
+from gateway.protocol.names import shown
 
 #: Fields that need no condition; and so do those that begin with ``x-ignore-``.
 _EXEMPT: Final = frozenset({"policy", "x-amz-signature", "file"})
@@ -68,13 +69,13 @@ class PostPolicy:
             if not condition.holds(values.get(condition.field)):
                 raise Forbidden(
                     f"Invalid according to Policy: the condition {condition.operator} on"
-                    f" {condition.field[:64]!r} does not hold."
+                    f" '{shown(condition.field)}' does not hold."
                 )
         covered = {condition.field for condition in self.conditions}
         for name in values:
             if name not in covered and name not in _EXEMPT and not name.startswith(_IGNORED):
                 raise Forbidden(
-                    f"Invalid according to Policy: it has no condition on the field {name[:64]!r}."
+                    f"Invalid according to Policy: it has no condition on the field '{shown(name)}'."
                 )
 
 
@@ -133,7 +134,7 @@ def _operator(text: str) -> Operator:
         case "starts-with":
             return "starts-with"
         case _:
-            raise _bad(f"The policy's operator {text[:64]!r} is not understood.")
+            raise _bad(f"The policy's operator '{shown(text)}' is not understood.")
 
 
 def _field(name: str) -> str:

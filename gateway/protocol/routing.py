@@ -2,6 +2,7 @@
 
 1. a path under ``/-/chunked``: chunked sessions; under ``/-/uploads``: tus or the IETF protocol, by their headers.
    Other paths under ``/-/`` never come here;
+   Where they are mounted, HMAC File Server's two paths are its own;
 2. a path under a slot's ``base_path``: the slot's;
 3. a write with tus's header (which belongs under ``/-/uploads``, and is told so) or with ``Upload-Complete``;
 4. a PUT with ``Content-Range``: a chunked session where it names one, else the plain kind;
@@ -21,6 +22,7 @@ from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.forms import FORM
 from gateway.protocol.interim import read_complete
+from gateway.protocol.legacy_paths import is_legacy_path, legacy_target
 from gateway.protocol.multipart_form import is_form
 from gateway.protocol.paths import (
     bucket_of_host,
@@ -83,11 +85,13 @@ def _name_of(host: bytes) -> str:
     return match["name"].lower().removesuffix(".")
 
 
-def route(head: RequestHead, slots: Sequence[SlotMount], domains: Sequence[str]) -> Target:
+def route(
+    head: RequestHead, slots: Sequence[SlotMount], domains: Sequence[str], legacy: str = ""
+) -> Target:
     """Find the dialect and the object of a request.
 
-    ``OPTIONS *`` is plain and points to the service. Of two slots, the one with the longer base path
-    counts.
+    ``legacy`` is the bucket of HMAC File Server's paths, empty: they are not mounted. ``OPTIONS *`` is plain and
+    points to the service. Of two slots, the one with the longer base path counts.
 
     Raises:
         BadRequest: no valid Host, or a target in absolute form.
@@ -100,6 +104,8 @@ def route(head: RequestHead, slots: Sequence[SlotMount], domains: Sequence[str])
         raise BadRequest("The request target must be a path; absolute forms are for proxies.")
     if is_upload_path(head.raw_path):
         return _route_upload(head)
+    if legacy and is_legacy_path(head.raw_path) and bucket_of_host(host, domains) is None:
+        return legacy_target(head, legacy)
     mounted = _slot_of(head, slots)
     if mounted is not None:
         slot, rest = mounted

@@ -13,6 +13,7 @@ from typing import Final
 
 from gateway.errors import BadRequest, InvalidArgument, MetadataTooLarge
 from gateway.model import Attributes
+from gateway.protocol.names import shown
 from gateway.protocol.object_heads import MAX_METADATA, is_media_type, is_metadata_name
 from gateway.protocol.paths import check_key
 from gateway.protocol.serving import content_disposition, is_inline_safe, safe_filename
@@ -104,7 +105,7 @@ def parse_metadata(header: str | None) -> TusMetadata:
         if _NAME.fullmatch(name) is None:
             raise BadRequest("Upload-Metadata: a name is visible ASCII without spaces and commas.")
         if name in pairs:
-            raise BadRequest(f"Upload-Metadata names {name[:64]!r} twice.")
+            raise BadRequest(f"Upload-Metadata names '{shown(name)}' twice.")
         pairs[name] = _decoded(name, value)
     return TusMetadata(header, pairs)
 
@@ -113,7 +114,7 @@ def _decoded(name: str, value: str) -> bytes:
     try:
         return b64decode(value.encode("ascii"), validate=True)
     except ValueError:
-        raise BadRequest(f"Upload-Metadata: the value of {name[:64]!r} is not base64.") from None
+        raise BadRequest(f"Upload-Metadata: the value of '{shown(name)}' is not base64.") from None
 
 
 def _checked_key(name: str, value: bytes) -> str:

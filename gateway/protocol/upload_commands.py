@@ -129,6 +129,21 @@ class PutChunk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutNumberedChunk:
+    """Chunk ``number`` (from 0) of an upload whose chunk size the server has told. ``totals``, ``chunks``, ``range``
+    and ``name`` (the object's key) are what the request says besides; all of it has to be right."""
+
+    upload: str
+    number: int
+    body: int | None
+    totals: tuple[int, ...] = ()
+    chunks: int | None = None
+    range: ByteRange | None = None
+    name: str | None = None
+    body_digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InspectChunks:
     """Ask what is missing of a chunked session (``total`` None with ``session`` None: not known)."""
 
@@ -153,6 +168,7 @@ UploadCommand: TypeAlias = (
     | CancelUpload
     | WatchUpload
     | PutChunk
+    | PutNumberedChunk
     | InspectChunks
     | CancelChunks
 )
@@ -185,6 +201,7 @@ class UploadStatus:
     chunk_size: int | None = None
     chunks: int | None = None
     session: str | None = None
+    target: ObjectKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from gateway.errors import (
     NotImplementedHere,
     TooLarge,
 )
-from gateway.model import Attributes, ByteRange, Digest
+from gateway.model import Attributes, Digest
 from gateway.protocol.commands import ObjectStored, RequestHead, ResponseHead
 from gateway.protocol.dates import format_date
 from gateway.protocol.digests import (
@@ -202,8 +202,7 @@ def upload_document(status: UploadStatus) -> dict[str, Any]:
     if status.chunk_size is not None:
         document["chunk_size"] = status.chunk_size
         document["total_chunks"] = status.chunks
-        chunks = _missing_chunks(status.missing, status.chunk_size)
-        document["missing_chunks"] = list(islice(chunks, MAX_LISTED))
+        document["missing_chunks"] = list(islice(missing_chunks(status), MAX_LISTED))
     if status.expires is not None and not status.complete:
         document["expires"] = format_date(datetime.fromtimestamp(status.expires, UTC))
     if status.stored is not None:
@@ -212,10 +211,13 @@ def upload_document(status: UploadStatus) -> dict[str, Any]:
     return document
 
 
-def _missing_chunks(missing: tuple[ByteRange, ...], size: int) -> Iterator[int]:
-    """Numbers of the chunks of which bytes are missing, from 0, in order."""
+def missing_chunks(status: UploadStatus) -> Iterator[int]:
+    """Numbers of the chunks of which bytes are missing, from 0, in order; none where chunks have no size."""
+    size = status.chunk_size
+    if size is None:
+        return
     following = 0
-    for gap in missing:
+    for gap in status.missing:
         stop = (gap.stop - 1) // size + 1
         yield from range(max(gap.start // size, following), stop)
         following = stop

@@ -5,11 +5,11 @@ has asked for, so a slow application closes the client's TCP window and no queue
 """
 
 import asyncio
-from typing import Protocol
 
 from gateway.errors import BadRequest, ClientGone, GatewayError, RequestTimeout
 from gateway.server.chunked import ChunkedDecoder
 from gateway.server.deadlines import Pace
+from gateway.server.wire import Wire
 from gateway.units import KiB
 
 #: Inside a chunk with this much to come it pays to receive into place, one recv for data alone.
@@ -18,31 +18,6 @@ DIRECT = 128 * KiB
 PIECE = 256 * KiB
 #: Smallest read of a chunked body, so that a small view does not mean a system call for each byte.
 CHUNKED_READ = 4 * KiB
-
-
-class Wire(Protocol):
-    """What a body needs of its connection."""
-
-    pending: bytearray
-    """Bytes that came with the head and were not read yet."""
-    scratch: memoryview
-    """A buffer shared by all connections, valid until the event loop goes on."""
-
-    def time(self) -> float:
-        """The event loop's clock."""
-        ...
-
-    def want(self, due: float) -> None:
-        """Start reading; something must come before ``due``."""
-        ...
-
-    def rest(self) -> None:
-        """Stop reading."""
-        ...
-
-    def invite(self) -> None:
-        """Send ``100 Continue`` when the client waits for it and it was not sent."""
-        ...
 
 
 class RequestBody:
@@ -120,16 +95,40 @@ class RequestBody:
         """The next piece of the body as it comes, at most 256 KiB; empty at the end."""
         if self._piece is None:
             self._piece = bytearray(min(PIECE, self._left) if self.length is not None else PIECE)
-        size = await self.read_some(memoryview(self._piece)) if self._piece else 0
+        size = await self._read_as_it_comes(memoryview(self._piece)) if self._piece else 0
         return bytes(memoryview(self._piece)[:size])
 
     async def read_some(self, view: memoryview) -> int:
-        """As :meth:`read_into`, but what one receive brings is answered at once: for who lets bytes gather."""
+        """As :meth:`read_into`, but what one receive brings is answered at once: for who lets bytes gather.
+
+        What has gathered is taken without a word to the event loop: to start reading, to be told, and to stop again
+        costs more than the read. So whoever asks again and again has to let others run in between.
+        """
+        return self._grab(view) or await self._read_as_it_comes(view)
+
+    async def _read_as_it_comes(self, view: memoryview) -> int:
         self._whole = False
         try:
             return await self.read_into(view)
         finally:
             self._whole = True
+
+    def _grab(self, view: memoryview) -> int:
+        """What is in the socket now, where that is what comes next."""
+        if not self._left or self._wire.pending or self._waiter or self._failure:
+            return 0
+        size = self._wire.grab(view[: self._left])
+        if size:
+            now = self._wire.time()
+            self.paused_seconds += now - self._rested_at
+            self._rested_at = now
+            self._pace.wait(now)
+            self._pace.progress(size, now)
+            self._left -= size
+            self.size += size
+            if not self._left:
+                self._wire.rest()
+        return size
 
     async def _read(self, view: memoryview) -> int:
         size = min(len(view), self._left)

@@ -189,6 +189,10 @@ class Conversation:
             self._link.expect(None)
             self._link.update_reading()
 
+    def grab(self, view: memoryview) -> int:
+        """Receive what the socket has, past the event loop."""
+        return self._link.grab(view)
+
     def invite(self) -> None:
         """Send 100 Continue, once, when it is waited for and still makes sense."""
         if self._invited:

@@ -6,6 +6,7 @@ it: it gives us its configuration, its state and the lifespan, and shuts the con
 """
 
 import asyncio
+import os
 from typing import Any, Final, cast
 
 import uvicorn
@@ -63,6 +64,7 @@ class Front(asyncio.BufferedProtocol):
         self._server_state = server_state
         self._fd = -1
         self._lost = False
+        self._missing: int | None = None
         self._reading = True
         self._deadline = Deadline(self._loop, self._expired)
         self._watch = Deadline(self._loop, self._look)
@@ -147,6 +149,15 @@ class Front(asyncio.BufferedProtocol):
             else:
                 self._transport.pause_reading()
 
+    def grab(self, view: memoryview) -> int:
+        """Receive what is there now. The end of the connection, and what TLS has, are the transport's to tell."""
+        if self.outlet.tls or self._lost or self._transport.is_closing():
+            return 0
+        try:
+            return os.readv(self._fd, [view])
+        except OSError:  # mostly: nothing is there
+            return 0
+
     def start(self, exchange: Exchange, app: AsgiApp) -> None:
         """Run an exchange, and from now on look after the peer from time to time."""
         self._watch.set(self.time() + self._rules.probe)
@@ -196,8 +207,13 @@ class Front(asyncio.BufferedProtocol):
             return
         now = self.time()
         self._watch.set(now + self._rules.probe)
+        missing = self._conversation.missing
+        moved, self._missing = (
+            missing != self._missing,
+            missing,
+        )  # who sends is there, and need not be looked for
         if self.outlet.is_stalled(now, self._rules.body_idle_timeout) or (
-            not self._reading and is_gone(self._fd, self._conversation.missing, tls=self.outlet.tls)
+            not (self._reading or moved) and is_gone(self._fd, missing, tls=self.outlet.tls)
         ):
             self._transport.abort()
 

@@ -35,6 +35,10 @@ class Link(Protocol):
         """:attr:`Conversation.reads` may have changed."""
         ...
 
+    def grab(self, view: memoryview) -> int:
+        """Receive into ``view`` what is there now; 0: nothing, or only the transport can tell."""
+        ...
+
     def start(self, exchange: Exchange, app: AsgiApp) -> None:
         """Run an exchange as a task."""
         ...

@@ -59,6 +59,11 @@ class Outlet:
         else:
             self._transport.writelines(pieces)
 
+    @property
+    def held(self) -> int:
+        """Bytes that the transport could not hand to the kernel yet."""
+        return self._transport.get_write_buffer_size()
+
     async def flushed(self, backlog: int) -> None:
         """Wait until the transport holds at most ``backlog`` bytes that it has not copied.
 

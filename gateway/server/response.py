@@ -112,12 +112,14 @@ class Response:
 
     def interim(self, status: int, headers: Iterable[Header]) -> None:
         """Send an interim response (RFC 9110, 15.2) at once. Dropped where there is no place for one: the final head
-        is decided, or the client speaks HTTP/1.0.
+        is decided, the client speaks HTTP/1.0, or it does not read what it was sent before.
 
         Raises:
             RuntimeError: a header that would split it.
         """
         if self.started or self.complete or self._version != "1.1":
+            return
+        if self._outlet.held > BACKLOG:
             return
         lines = [_STATUS_LINES[status]]
         for name, value in headers:

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias, cast
 import uvicorn
 
 from gateway.drain import Drain
+from gateway.server import open_files
 from gateway.server.exchange import AsgiApp
 from gateway.server.http_protocol import Front, FrontFactory
 from gateway.server.listeners import Listeners, open_listeners
@@ -55,6 +56,7 @@ def serve(settings: Settings, make_apps: MakeApps, *, on_listening: Callable[[st
     Raises:
         ListenError: the address cannot be had.
     """
+    open_files.allow(open_files.wanted(settings))
     listeners = open_listeners(settings.server)
     try:
         if settings.server.workers > 1:

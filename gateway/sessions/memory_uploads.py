@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from gateway.sessions.upload_rules import after_change, after_creation, after_taking
+from gateway.sessions.upload_rules import after_change, after_creation, after_taking, keeps_name
 from gateway.sessions.uploads import Change, UploadSession
 
 
@@ -19,7 +19,9 @@ class MemoryUploads:
         """Keep a new upload, unless its name or id is there already."""
         found = self._uploads.get(session.id)
         if session.name is not None:
-            found = await self.upload_named(session.principal.id, session.name) or found
+            named = await self.upload_named(session.principal.id, session.name)
+            if named is not None and keeps_name(named, session.created):
+                found = named
         if found is not None:
             return found
         if session.name is not None:

@@ -1,7 +1,7 @@
 """Which session store a URL means."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from gateway.sessions.base import Sessions
@@ -44,6 +44,24 @@ def open_sessions(url: str, timeout: float) -> Sessions:
                 raise SettingsError(f"sessions.url: {error}; {_FORMS}") from None
         case _:
             raise SettingsError(f"sessions.url: there is no store {scheme!r}; {_FORMS}")
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """A store that may be configured to forget."""
+
+    async def weaknesses(self) -> tuple[str, ...]:
+        """How, for people."""
+        ...
+
+
+async def weaknesses(sessions: Sessions) -> tuple[str, ...]:
+    """What would let a store forget what it has acknowledged, as far as it tells.
+
+    Raises:
+        SessionsUnavailable: it does not answer.
+    """
+    return await sessions.weaknesses() if isinstance(sessions, Forgetful) else ()
 
 
 def whereabouts(url: str) -> str:

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from gateway.errors import SessionsUnavailable
 from gateway.sessions.base import SCHEMA_VERSION
@@ -27,6 +27,14 @@ if not found or tonumber(found) < tonumber(ARGV[1]) then
 end
 return found
 """
+
+
+#: What has to be configured, and what happens otherwise.
+_DURABLE: Final = (
+    ("appendonly", "yes", "when it restarts, all uploads are lost"),
+    ("appendfsync", "always", "when its machine fails, the last acknowledged bytes may be lost"),
+    ("maxmemory-policy", "noeviction", "when its memory is full, it drops uploads"),
+)
 
 
 class RedisLink:
@@ -60,6 +68,29 @@ class RedisLink:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._redis.aclose()
+
+    async def weaknesses(self) -> tuple[str, ...]:
+        """What would let it forget what it has acknowledged, by its own configuration; none where it does not tell
+        (hosted ones often don't).
+
+        Raises:
+            SessionsUnavailable: it does not answer.
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = await self._redis.config_get("[am]*")
+        except ResponseError:
+            return ()
+        except (TimeoutError, RedisError, OSError) as error:
+            raise SessionsUnavailable(
+                f"The session store cannot be used ({type(error).__name__}); try again.",
+                retry_after=1.0,
+            ) from error
+        return tuple(
+            f"its {name} is {found[name]}, not {wanted}: {consequence}"
+            for name, wanted, consequence in _DURABLE
+            if name in found and found[name] != wanted
+        )
 
     async def _call(self, command: Callable[[], Awaitable[Any]]) -> Any:
         """Send a command, once more after a broken connection: a pooled one dies with every restart of Redis. All our

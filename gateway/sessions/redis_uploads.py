@@ -29,7 +29,7 @@ from gateway.sessions.upload_codec import (
     encode_standing,
     with_standing,
 )
-from gateway.sessions.upload_rules import after_change, after_creation, after_taking
+from gateway.sessions.upload_rules import after_change, after_creation, after_taking, keeps_name
 from gateway.sessions.uploads import Change, UploadSession, arranged, in_place_of
 
 _SHARDS: Final = 16
@@ -68,11 +68,13 @@ class RedisUploads(RedisLink):
         mine: UploadSession | None = None
         while pointed != new.id:
             found = await self.upload(pointed) if pointed else None
-            if found is not None and found.state != "gone":
+            if found is not None and keeps_name(found, new.created):
                 if mine is not None:
                     await self._remove(mine.id, mine.epoch)
                 return found
             mine = mine or await self._put(new)
+            if mine.name != new.name:  # the id is there already, and the name is none of its own
+                return mine
             pointed = await self._repoint(name, pointed, new.id)
         return mine or await self._put(new)
 

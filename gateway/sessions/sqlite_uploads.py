@@ -19,7 +19,7 @@ from gateway.sessions.upload_codec import (
     encode_standing,
     with_standing,
 )
-from gateway.sessions.upload_rules import after_change, after_creation, after_taking
+from gateway.sessions.upload_rules import after_change, after_creation, after_taking, keeps_name
 from gateway.sessions.uploads import Change, Extent, UploadSession, arranged
 
 _NAMED: Final = "SELECT id FROM uploads WHERE principal = ? AND name = ? AND state <> 'gone'"
@@ -47,6 +47,9 @@ class SqliteUploads(SqliteFile):
         def create(db: sqlite3.Connection) -> UploadSession:
             named = db.execute(_NAMED, (new.principal.id, new.name)).fetchone()
             found = self._find(db, new.id if named is None else named[0])
+            if found is not None and found.id != new.id and not keeps_name(found, new.created):
+                db.execute("UPDATE uploads SET name = NULL WHERE id = ?", (found.id,))
+                found = self._find(db, new.id)
             if found is not None:
                 return found
             db.execute(

@@ -12,12 +12,19 @@ def after_creation(session: UploadSession) -> UploadSession:
     return replace(session, extents=arranged((), add=session.extents))
 
 
+def keeps_name(found: UploadSession, now: float) -> bool:
+    """Whether its name is still taken at ``now`` (Unix seconds): an upload that has expired is as good as gone, also
+    where no sweep has come by yet."""
+    return found.state != "gone" and found.expires >= now
+
+
 def after_change(found: UploadSession | None, epoch: int, change: Change) -> UploadSession:
     """An upload after a change under ``epoch``.
 
     Raises:
         Overtaken: the epoch is another.
         UploadGone: there is none, or it is in none of the states that the change is for.
+        Overtaken: its multipart is known and would be another; what is there already are parts of the first.
         InconsistentLength: its length is known and would be another, or bytes would lie behind it.
         ValueError: see :func:`~gateway.sessions.uploads.changed`.
     """
@@ -27,6 +34,9 @@ def after_change(found: UploadSession | None, epoch: int, change: Change) -> Upl
         raise _overtaken()
     if found.state not in change.only_in:
         raise _gone(found)
+    if change.upload_id is not None and found.upload_id not in (None, change.upload_id):
+        # Who made this one slept while another was made: the parts that are known lie in that one.
+        raise Overtaken("Another request has begun to send this upload to the store; try again.")
     after = changed(found, change)
     _check_length(found, change, after)
     return after

@@ -168,8 +168,8 @@ class UploadSessions(Protocol):
     """
 
     async def create_upload(self, session: UploadSession) -> UploadSession:
-        """Write a new upload. When the principal has one of that ``name`` already that is not gone, answers that
-        one instead and writes nothing."""
+        """Write a new upload. When the principal has one of that ``name`` already that is not gone and has not expired
+        at the new one's ``created``, answers that one instead and writes nothing."""
         ...
 
     async def upload(self, upload_id: str) -> UploadSession | None:
@@ -184,7 +184,7 @@ class UploadSessions(Protocol):
         """Change an upload, answering it as it is afterwards.
 
         Raises:
-            Overtaken: the epoch is another.
+            Overtaken: the epoch is another, or so is the multipart that is known already.
             UploadGone: it is in none of the states ``only_in`` names, or forgotten.
             InconsistentLength: another length is known already, or bytes would lie behind the length.
         """

@@ -369,6 +369,14 @@ class AuthSection(Section):
     """How often a worker looks for keys made or disabled meanwhile."""
 
 
+class CompatibilitySection(Section):
+    """Other servers' interfaces, for clients that are there already. Off unless set."""
+
+    hmac_file_server: str = ""
+    """The `[buckets.<name>]` that takes what HMAC File Server's clients send to `/chunked-upload`; they ask
+    `/upload-status`. Empty: both paths are buckets like any other. Tokens of slots don't count there."""
+
+
 class CorsSection(Section):
     """Which web pages may call Sluice from a browser."""
 
@@ -411,6 +419,7 @@ class Settings(Section):
     retry: RetrySection = RetrySection()
     sweep: SweepSection = SweepSection()
     auth: AuthSection = AuthSection()
+    compatibility: CompatibilitySection = CompatibilitySection()
     cors: CorsSection = CorsSection()
     log: LogSection = LogSection()
 
@@ -446,4 +455,20 @@ class Settings(Section):
                 )
             if slot.base_path.strip("/") in self.buckets:
                 raise ValueError(f"slots.{name}.base_path equals the name of a bucket")
+        return self
+
+    @model_validator(mode="after")
+    def _compatible(self) -> "Settings":
+        """A mount takes its bucket from somewhere, and nobody else's paths."""
+        bucket = self.compatibility.hmac_file_server
+        if not bucket:
+            return self
+        if bucket not in self.buckets and self.buckets_default is None:
+            missing = _missing("buckets", bucket, self.buckets)
+            raise ValueError(f"compatibility.hmac_file_server: {missing}")
+        for shadowed in ("chunked-upload", "upload-status"):
+            if shadowed in self.buckets:
+                raise ValueError(
+                    f"compatibility.hmac_file_server takes the path of the bucket {shadowed}"
+                )
         return self

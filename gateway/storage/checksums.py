@@ -1,29 +1,23 @@
-"""Digests of views, for the stores that verify them themselves.
+"""Digests of bytes, running or whole.
 
 ``crc32``, ``crc32c`` and ``crc64nvme`` are big-endian values as S3 sends them (before base64), the
-others are plain hash digests. The CRCs come from awscrt, which uses the processor's instructions.
+others are plain hash digests. The CRCs use the processor's instructions.
 """
 
+import copy
 import hashlib
-from collections.abc import Callable, Sequence
-from functools import partial
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from hmac import compare_digest
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from gateway.errors import DigestMismatch, InvalidDigest
 from gateway.model import Digest, Views
 
 
-def crc32(data: memoryview, value: int = 0) -> int:
-    """CRC-32, going on from ``value``."""
-    # awscrt is imported where it is used: it costs 8 MB, and many stores verify no checksum.
-    from awscrt import checksums
-
-    return int(checksums.crc32(data, value))
-
-
 def crc32c(data: memoryview, value: int = 0) -> int:
     """CRC-32C, going on from ``value``."""
+    # awscrt is imported where it is used: it costs 8 MB, and many stores verify no checksum.
     from awscrt import checksums
 
     return int(checksums.crc32c(data, value))
@@ -36,75 +30,91 @@ def crc64nvme(data: memoryview, value: int = 0) -> int:
     return int(checksums.crc64nvme(data, value))
 
 
-class _Running(Protocol):
+class _Hash(Protocol):
     def update(self, data: memoryview, /) -> None: ...
+
     def digest(self) -> bytes: ...
+
+    def copy(self) -> Self: ...
 
 
 class _Crc:
-    """A CRC with the interface of hashlib."""
+    """A CRC with hashlib's face; big-endian, as on the wire of S3."""
 
-    def __init__(self, step: Callable[[memoryview, int], int], width: int) -> None:
-        self._step = step
+    def __init__(self, function: Callable[[memoryview, int], int], width: int) -> None:
+        self._function = function
         self._width = width
         self._value = 0
 
     def update(self, data: memoryview, /) -> None:
-        self._value = self._step(data, self._value)
+        self._value = self._function(data, self._value)
 
     def digest(self) -> bytes:
         return self._value.to_bytes(self._width, "big")
 
+    def copy(self) -> Self:
+        return copy.copy(self)
 
-_ALGORITHMS: Final[dict[str, Callable[[], _Running]]] = {
-    "crc32": partial(_Crc, crc32, 4),
-    "crc32c": partial(_Crc, crc32c, 4),
-    "crc64nvme": partial(_Crc, crc64nvme, 8),
-    "md5": partial(hashlib.md5, usedforsecurity=False),
-    "sha1": partial(hashlib.sha1, usedforsecurity=False),
-    "sha-256": hashlib.sha256,
-    "sha-512": hashlib.sha512,
+
+_HASHES: Final = {"sha-256": "sha256", "sha-512": "sha512", "sha1": "sha1", "md5": "md5"}
+#: Function, bytes of the value, whether it is costly. awscrt's two run at memory speed; zlib's doesn't, but it
+#: is faster than awscrt's CRC-32.
+_CRCS: Final[dict[str, tuple[Callable[[memoryview, int], int], int, bool]]] = {
+    "crc32": (zlib.crc32, 4, True),
+    "crc32c": (crc32c, 4, False),
+    "crc64nvme": (crc64nvme, 8, False),
 }
+#: What can be computed, by the names of :class:`~gateway.model.Digest`.
+ALGORITHMS: Final = frozenset((*_HASHES, *_CRCS))
 
-#: What :func:`verify` knows, by the names of :class:`~gateway.model.Digest`.
-ALGORITHMS: Final = frozenset(_ALGORITHMS)
 
+class Checksum:
+    """A digest of bytes that are still coming. ``algorithm`` as in :class:`~gateway.model.Digest`.
 
-class Running:
-    """A digest of bytes that are still coming.
+    ``costly``: an update is worth leaving the event loop for, and releases the interpreter lock.
 
     Raises:
         InvalidDigest: the algorithm is not one of :data:`ALGORITHMS`.
     """
 
     def __init__(self, algorithm: str) -> None:
-        make = _ALGORITHMS.get(algorithm)
-        if make is None:
+        self.algorithm: Final = algorithm
+        self.costly = True
+        if algorithm in _HASHES:
+            self._state: _Hash = hashlib.new(_HASHES[algorithm], usedforsecurity=False)
+        elif algorithm in _CRCS:
+            function, width, self.costly = _CRCS[algorithm]
+            self._state = _Crc(function, width)
+        else:
             raise InvalidDigest(
                 f"The digest algorithm {algorithm!r} is not one of {', '.join(sorted(ALGORITHMS))}."
             )
-        self.algorithm: Final = algorithm
-        self._state = make()
 
     def update(self, data: memoryview, /) -> None:
         """See the next bytes."""
         self._state.update(data)
 
     def digest(self) -> Digest:
-        """Of all bytes so far."""
+        """The digest of all bytes so far."""
         return Digest(self.algorithm, self._state.digest())
 
+    def copy(self) -> Self:
+        """Another one that has seen the same bytes."""
+        made = copy.copy(self)
+        made._state = self._state.copy()
+        return made
 
-def compute(algorithm: str, views: Views) -> Digest:
+
+def compute(algorithm: str, views: Iterable[memoryview]) -> Digest:
     """The digest of ``views`` in a row.
 
     Raises:
         InvalidDigest: the algorithm is not one of :data:`ALGORITHMS`.
     """
-    running = Running(algorithm)
+    checksum = Checksum(algorithm)
     for view in views:
-        running.update(view)
-    return running.digest()
+        checksum.update(view)
+    return checksum.digest()
 
 
 def verify(views: Views, digests: Sequence[Digest]) -> None:

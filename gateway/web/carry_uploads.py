@@ -1,6 +1,7 @@
 """Carrying out what the resumable dialects ask for: commands to the engine, replies to responses."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, assert_never
 
 from gateway.auth.capability import UploadAccess
@@ -9,6 +10,8 @@ from gateway.model import Digest, Source
 from gateway.pipeline.source import BytesSource
 from gateway.protocol.digests import parse_upload_checksum
 from gateway.protocol.interim import announcement
+from gateway.protocol.legacy_paths import LEGACY
+from gateway.protocol.numbered_chunks import placed
 from gateway.protocol.upload_commands import (
     AppendUpload,
     CancelChunks,
@@ -18,6 +21,7 @@ from gateway.protocol.upload_commands import (
     InspectUpload,
     JoinUploads,
     PutChunk,
+    PutNumberedChunk,
     UploadAppended,
     UploadCancelled,
     UploadCommand,
@@ -30,8 +34,10 @@ from gateway.protocol.upload_commands import (
 from gateway.sessions.uploads import UploadSession
 from gateway.transfer.resumable.creating import Allowed, Wish
 from gateway.transfer.resumable.engine import Resumables, chunks_name
+from gateway.transfer.resumable.slice_sink import Durable
 from gateway.web.carry import Work
 from gateway.web.heads import send_head
+from gateway.web.interim import InterimProgress
 from gateway.web.progress import follow
 from gateway.web.streams import (
     Scope,
@@ -100,6 +106,9 @@ class UploadCarrier:
                 found = await self._chunked(command, work)
                 await self.engine.cancel(found)
                 return UploadCancelled()
+            case PutNumberedChunk():
+                assert session is not None
+                return await self._numbered(command, work, session)
             case AppendUpload() | InspectUpload() | CancelUpload() | WatchUpload():
                 assert session is not None
                 return await self._go_on(command, work, session)
@@ -118,7 +127,7 @@ class UploadCarrier:
                 return UploadAppended(status=self.engine.status(done))
             case InspectUpload():
                 found = await self.engine.inspect(session, command.takes_over)
-                return UploadShown(status=self.engine.status(found))
+                return UploadShown(status=self.engine.status(found, _chunk_size(work, found)))
             case WatchUpload():
                 found = await self.engine.inspect(session, "never")
                 return UploadShown(status=self.engine.status(found))
@@ -183,10 +192,22 @@ class UploadCarrier:
         trailer = (lambda: _trailer(work.scope)) if command.trailing else None
         try:
             return await self.engine.append(
-                session, command, source, trailer, signed=work.grant.digests
+                session,
+                command,
+                source,
+                trailer,
+                signed=work.grant.digests,
+                durable=self._progress(command, work),
             )
         finally:
             work.exchange.received = incoming.count
+
+    def _progress(self, command: AppendUpload, work: Work) -> Durable | None:
+        """Who tells a client that understands it how far its bytes are safe, while they still come."""
+        version = command.interim
+        if version is None or not self._interim:
+            return None
+        return InterimProgress(version, partial(send_interim, work.scope), self._clock)
 
     async def _chunk(self, command: PutChunk, work: Work) -> UploadReply:
         principal = work.grant.principal.id
@@ -196,10 +217,21 @@ class UploadCarrier:
             found = None
         if found is None:
             found, _ = await self.engine.create(_wish(command, work), _allowed(work))
+        return await self._put_chunk(command, work, found)
+
+    async def _numbered(
+        self, command: PutNumberedChunk, work: Work, session: UploadSession
+    ) -> UploadReply:
+        chunk = placed(command, session.target, session.length, session.cut.start)
+        return await self._put_chunk(chunk, work, session)
+
+    async def _put_chunk(
+        self, command: PutChunk, work: Work, session: UploadSession
+    ) -> UploadReply:
         incoming = request_source(work.scope, work.receive, command.body)
         try:
             session = await self.engine.put_chunk(
-                found, command, incoming, signed=work.grant.digests
+                session, command, incoming, signed=work.grant.digests
             )
         finally:
             work.exchange.received = incoming.count
@@ -296,7 +328,7 @@ def _first(command: CreateUpload, session: UploadSession) -> AppendUpload:
 
 def _chunk_size(work: Work, session: UploadSession) -> int | None:
     """The size of chunks that costs least, told to who asks for a session, or for what it misses."""
-    return session.cut.start if work.exchange.dialect == "chunked" else None
+    return session.cut.start if work.exchange.dialect in ("chunked", LEGACY) else None
 
 
 def _trailer(scope: Scope) -> Digest:

@@ -75,6 +75,8 @@ class Doorway:
     forms: FieldReader
     slots: Sequence[SlotMount]
     domains: Sequence[str]
+    #: The bucket of HMAC File Server's paths; empty: they are not mounted.
+    legacy: str
     drain: Drain
     metrics: Metrics
     log: Log
@@ -119,7 +121,7 @@ class Endpoint:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         door, head = self._door, exchange.head
         try:
-            target = route(head, door.slots, door.domains)
+            target = route(head, door.slots, door.domains, door.legacy)
         except GatewayError:
             exchange.dialect = dialect_of(head, door.slots)
             raise

@@ -14,20 +14,24 @@ from pathlib import Path
 from subprocess import SubprocessError
 from typing import Final
 
+from gateway.units import parse_duration
 from loadtests.bench import machine, plots, report
 from loadtests.bench.figures import (
     distance,
     large_get,
     large_put,
+    patches,
     payloads,
     rivals,
     slow,
     small,
     soak,
+    tls,
+    ways_out,
 )
-from loadtests.bench.peers import PeerMissing
 from loadtests.bench.plan import QUICK, Bench, Scale
 from loadtests.bench.runs import Recorder
+from loadtests.node import PeerMissing
 from loadtests.processes import ROOT, ServerFailed, running_module
 from loadtests.wire import Pattern, UnexpectedAnswer
 
@@ -42,7 +46,11 @@ FIGURES: Final[dict[str, Callable[[Bench], None]]] = {
     "7": slow.measure,
     "8": distance.measure,
     "9": soak.measure,
+    "10": patches.measure,
+    "tls": tls.measure,
 }
+#: Measured only when asked for.
+OTHERS: Final[dict[str, Callable[[Bench], None]]] = {"ways": ways_out.measure}
 
 
 def progress(text: str) -> None:
@@ -58,9 +66,10 @@ def chosen(text: str) -> list[str]:
     """
     numbers = ["1" if number.strip() == "2" else number.strip() for number in text.split(",")]
     for number in numbers:
-        if number not in FIGURES:
-            raise argparse.ArgumentTypeError(f"there is no figure {number}; there are 1 to 9")
-    return [number for number in FIGURES if number in numbers]
+        if number not in FIGURES and number not in OTHERS:
+            known = ", ".join((*FIGURES, *OTHERS))
+            raise argparse.ArgumentTypeError(f"there is no figure {number}; there are {known}")
+    return [number for number in (*FIGURES, *OTHERS) if number in numbers]
 
 
 def results_folder(base: Path, kind: str = "") -> Path:
@@ -99,7 +108,7 @@ def measure(bench: Bench, figure: str) -> None:
     """One figure; that it fails does not end the others."""
     progress(f"figure {figure} ...")
     try:
-        FIGURES[figure](bench)
+        (FIGURES.get(figure) or OTHERS[figure])(bench)
     except PeerMissing as error:
         bench.note(f"Figure {figure} is skipped: {error}")
     except (UnexpectedAnswer, ServerFailed, SubprocessError, OSError, AssertionError) as error:
@@ -115,8 +124,13 @@ def arguments() -> argparse.Namespace:
         action="store_true",
         help="small sizes, few rounds: for trying out, not for figures",
     )
-    parser.add_argument("--long", action="store_true", help="figure 9 for ten minutes")
-    parser.add_argument("--only", type=chosen, default=list(FIGURES), help="figures, such as 1,2,5")
+    parser.add_argument("--soak", type=parse_duration, help="length of figure 9 instead of 10m")
+    parser.add_argument(
+        "--only",
+        type=chosen,
+        default=list(FIGURES),
+        help=f"figures, such as 1,2,5; also {', '.join(OTHERS)}, which a whole run leaves out",
+    )
     parser.add_argument("--rounds", type=int, help="rounds of each figure")
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="where the report's folder goes"
@@ -128,14 +142,12 @@ def main() -> int:
     """Measure, write, and say where. 0 also when figures are missed: a report is no verdict."""
     given = arguments()
     scale = QUICK if given.quick else Scale()
-    scale = replace(
-        scale, rounds=given.rounds or scale.rounds, soak=600.0 if given.long else scale.soak
-    )
+    scale = replace(scale, rounds=given.rounds or scale.rounds, soak=given.soak or scale.soak)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     described = machine.description()
     described["command"] = " ".join(["python -m loadtests.bench", *sys.argv[1:]])
-    complete = not given.quick and given.only == list(FIGURES)
+    complete = not given.quick and given.soak is None and given.only == list(FIGURES)
     kind = "" if complete else "-quick" if given.quick else f"-only-{'-'.join(given.only)}"
     results = results_folder(given.results, kind)
     bench = run(given.only, scale, results)

@@ -4,6 +4,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -32,8 +33,11 @@ def description() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit that is checked out, with ``-dirty`` if the gateway's code differs from it."""
-    name = _output("git", "rev-parse", "--short=10", "HEAD") or "unknown"
+    """The commit that is checked out, with ``-dirty`` if the gateway's code differs from it; ``unknown`` outside of a
+    repository."""
+    name = _output("git", "rev-parse", "--short=10", "HEAD")
+    if not re.fullmatch("[0-9a-f]+", name):
+        return "unknown"  # git says why
     changed = _output("git", "status", "--porcelain", "--", "gateway")
     return f"{name}-dirty" if changed else name
 

@@ -20,20 +20,32 @@ class Scale:
 
     large: int = GiB
     small: int = 16 * KiB
+    patched: int = 128 * MiB
+    patch: int = 256 * KiB
     rounds: int = 5
     requests: int = 2000
     slow_clients: int = 2000
     slow_size: int = 6 * MiB
     slow_rate: int = 64 * KiB
-    soak: float = 60.0
+    tls_clients: int = 400
+    soak: float = 600.0
     idle: int = 1000
     active: int = 64
     profile: float = 6.0
 
 
 QUICK = Scale(
-    large=256 * MiB, rounds=3, requests=500, slow_clients=200, slow_size=MiB, soak=15.0, idle=200, profile=3.0
-)  # fmt: skip
+    large=256 * MiB,
+    patched=32 * MiB,
+    rounds=3,
+    requests=500,
+    slow_clients=200,
+    slow_size=MiB,
+    tls_clients=50,
+    soak=15.0,
+    idle=200,
+    profile=3.0,
+)
 
 
 @dataclass
@@ -66,16 +78,17 @@ class Bench:
         mark = {True: "reached", False: "MISSED", None: ""}[reached]
         self.recorder.progress(f"== {figure}: {what}: {found}  {target}  {mark}")
 
-    def check_stored(self, name: str, size: int) -> None:
-        """See that the null S3 has got all of an object: what loses bytes is cheap.
+    def check_stored(self, name: str, size: int, store: Server | None = None) -> None:
+        """See that the null S3 (or another) has got all of an object: what loses bytes is cheap.
 
         Raises:
             AssertionError: it has another size.
             UnexpectedAnswer: it has no such object.
         """
         first = [(b"range", b"bytes=0-0")]
-        head = signing.plain("GET", f"/{BUCKET}/{name}", self.store.port, first)
-        with Wire(self.store.port) as wire:
+        port = (store or self.store).port
+        head = signing.plain("GET", f"/{BUCKET}/{name}", port, first)
+        with Wire(port) as wire:
             told = wire.ask(head, expect=206).headers["content-range"]
         stored = int(told.rpartition("/")[2])
         if stored != size:
@@ -88,6 +101,13 @@ class Bench:
 
 
 Sign = Callable[[str, str, int, signing.Headers], bytes]
+#: A client's connection to a port, where nothing may stand still for so many seconds.
+Connect = Callable[[int, float], Wire]
+
+
+def plainly(port: int, timeout: float) -> Wire:
+    """A connection without TLS."""
+    return Wire(port, timeout=timeout)
 
 
 def put(
@@ -98,6 +118,7 @@ def put(
     size: int,
     chunked: bool = False,
     timeout: float = 120.0,
+    connect: Connect = plainly,
 ) -> Callable[[], float]:
     """Work: one PUT of ``size`` bytes on a connection of its own, where nothing may stand still for ``timeout``
     seconds; in GiB."""
@@ -107,7 +128,7 @@ def put(
             (b"transfer-encoding", b"chunked") if chunked else (b"content-length", b"%d" % size)
         )
         head = sign("PUT", f"/{BUCKET}/large", server.port, [framing])
-        with Wire(server.port, timeout=timeout) as wire:
+        with connect(server.port, timeout) as wire:
             send = wire.put_chunked if chunked else wire.put
             send(head, bench.pattern, size)
         return size / GiB
@@ -115,11 +136,13 @@ def put(
     return work
 
 
-def get(server: Server, sign: Sign, *, size: int) -> Callable[[], float]:
+def get(
+    server: Server, sign: Sign, *, size: int, connect: Connect = plainly
+) -> Callable[[], float]:
     """Work: one GET of an object of ``size`` bytes; in GiB."""
 
     def work() -> float:
-        with Wire(server.port) as wire:
+        with connect(server.port, 120.0) as wire:
             answer = wire.ask(sign("GET", f"/{BUCKET}/null/{size}", server.port, ()))
             if answer.size != size:
                 raise AssertionError(f"{answer.size} bytes came instead of {size}")

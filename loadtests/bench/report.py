@@ -68,7 +68,7 @@ def _lines(bench: Bench, machine: Mapping[str, str], pictures: Sequence[str]) ->
 
 def findings_table(findings: Sequence[Finding]) -> list[str]:
     """One row per finding, by figure."""
-    rows = sorted(findings, key=lambda finding: finding.figure)
+    rows = sorted(findings, key=lambda finding: int(finding.figure))
     return [
         "| # | figure | found | to reach | reached |",
         "|---|---|---|---|---|",

@@ -1,17 +1,21 @@
 """The servers that are measured in front of the null S3: Sluice, nginx, and the peers."""
 
 import shutil
+import ssl
 import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from loadtests import node
 from loadtests.bench import peers
 from loadtests.processes import Server, free_port, running
 from loadtests.signing import KEY_ID, SECRET
+from loadtests.tls import Certificate
 
 #: The bucket of all measurements; its name may appear in any URL.
 BUCKET: Final = "bench"
@@ -21,6 +25,7 @@ _SLUICE: Final = """
 port = {port}
 data_dir = "{folder}/data"
 keep_alive = "30m"
+{tls}
 
 [storage.main]
 kind = "s3"
@@ -40,11 +45,14 @@ storage = "main"
 secret = "{secret}"
 
 [sessions]
-url = "sqlite:///{folder}/sessions.db"
+url = "{sessions}"
 
 [memory]
 spool = "{folder}/spool"
 {memory}
+
+[transfer]
+{transfer}
 
 [log]
 format = "json"
@@ -67,7 +75,7 @@ http {{
   keepalive_requests 1000000;
   upstream store {{ server 127.0.0.1:{store}; keepalive 64; keepalive_requests 1000000; }}
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port}{tls};
     location / {{
       proxy_pass http://store;
       proxy_http_version 1.1;
@@ -88,12 +96,31 @@ _TUNED: Final = """client_body_buffer_size 1m;
 
 @dataclass(frozen=True)
 class Setting:
-    """How a measured Sluice differs from its defaults. ``name`` is how reports call it."""
+    """How a measured Sluice differs from its defaults. ``name`` is how reports call it, ``sessions`` a URL; empty:
+    SQLite's."""
 
     name: str = "sluice"
     sign_payload: str = "never"
     checksums: str = ""
     budget: str = ""
+    sessions: str = ""
+    spool_limit: str = ""
+    max_cut_through: int | None = None
+    tls: Certificate | None = None
+
+    def sections(self) -> dict[str, str]:
+        """What of the configuration follows from it."""
+        memory = {"budget": self.budget, "spool_limit": self.spool_limit}
+        cut = self.max_cut_through
+        return {
+            "sign_payload": self.sign_payload,
+            "checksums": f'checksums = ["{self.checksums}"]' if self.checksums else "",
+            "memory": "\n".join(f'{name} = "{value}"' for name, value in memory.items() if value),
+            "transfer": "" if cut is None else f"max_cut_through = {cut}",
+            "tls": ""
+            if self.tls is None
+            else f'tls_cert = "{self.tls.chain}"\ntls_key = "{self.tls.key}"',
+        }
 
 
 @contextmanager
@@ -111,20 +138,22 @@ def sluice(folder: Path, store: int, setting: Setting = Setting()) -> Iterator[S
             bucket=BUCKET,
             key=KEY_ID,
             secret=SECRET,
-            sign_payload=setting.sign_payload,
-            checksums=f'checksums = ["{setting.checksums}"]' if setting.checksums else "",
-            memory=f'budget = "{setting.budget}"' if setting.budget else "",
+            sessions=setting.sessions or f"sqlite:///{own}/sessions.db",
+            **setting.sections(),
         )
     )
     command = [sys.executable, "-m", "gateway", "serve", "--config", str(config)]
-    with running(setting.name, command, port, own, ready=is_ready) as server:
+    context = None if setting.tls is None else setting.tls.context()
+    ready = partial(is_ready, context=context)
+    with running(setting.name, command, port, own, ready=ready) as server:
         yield server
 
 
-def is_ready(port: int) -> bool:
+def is_ready(port: int, context: ssl.SSLContext | None = None) -> bool:
     """Whether a gateway there says that it is ready."""
+    base = f"http://127.0.0.1:{port}" if context is None else f"https://localhost:{port}"
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(f"{base}/-/readyz", timeout=5, context=context) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -136,7 +165,9 @@ def nginx_program() -> str | None:
 
 
 @contextmanager
-def nginx(folder: Path, store: int, *, tuned: bool = True) -> Iterator[Server]:
+def nginx(
+    folder: Path, store: int, *, tuned: bool = True, tls: Certificate | None = None
+) -> Iterator[Server]:
     """nginx with one worker as a streaming reverse proxy, with large buffers or with its default ones.
 
     Raises:
@@ -144,20 +175,47 @@ def nginx(folder: Path, store: int, *, tuned: bool = True) -> Iterator[Server]:
     """
     program = nginx_program()
     if program is None:
-        raise peers.PeerMissing("nginx is not installed")
+        raise node.PeerMissing("nginx is not installed")
     port = free_port()
     name = "nginx" if tuned else "nginx-default"
+    files = (
+        "" if tls is None else f" ssl; ssl_certificate {tls.chain}; ssl_certificate_key {tls.key}"
+    )
     own = folder / name
     own.mkdir()
     config = own / "nginx.conf"
     user = "user root;" if Path("/proc/self").stat().st_uid == 0 else ""
     config.write_text(
         _NGINX.format(
-            folder=own, port=port, store=store, user=user, buffers=_TUNED if tuned else ""
+            folder=own,
+            port=port,
+            store=store,
+            user=user,
+            buffers=_TUNED if tuned else "",
+            tls=files,
         )
     )
     with running(name, [program, "-c", str(config), "-p", str(own)], port, own) as server:
         yield server
+
+
+def redis(folder: Path) -> AbstractContextManager[Server]:
+    """A Redis that loses nothing: every write is on the disk before its answer.
+
+    Raises:
+        PeerMissing: it is not installed.
+    """
+    program = shutil.which("redis-server")
+    if program is None:
+        raise node.PeerMissing("redis-server is not installed")
+    port = free_port()
+    own = folder / "redis"
+    own.mkdir()
+    command = [
+        program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(own), "--save", "", "--appendonly", "yes",
+        "--appendfsync", "always",
+    ]  # fmt: skip
+    return running("redis", command, port, own)
 
 
 def tus(folder: Path, store: int) -> AbstractContextManager[Server]:
@@ -166,11 +224,17 @@ def tus(folder: Path, store: int) -> AbstractContextManager[Server]:
     Raises:
         PeerMissing: it cannot be installed here.
     """
-    program = peers.tus_server()
+    program = node.tus_server()
     port = free_port()
     own = folder / "tus"
     own.mkdir()
-    environment = {"PORT": str(port), "STORE": f"http://127.0.0.1:{store}", "BUCKET": BUCKET}
+    environment = {
+        "PORT": str(port),
+        "STORE": f"http://127.0.0.1:{store}",
+        "BUCKET": BUCKET,
+        "KEY": "NULLSTOREKEY00000001",
+        "SECRET": "the-null-store-does-not-look",
+    }
     return running("tus", program, port, own, environment=environment)
 
 

@@ -124,6 +124,38 @@ def test_nobody_naps_before_a_client_is_known() -> None:
     assert buffer.nap(MiB) == 0.0
 
 
+def test_what_gathered_as_expected_may_gather_for_longer() -> None:
+    buffer = known(64 * KiB)
+    buffer.on_gathered(64 * KiB, 1.0)
+    assert (buffer.nap(MiB), buffer.gathered) == (2.0, 256 * KiB)
+    buffer.on_gathered(128 * KiB, 2.0)
+    assert (buffer.nap(MiB), buffer.gathered) == (2.0, 256 * KiB)  # that is the most
+    assert buffer.nap(32 * KiB) == 0.5
+
+
+def test_who_fills_the_kernels_buffer_is_read_from_as_before_and_not_tried_again() -> None:
+    buffer = known(64 * KiB)
+    buffer.on_gathered(64 * KiB, 1.0)
+    buffer.on_gathered(64 * KiB, 2.0)  # half of what two seconds should have brought
+    assert (buffer.nap(MiB), buffer.gathered) == (1.0, 128 * KiB)
+    buffer.on_gathered(64 * KiB, 1.0)
+    assert buffer.nap(MiB) == 1.0
+
+
+def test_the_last_bytes_of_a_body_are_as_many_as_were_expected() -> None:
+    buffer = known(64 * KiB)
+    buffer.on_gathered(64 * KiB, 1.0)
+    buffer.on_gathered(32 * KiB, 0.5)
+    assert buffer.nap(MiB) == 2.0
+
+
+def test_who_sends_less_than_may_gather_is_read_from_no_less_often() -> None:
+    buffer = known(32 * KiB)
+    for _ in range(3):
+        buffer.on_gathered(32 * KiB, 1.0)
+    assert buffer.nap(MiB) == 1.0
+
+
 def test_a_slab_has_room_for_what_gathers() -> None:
     assert known(64 * KiB).gathered == 128 * KiB
     assert known(10 * MiB).gathered == SMALLEST

@@ -16,6 +16,7 @@ from gateway.errors import (
     TooLarge,
     Unauthenticated,
     UnknownKey,
+    UploadGone,
     UploadNotFound,
 )
 from gateway.model import ANONYMOUS, ObjectKey, Principal
@@ -39,6 +40,9 @@ class Keys:
     def find(self, key_id: str, now: float) -> Key | None:
         found = self.keys.get(key_id)
         return found if found is not None and found.counts(now) else None
+
+    def list(self) -> tuple[Key, ...]:
+        return tuple(self.keys.values())
 
 
 SESSION = UploadSession(
@@ -185,3 +189,23 @@ def test_who_has_no_key_keeps_the_policy_he_was_admitted_by(access: UploadAccess
     access.confirm(session, 10, NOW)
     with pytest.raises(TooLarge):
         access.confirm(session, 11, NOW)
+
+
+@pytest.mark.parametrize("key", [ALICE, BOB])
+async def test_a_url_of_ours_whose_upload_nobody_remembers_is_gone(
+    access: UploadAccess, keys: Keys, key: str
+) -> None:
+    """The sessions have lost their memory: the client has to begin anew, whatever it asks."""
+    keys.keys[key] = replace(keys.keys[key], secret="a secret of its own")
+    target = Target("tus", None, upload=UPLOAD, mac=mac_of(keys.keys[key].secret, UPLOAD))
+    with pytest.raises(UploadGone):
+        await access.admit(head("HEAD"), target, None, NOW)
+    keys.keys[key] = replace(keys.keys[key], disabled=True)
+    with pytest.raises(UploadNotFound):
+        await access.admit(head("HEAD"), target, None, NOW)
+
+
+@pytest.mark.parametrize("mac", [None, "x" * 43, "f"])
+async def test_what_was_never_ours_is_not_found(access: UploadAccess, mac: str | None) -> None:
+    with pytest.raises(UploadNotFound):
+        await access.admit(head("HEAD"), Target("tus", None, upload=UPLOAD, mac=mac), None, NOW)

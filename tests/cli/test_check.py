@@ -13,6 +13,7 @@ from gateway.settings import load_settings
 from gateway.storage.base import Capabilities
 from gateway.storage.memory import MemoryStore
 from tests.cli.conftest import Run
+from tests.redis_server import running_redis
 
 
 class Unreachable(MemoryStore):
@@ -195,6 +196,15 @@ def test_sessions_that_cannot_be_reached_are_named_without_their_password(run: R
     assert result.exit_code == 1
     assert f"sessions (redis://127.0.0.1:{port}/3): connection refused" in result.stderr
     assert "hunter2" not in result.output
+
+
+@pytest.mark.redis
+def test_sessions_that_may_forget_are_told(run: Run, tmp_path: Path) -> None:
+    with running_redis(tmp_path) as server:
+        result = run("check", "--online", SLUICE_SESSIONS__URL=server.url())
+    assert result.exit_code == 0, result.stderr
+    weakness = "  its appendonly is no, not yes: when it restarts, all uploads are lost"
+    assert weakness in result.stdout.splitlines()
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])

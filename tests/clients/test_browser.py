@@ -1,38 +1,20 @@
 """``sluice.js`` and the upload page, in a real Chromium against a real gateway."""
 
-import hashlib
-import http.server
 import json
 import os
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from gateway.cli.signed import Wanted, sign_page
-from gateway.client import Account
-from gateway.model import ObjectKey
-from tests.servers.chromium import Browser, Page, running_browser
-from tests.servers.gateway import (
-    CONFIG,
-    KEY_ID,
-    ROOT,
-    SECRET,
-    GatewayProcess,
-    running_gateway,
-    start_gateway,
-)
+from tests.clients.browser_lab import MIB, SLOW, Lab, row, token
+from tests.servers.chromium import Browser, Page
+from tests.servers.gateway import CONFIG, SECRET, GatewayProcess, running_gateway, start_gateway
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.ci, pytest.mark.browser]
 
-MIB = 1 << 20
 #: A key that may add objects and never replace one.
 DROP_BOX_KEY = "SLUICEDROPBOXKEY0001"
 DROP_BOX = f"""
@@ -40,126 +22,6 @@ DROP_BOX = f"""
 secret = "{SECRET}"
 policy = "upload-only"
 """
-#: Bytes per second at which a test's file takes long enough to be stopped in its middle.
-SLOW = 4 * MIB
-
-
-def token(expires: float = 3600, size: int | None = None, key: str = KEY_ID) -> str:
-    """The token of a link that ``sluice sign --page`` makes."""
-    wanted = Wanted(
-        method="PUT", key=ObjectKey("demo", "in/"), expires=int(expires), now=time.time(), size=size
-    )
-    link = sign_page(wanted, Account(endpoint="http://h", access_key_id=key, secret=SECRET))
-    return link.partition("#token=")[2]
-
-
-class Lab:
-    """A page of a gateway's, and files on its disk."""
-
-    def __init__(self, gateway: GatewayProcess, page: Page, folder: Path) -> None:
-        self.gateway = gateway
-        self.page = page
-        self.folder = folder
-
-    def file(self, name: str, size: int = 10 * MIB) -> Path:
-        """A file of random bytes."""
-        path = self.folder / name
-        path.write_bytes(os.urandom(size))
-        return path
-
-    def visit(self, fragment: str = "") -> None:
-        """Open the page; with a link's fragment."""
-        self.page.visit("about:blank")
-        self.page.visit(f"{self.gateway.url}/-/upload{fragment}")
-
-    def module(self, path: Path, bearer: str | None = None, **options: Any) -> None:
-        """Load the module, and make ``upload`` out of it for a file; ``seen`` are its progress events."""
-        self.page.run(
-            "document.body.append(Object.assign(document.createElement('input'), "
-            "{type: 'file', id: 'mine'}))"
-        )
-        self.page.choose("#mine", path)
-        endpoint = options.pop("endpoint", self.gateway.url)
-        settings = {"headers": {"Authorization": f"Bearer {bearer or token()}"}} | options
-        self.page.run(
-            f"""(async () => {{
-              window.sluice = await import('{self.gateway.url}/-/static/sluice.js');
-              const file = document.querySelector('#mine').files[0];
-              const url = sluice.target('demo', 'in/' + file.name, {json.dumps(endpoint)});
-              window.upload = new sluice.Upload(file, {{url, ...{json.dumps(settings)}}});
-              window.seen = []; window.states = [];
-              upload.addEventListener('progress', (event) => seen.push(event.detail));
-              upload.addEventListener('state', (event) => states.push(event.detail));
-            }})()"""
-        )
-
-    def start(self) -> None:
-        """Begin, and let the promise be."""
-        self.page.run("void upload.start().catch(() => undefined)")
-
-    def reach(self, state: str, seconds: float = 30) -> None:
-        """Wait for a state."""
-        self.page.wait_for(f"upload.state === {json.dumps(state)}", seconds)
-
-    def under_way(self) -> int:
-        """Wait until the server acknowledged something, and more is being sent; answers what it acknowledged."""
-        return int(
-            self.page.wait_for(
-                "upload.progress.acknowledged > 0 && "
-                "upload.progress.sent > upload.progress.acknowledged && "
-                "upload.progress.acknowledged"
-            )
-        )
-
-    def stored(self, path: Path) -> bool:
-        """Whether the object has the file's bytes."""
-        found = self.gateway.s3().get_object(Bucket="demo", Key=f"in/{path.name}")
-        with found["Body"] as body:
-            digest = hashlib.sha256(body.read()).digest()
-        return digest == hashlib.sha256(path.read_bytes()).digest()
-
-    def unfinished(self) -> list[str]:
-        """The names of the files that can go on; the tests' pages have one memory."""
-        names: list[str] = self.page.run(
-            "import('/-/static/sluice.js').then((m) => m.unfinished())"
-            ".then((all) => all.map((one) => one.name))"
-        )
-        return names
-
-    def sent(self, method: str) -> list[dict[str, Any]]:
-        """The uploads' requests of a method."""
-        return [
-            request
-            for request in self.page.requests
-            if request["method"] == method and "/-/uploads/" in request["url"]
-        ]
-
-    def offsets(self) -> list[int]:
-        """Where each PATCH began."""
-        return [int(request["headers"]["upload-offset"]) for request in self.sent("PATCH")]
-
-
-class _Blank(http.server.BaseHTTPRequestHandler):
-    """Another site: empty pages."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *words: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[str]:
-    """The origin of another site."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Blank)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -167,19 +29,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, site: str) -> Iterator[Gat
     config = CONFIG.replace("https://app.example.org", site) + DROP_BOX
     with running_gateway(tmp_path_factory.mktemp("gateway"), config) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with running_browser(tmp_path_factory.mktemp("browser")) as found:
-        yield found
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    found = browser.open()
-    yield found
-    found.close()
 
 
 @pytest.fixture
@@ -343,47 +192,6 @@ def test_an_upload_that_expired_at_the_server_begins_anew(browser: Browser, tmp_
         page.close()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("drops", [0.2, 1.0])
-def test_it_arrives_over_a_link_that_breaks_and_a_client_that_moves(
-    gateway: GatewayProcess, page: Page, site: str, tmp_path: Path, drops: float
-) -> None:
-    """``drops`` is the mean number of resets per MiB."""
-    upstream = gateway.url.rpartition(":")[2]
-    command = [
-        sys.executable,
-        "-m",
-        "loadtests.link",
-        "--upstream",
-        upstream,
-        "--drops",
-        str(drops),
-    ]
-    sources = ["--sources", "127.0.0.2", "127.0.0.3", "127.0.0.4"]
-    with subprocess.Popen(
-        [*command, *sources], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as link:
-        assert link.stdin is not None
-        assert link.stdout is not None
-        lab = Lab(gateway, page, tmp_path)
-        path = lab.file("weather.bin", 20 * MIB)
-        broken = f"http://127.0.0.1:{int(link.stdout.readline())}"
-        page.visit(site)
-        lab.module(path, retry={"base": 50, "cap": 500, "limit": 100}, endpoint=broken)
-        page.network(upload=2 * SLOW)
-        lab.start()
-        for _ in range(3):
-            time.sleep(0.7)
-            link.send_signal(signal.SIGUSR1)
-        lab.reach("done", 60)
-        link.stdin.close()
-
-    kept = page.run("seen.map((event) => event.acknowledged)")
-    assert lab.stored(path)
-    assert len([one for one in lab.sent("HEAD") if one["status"] == 200]) >= 3
-    assert kept == sorted(kept)
-
-
 def test_what_is_stale_is_forgotten_without_asking(lab: Lab) -> None:
     path = lab.file("stale.bin", MIB)
     lab.module(path)
@@ -533,12 +341,6 @@ def test_another_sites_page_may_import_and_use_it(
 
 
 # ---------------------------------------------------------------------------- the page
-
-
-def row(name: str, part: str = "") -> str:
-    """A script for a file's row, or a part of it."""
-    found = f"[...document.querySelectorAll('#uploads .upload')].find((r) => r.textContent.includes('{name}'))"
-    return f"{found}?.querySelector('{part}')" if part else found
 
 
 def test_dropped_files_show_their_own_progress_and_arrive(lab: Lab) -> None:

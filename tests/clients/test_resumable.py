@@ -31,6 +31,9 @@ from tests.servers.gateway import (
     start_gateway,
 )
 from tests.servers.lease import S3Endpoint
+from tests.servers.line import half_open
+
+pytestmark = pytest.mark.ci
 
 WORKERS = CONFIG.replace('drain = "5s"', 'drain = "5s"\nworkers = 2') + (
     '\n[transfer]\npart_size = "256KiB"\n'
@@ -144,7 +147,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
         for _ in range(2):
             assert append(url, at, DATA[at : at + 100_001]).status_code == 204
             at += 100_001
-        hanging = half_open(url, at, DATA[at : at + 5000])
+        hanging = hung(url, at, DATA[at : at + 5000])
         gateway.kill()
         hanging.close()
         port = urlsplit(gateway.url).port
@@ -158,16 +161,9 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
         gateway.stop()
 
 
-def half_open(url: str, at: int, body: bytes) -> socket.socket:
-    """A connection that has announced everything, sent ``body``, and says nothing more."""
-    parts = urlsplit(url)
-    connection = socket.create_connection((parts.hostname, parts.port), timeout=10)
-    head = (
-        f"PATCH {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nTus-Resumable: 1.0.0\r\n"
-        f"Content-Type: application/offset+octet-stream\r\nUpload-Offset: {at}\r\n"
-        f"Content-Length: {len(DATA) - at}\r\n\r\n"
-    )
-    connection.sendall(head.encode() + body)
+def hung(url: str, at: int, body: bytes) -> socket.socket:
+    """A half-open connection, whose bytes the gateway has."""
+    connection = half_open(url, at, body, len(DATA) - at)
     time.sleep(0.3)
     return connection
 
@@ -176,7 +172,7 @@ def test_a_half_open_connection_is_taken_over_within_a_second(gateway: GatewayPr
     times = []
     for index in range(6):  # workers share the port: same and other processes
         url = begin(gateway, f"half-{index}.bin")
-        hanging = half_open(url, 0, DATA[:50_000])
+        hanging = hung(url, 0, DATA[:50_000])
         started = time.monotonic()
         at = offset(url)
         answer = append(url, at, DATA[at:])
@@ -189,7 +185,7 @@ def test_a_half_open_connection_is_taken_over_within_a_second(gateway: GatewayPr
 
 def test_a_question_does_not_wait_for_a_hanging_writer(gateway: GatewayProcess) -> None:
     url = begin(gateway, "asked.bin")
-    hanging = half_open(url, 0, DATA[:50_000])
+    hanging = hung(url, 0, DATA[:50_000])
     with httpx.Client() as asking:
         asking.head(url, headers=TUS)
         started = time.monotonic()
@@ -261,7 +257,7 @@ def test_progress_is_followed_live(gateway: GatewayProcess) -> None:
 
 
 @pytest.mark.slow
-def test_a_disabled_key_ends_its_uploads(tmp_path: Path) -> None:
+def test_R46_a_disabled_key_ends_its_uploads(tmp_path: Path) -> None:
     config = CONFIG.replace('policy = "full-access"', 'policy = "full-access"\ndisabled = {off}')
     gateway = start_gateway(tmp_path, config.replace("{off}", "false"))
     url = begin(gateway, "off.bin")
@@ -288,7 +284,7 @@ def test_every_request_may_meet_another_gateway_of_the_fleet(tmp_path: Path) -> 
         ):
             path = urlsplit(begin(one, "fleet.bin")).path
             urls = [one.url + path, two.url + path]
-            hanging = half_open(urls[1], 0, DATA[:5000])
+            hanging = hung(urls[1], 0, DATA[:5000])
             at = 0
             for index, start in enumerate(range(0, len(DATA), 100_001)):
                 started = time.monotonic()

@@ -25,6 +25,8 @@ from tests.servers.fixtures import create_bucket
 from tests.servers.gateway import KEY_ID, SECRET, GatewayProcess, running_gateway
 from tests.servers.lease import S3Endpoint
 
+pytestmark = pytest.mark.ci
+
 BUCKET = "tls-on-both-sides"
 DATA = random.Random(3).randbytes(20 << 20)
 CONFIG = """

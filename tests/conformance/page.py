@@ -11,17 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from loadtests.node import PeerMissing, node_version
+from loadtests.node import version as pinned
 from tests.conformance import sluice
 from tests.conformance.checks import Result, in_order
 from tests.conformance.peers import (
     BUCKET,
-    FILE_STORE,
     ROOT,
-    S3_STORE,
-    TUS_SERVER,
-    PeerMissing,
     fault_proxy,
-    node_version,
     tus_server,
 )
 from tests.conformance.report import as_json, as_markdown, from_json, tally
@@ -121,13 +118,14 @@ def versions(name: str) -> tuple[str, str]:
     if name == "sluice":
         return "Sluice", f"Sluice {version('sluice')} with its local store and SQLite"
     node = f"Node {node_version()}"
+    server = pinned("@tus/server")
     if name == "tus-file":
         return (
             "@tus/server, files",
-            f"{TUS_SERVER} with {FILE_STORE}, {node} (kept alive by a handler of uncaught exceptions: without one, "
-            "'ReadableStream is already closed' ends it now and then after a GET)",
+            f"{server} with {pinned('@tus/file-store')}, {node} (kept alive by a handler of uncaught exceptions: "
+            "without one, 'ReadableStream is already closed' ends it now and then after a GET)",
         )
-    what = f"{TUS_SERVER} with {S3_STORE}, {node}, moto's S3 behind the fault proxy"
+    what = f"{server} with {pinned('@tus/s3-store')}, {node}, moto's S3 behind the fault proxy"
     return "@tus/server, S3", what
 
 

@@ -1,8 +1,7 @@
-"""Servers that are measured beside each other: installed by npm into a folder that git ignores, run on loopback."""
+"""Servers that are measured beside each other, run on loopback."""
 
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,42 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from loadtests import node
+from loadtests.node import PeerMissing
 from tests.servers.ports import free_port, wait_for_port
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-FOLDER: Final = ROOT / ".bench" / "conformance"
-TUS_SERVER: Final = "@tus/server@2.4.5"
-FILE_STORE: Final = "@tus/file-store@2.1.1"
-S3_STORE: Final = "@tus/s3-store@2.0.7"
 BUCKET: Final = "conformance"
-_INSTALL_LIMIT: Final = 300
-
-_PROGRAM: Final = """
-import { createServer } from "node:http";
-import { Server } from "@tus/server";
-import { FileStore } from "@tus/file-store";
-import { S3Store } from "@tus/s3-store";
-
-const { STORE, FOLDER, PORT, BUCKET, KEY, SECRET, LIFETIME } = process.env;
-const expirationPeriodInMilliseconds = 1000 * Number(LIFETIME);
-const datastore = STORE
-  ? new S3Store({
-      expirationPeriodInMilliseconds,
-      s3ClientConfig: {
-        bucket: BUCKET, region: "us-east-1", endpoint: STORE, forcePathStyle: true,
-        credentials: { accessKeyId: KEY, secretAccessKey: SECRET },
-      },
-    })
-  : new FileStore({ directory: FOLDER, expirationPeriodInMilliseconds });
-const tus = new Server({ path: "/files", datastore, maxSize: 5 * 2 ** 40 });
-// Node 20 ends it now and then with "ReadableStream is already closed", when a GET has been answered.
-process.on("uncaughtException", (error) => console.error("would have ended the process:", error));
-createServer((request, response) => tus.handle(request, response)).listen(Number(PORT), "127.0.0.1");
-"""
-
-
-class PeerMissing(Exception):
-    """A server is not here and can't be installed; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -59,36 +28,6 @@ class Peer:
     stop_command: str
     restart_command: str
     log: Path
-
-
-def install() -> Path:
-    """Where @tus/server and its stores are.
-
-    Raises:
-        PeerMissing: no node, or npm can't install them.
-    """
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        raise PeerMissing("@tus/server needs node and npm")
-    wanted = FOLDER / "wanted"
-    packages = [TUS_SERVER, FILE_STORE, S3_STORE]
-    if not wanted.exists() or wanted.read_text() != " ".join(packages):
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        (FOLDER / "package.json").write_text('{"private": true, "type": "module"}\n')
-        command = [npm, "install", "--prefix", str(FOLDER), "--no-audit", "--no-fund", *packages]
-        try:
-            subprocess.run(command, capture_output=True, timeout=_INSTALL_LIMIT, check=True)
-        except (OSError, subprocess.SubprocessError) as error:
-            raise PeerMissing(f"npm install: {error}") from None
-        wanted.write_text(" ".join(packages))
-    (FOLDER / "server.mjs").write_text(_PROGRAM)
-    return FOLDER
-
-
-def node_version() -> str:
-    """As ``node --version`` says it."""
-    found = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
-    return found.stdout.strip()
 
 
 @contextmanager
@@ -126,12 +65,12 @@ def tus_server(folder: Path, environment: Mapping[str, str]) -> Iterator[Peer]:
     Raises:
         PeerMissing: it can't be installed here.
     """
-    program = install() / "server.mjs"
+    command = node.tus_server()
     port = free_port()
     files = folder / "files"
     files.mkdir(parents=True)
     told = {"PORT": str(port), "FOLDER": str(files), "BUCKET": BUCKET, **environment}
-    with revivable(["node", str(program)], port, folder, told) as peer:
+    with revivable(command, port, folder, told) as peer:
         yield peer
 
 

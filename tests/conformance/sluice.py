@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 
 from gateway.protocol.signatures import jwt
-from tests.conformance.peers import ROOT, Peer, PeerMissing, revivable
+from loadtests.node import PeerMissing
+from tests.conformance.peers import ROOT, Peer, revivable
 from tests.conformance.tus.trial import MiB, Options
 from tests.faults.lab import far_config
 from tests.redis_server import running_redis
@@ -115,7 +116,7 @@ def fleet(folder: Path, store: FaultyStore, lifetime: int = LIFETIME) -> Iterato
     """In front of an S3, sessions in Redis."""
     bucket = create_bucket(store.endpoint, f"tus-{time.time_ns()}")
     with running_redis(folder) as redis:
-        config = far_config(store.endpoint, bucket, url=store.url)
+        config = far_config(store.endpoint, bucket, url=store.url, budget="512MiB")
         config = config.replace('"sqlite:///{folder}/sessions.db"', f'"{redis.url()}"')
         with gateway(folder / "sluice", lasting(config, lifetime)) as peer:
             yield replace(options(peer, "far"), fault_url=store.control)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.node import PeerMissing
 from tests.conformance.checks import Level, Result, Status
 from tests.conformance.page import LONG, SHORT, file_store, s3_store
-from tests.conformance.peers import PeerMissing
 from tests.conformance.tus import SUITE, Target
 from tests.conformance.tus.__main__ import numbers
 from tests.conformance.tus.runner import run, select

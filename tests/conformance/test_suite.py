@@ -1,5 +1,8 @@
 """Each check can pass, and can fail: asked of a server in memory that is right, or wrong in one way."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.conformance.checks import Result, Status
@@ -8,6 +11,9 @@ from tests.conformance.tus import SUITE, Target
 from tests.conformance.tus.__main__ import main
 from tests.conformance.tus.runner import run, select
 from tests.conformance.tus.trial import MiB, Options
+from tests.servers.gateway import ROOT
+
+pytestmark = pytest.mark.ci
 
 #: They need hooks, wait for a server that closes what stalls, or can't be seen.
 UNASKED = {"T43", "T56", "T60", "T62", "T63", "T70", "T71", "T72", "T73", "T74"}
@@ -57,3 +63,13 @@ def test_the_command_says_by_its_exit_status_whether_a_must_failed(
         assert "final with Upload-Length was answered 201" in capsys.readouterr().out
     assert main([url, "--only", "T1"]) == 2
     assert "no connection" in capsys.readouterr().err
+
+
+def test_it_needs_a_checkout_and_python_alone() -> None:
+    """-S: without the packages that are installed here."""
+    command = [sys.executable, "-S", "-m", "tests.conformance.tus"]
+    with reference() as url:
+        told = [url, "--download-url", "{url}", "--only", "T1,T45"]
+        done = subprocess.run([*command, *told], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "2 pass, 0 fail" in done.stdout

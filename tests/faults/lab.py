@@ -199,10 +199,12 @@ async def fault_lab(
     idle: str,
     budget: str = "64MiB",
     single_stream: bool = False,
+    sessions: str = "",
+    part_size: str = "5MiB",
 ) -> AsyncIterator[FaultLab]:
     """One for the length of the block, its store probed. The bucket is this process's own: its tests look at all that
     is in it. ``single_stream``: no read-ahead, which asks for more as the machine is slow, so that calls can be
-    counted."""
+    counted. ``sessions``: their URL; SQLite's when it is empty."""
     bucket = f"{bucket}-{os.getpid()}"
     await asyncio.to_thread(create_bucket, endpoint, bucket)
     shelf = Shelf(await asyncio.to_thread(direct, endpoint), bucket)
@@ -211,6 +213,9 @@ async def fault_lab(
         config = far_config(endpoint, bucket, url=proxy.url, idle=idle, grace="15s", budget=budget)
         if single_stream:
             config = config.replace("\n[transfer]\n", "\n[transfer]\nconcurrency = 1\n")
+        if sessions:
+            config = config.replace("sqlite:///{folder}/sessions.db", sessions)
+        config = config.replace('part_size = "5MiB"', f'part_size = "{part_size}"')
         context = running_gateway(folder, config)
         gateway = await asyncio.to_thread(context.__enter__)
         try:

@@ -34,6 +34,8 @@ from tests.servers.faulty_s3 import Behaviour, Fault, FaultyS3, answer
 from tests.servers.fixtures import create_bucket
 from tests.servers.lease import S3Endpoint
 
+pytestmark = pytest.mark.ci
+
 BUCKET = f"cut-through-{os.getpid()}"
 #: Whole slabs, so that the last one is full before the body's end was heard.
 SMALL = os.urandom(704 * KiB)

@@ -28,6 +28,8 @@ from tests.servers.fixtures import create_bucket
 from tests.servers.gateway import GatewayProcess, running_gateway, start_gateway
 from tests.servers.lease import S3Endpoint
 
+pytestmark = pytest.mark.ci
+
 NEAR = """
 [buckets.near]
 storage = "main"

@@ -21,7 +21,7 @@ from tests.faults.traffic import pattern
 from tests.servers.faulty_s3 import Behaviour, Fault, answer
 from tests.servers.lease import S3Endpoint
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.ci, pytest.mark.asyncio(loop_scope="module")]
 
 FAULTS: dict[str, Behaviour] = {
     "500": answer(500, "InternalError"),

@@ -16,7 +16,7 @@ from tests.faults.traffic import pattern
 from tests.servers.faulty_s3 import Break, answer
 from tests.servers.lease import S3Endpoint
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.ci, pytest.mark.asyncio(loop_scope="module")]
 
 BODY = b"".join(pattern(20 * MiB, 5))
 KEY = "large.bin"

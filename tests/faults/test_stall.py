@@ -11,6 +11,8 @@ from tests.faults.traffic import pattern_digest, upload
 from tests.servers.faulty_s3 import Fault
 from tests.servers.lease import S3Endpoint
 
+pytestmark = pytest.mark.ci
+
 SIZE = 56 * MiB
 BUDGET = 24 * MiB
 

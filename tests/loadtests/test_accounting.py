@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +108,14 @@ def test_a_process_that_is_gone_uses_nothing() -> None:
     assert accounting.tree(process.pid) == []
     assert accounting.cpu_seconds(process.pid) == 0
     assert accounting.memory(process.pid) == 0
+
+
+def test_what_a_process_writes_to_disk_is_told(tmp_path: Path) -> None:
+    before = accounting.disk(os.getpid())
+    with (tmp_path / "file").open("wb", buffering=0) as file:
+        file.write(bytes(4 << 20))
+        os.fsync(file.fileno())
+    written = accounting.disk(os.getpid()).written - before.written
+    if not written:
+        pytest.skip("the temporary folder is in memory")
+    assert written >= 4 << 20

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.bench import report
+from loadtests.bench import machine, report
 from loadtests.bench.__main__ import chosen, results_folder
 from loadtests.bench.figures.soak import drift
 from loadtests.bench.plan import QUICK, Bench, put
@@ -99,7 +99,8 @@ def test_drift_leaves_out_the_warm_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "figures"), [("1,2,5", ["1", "5"]), ("9, 3", ["3", "9"]), ("2", ["1"])]
+    ("text", "figures"),
+    [("1,2,5", ["1", "5"]), ("9, 3", ["3", "9"]), ("2", ["1"]), ("ways,tls", ["tls", "ways"])],
 )
 def test_figures_are_chosen_by_number(text: str, figures: list[str]) -> None:
     assert chosen(text) == figures
@@ -108,6 +109,14 @@ def test_figures_are_chosen_by_number(text: str, figures: list[str]) -> None:
 def test_a_figure_that_does_not_exist_is_refused() -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="no figure 12"):
         chosen("1,12")
+
+
+def test_outside_of_a_repository_the_commit_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert machine.commit() == "unknown"
 
 
 def test_latest_points_to_the_newest_complete_results(tmp_path: Path) -> None:

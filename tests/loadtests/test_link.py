@@ -1,6 +1,7 @@
 """The link delays, limits, drops and moves as it is told, and changes no byte."""
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,7 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.units import KiB, MiB
-from loadtests.link import Link, Weather
+from loadtests.link import Link
+from loadtests.weather import Weather
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -126,6 +128,29 @@ async def test_clients_that_move_lose_their_connections_and_come_back_from_elsew
             await reader.read()
         writer.close()
         assert (await there_and_back(link, b""))[0] == b"127.0.0.3"
+
+
+async def test_clients_move_by_themselves_and_the_link_says_what_happened() -> None:
+    async with linked(Weather(sources=("127.0.0.2", "127.0.0.3"), moves=0.02)) as link:
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
+            with pytest.raises(ConnectionResetError):
+                await asyncio.wait_for(reader.readexactly(1), 5)
+            writer.close()
+    told = json.loads(link.story.told())
+    assert told["addresses"] == ["127.0.0.2", "127.0.0.3"]
+    assert told["moves"] >= told["moved"] >= 3
+    assert (told["connections"], told["dropped"]) == (3, 0)
+
+
+async def test_drops_are_counted_apart_from_moves() -> None:
+    async with linked(Weather(drops=1e9)) as link:
+        reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
+        writer.write(b"x" * 1000)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+    assert (link.story.dropped, link.story.moved) == (1, 0)
 
 
 async def test_nobody_upstream_is_a_reset() -> None:

@@ -27,6 +27,7 @@ class Wire:
         self.due: list[float] = []
         self.rests = 0
         self.invitations = 0
+        self.gathered = b""
 
     def time(self) -> float:
         return self.now
@@ -36,6 +37,11 @@ class Wire:
 
     def rest(self) -> None:
         self.rests += 1
+
+    def grab(self, view: memoryview) -> int:
+        taken, self.gathered = self.gathered[: len(view)], self.gathered[len(view) :]
+        view[: len(taken)] = taken
+        return len(taken)
 
     def invite(self) -> None:
         self.invitations += 1
@@ -142,6 +148,83 @@ async def test_who_asks_for_some_gets_what_one_receive_brought() -> None:
     assert body.wanted  # the next who asks for all of it gets all of it
     arrive(body, b"def")
     assert await whole == 4
+
+
+async def test_what_has_gathered_is_taken_by_who_asks_for_some_without_a_receive() -> None:
+    wire = Wire()
+    body = known(wire, 6)
+    memory = bytearray(10)
+    wire.gathered = b"abcdNEXT"
+    assert await body.read_some(memoryview(memory)[:4]) == 4
+    wire.gathered = b"efNEXT"
+    assert await body.read_some(memoryview(memory)) == 2  # never into the next request
+    assert bytes(memory[:2]) == b"ef"
+    assert wire.gathered == b"NEXT"
+    assert wire.due == []  # nobody was told to read
+    assert (body.size, body.complete, wire.rests) == (6, True, 1)
+
+
+async def test_who_wants_a_full_view_or_has_failed_takes_nothing_past_the_event_loop() -> None:
+    wire = Wire()
+    body = known(wire, 6)
+    wire.gathered = b"ab"
+    task = await start(body, memoryview(bytearray(6)))
+    assert body.wanted
+    with pytest.raises(RuntimeError, match="already being read"):
+        await body.read_some(memoryview(bytearray(6)))
+    body.fail(ClientGone, "gone")
+    with pytest.raises(ClientGone):
+        await task
+    with pytest.raises(ClientGone):
+        await body.read_some(memoryview(bytearray(6)))
+    assert wire.gathered == b"ab"
+
+
+async def test_pieces_for_receive_let_others_run_in_between() -> None:
+    wire = Wire()
+    body = known(wire, 6)
+    wire.gathered = b"abc"
+    task = asyncio.create_task(body.read())
+    await asyncio.sleep(0)
+    assert body.wanted  # it waits for the event loop, whatever has gathered
+    arrive(body, b"abcdef")
+    assert await task == b"abcdef"
+
+
+async def test_what_came_with_the_head_comes_before_what_has_gathered() -> None:
+    wire = Wire(b"ab")
+    body = known(wire, 4)
+    wire.gathered = b"cd"
+    view = memoryview(bytearray(4))
+    assert (await body.read_some(view), await body.read_some(view[2:])) == (2, 2)
+    assert bytes(view) == b"abcd"
+    assert await body.read_some(view) == 0
+
+
+async def test_a_chunked_body_is_not_taken_past_its_decoder() -> None:
+    wire = Wire()
+    body = chunked(wire)
+    wire.gathered = b"3\r\nabc\r\n"
+    task = asyncio.create_task(body.read_some(memoryview(bytearray(10))))
+    await asyncio.sleep(0)
+    assert body.wanted
+    arrive(body, b"3\r\nxyz\r\n")
+    assert await task == 3
+    assert wire.gathered == b"3\r\nabc\r\n"
+
+
+async def test_what_has_gathered_is_progress_that_took_no_waiting() -> None:
+    wire = Wire()
+    body = known(wire, 100 * KiB)
+    view = memoryview(bytearray(KiB))
+    for _ in range(12):  # a KiB every second is the least rate here
+        wire.gathered = bytes(KiB)
+        await body.read_some(view)
+        wire.now += 1
+    task = await start(body, view)
+    assert wire.due == [wire.now + IDLE]
+    arrive(body, bytes(KiB))
+    await task
 
 
 async def test_room_for_nothing_is_a_mistake_of_the_caller() -> None:

@@ -62,6 +62,7 @@ class Link:
         self.due: float | None = None
         self.started: list[Exchange] = []
         self.ends: list[str] = []
+        self.gathered = b""
 
     def time(self) -> float:
         return self.now
@@ -71,6 +72,10 @@ class Link:
 
     def update_reading(self) -> None:
         """The test asks ``reads`` itself."""
+
+    def grab(self, view: memoryview) -> int:
+        view[: len(self.gathered)] = self.gathered
+        return len(self.gathered)
 
     def start(self, exchange: Exchange, app: AsgiApp) -> None:
         self.started.append(exchange)
@@ -122,6 +127,14 @@ class Talk:
 @pytest.fixture
 def talk() -> Talk:
     return Talk()
+
+
+async def test_a_body_takes_what_has_gathered_through_the_link(talk: Talk) -> None:
+    talk.say(PUT)
+    talk.link.gathered = b"0123"
+    view = memoryview(bytearray(10))
+    assert await talk.exchange.body.read_some(view) == 4
+    assert bytes(view[:4]) == b"0123"
 
 
 async def test_a_new_connection_has_the_time_of_a_head(talk: Talk) -> None:

@@ -147,6 +147,38 @@ async def test_nothing_is_read_that_has_no_place(
     bench.lose()
 
 
+async def test_what_has_gathered_in_the_socket_can_be_taken_at_once(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    pair[0].setblocking(False)
+    bench = Bench(pair[0])
+    view = memoryview(bytearray(8))
+    assert bench.front.grab(view) == 0
+    pair[1].sendall(b"hello")
+    assert bench.front.grab(view[:3]) == 3
+    assert bench.front.grab(view[3:]) == 2
+    assert bytes(view[:5]) == b"hello"
+    pair[1].close()
+    assert bench.front.grab(view) == 0  # the transport will say that this is the end
+    bench.lose()
+
+
+@pytest.mark.parametrize("state", ["tls", "closing", "lost"])
+async def test_nothing_is_taken_past_a_transport_that_has_its_own_way(
+    pair: tuple[socket.socket, socket.socket], state: str
+) -> None:
+    pair[0].setblocking(False)
+    bench = Bench(pair[0], sslcontext=object() if state == "tls" else None)
+    pair[1].sendall(b"hello")
+    if state == "closing":
+        bench.front.shutdown()
+    elif state == "lost":
+        bench.lose()
+    assert bench.front.grab(memoryview(bytearray(8))) == 0
+    if state != "lost":
+        bench.lose()
+
+
 async def test_a_paused_client_that_vanished_is_noticed(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import ClientGone
-from gateway.server.response import BodyWriter, Response
+from gateway.server.response import BACKLOG, BodyWriter, Response
 
 
 class Line:
@@ -16,6 +16,7 @@ class Line:
         self.outlet = self
         self.piece = 0
         self.gone = False
+        self.held = 0
 
     def write(self, *pieces: bytes | memoryview) -> None:
         self.writes += 1
@@ -153,8 +154,12 @@ async def test_an_interim_response_that_has_no_place_is_dropped() -> None:
     one = response(line)
     one.start(200, LENGTH)
     one.interim(104, [])
+    deaf = Line()
+    deaf.held = BACKLOG + 1
+    response(deaf).interim(104, [])
     assert not old.sent
     assert not line.sent
+    assert not deaf.sent
 
 
 def test_an_interim_response_cannot_be_split() -> None:

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
+from gateway.errors import SessionsUnavailable
 from gateway.sessions.memory import MemorySessions
-from gateway.sessions.open import open_sessions, whereabouts
+from gateway.sessions.open import open_sessions, weaknesses, whereabouts
 from gateway.sessions.redis import RedisSessions
 from gateway.sessions.sqlite import SqliteSessions
 from gateway.settings.load import SettingsError
 from gateway.settings.sections import SessionsSection
+from tests.redis_server import running_redis
 
 
 @pytest.mark.parametrize(
@@ -76,3 +79,36 @@ def test_a_wrong_url_is_refused_with_the_right_forms(url: str, part: str) -> Non
 )
 def test_where_sessions_are_is_told_without_secrets(url: str, shown: str) -> None:
     assert whereabouts(url) == shown
+
+
+@pytest.mark.redis
+async def test_what_a_redis_may_forget_is_told(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as server:
+        careless = open_sessions(server.url(), 5.0)
+        told = await weaknesses(careless)
+        assert [text.split(",")[0] for text in told] == [
+            "its appendonly is no",
+            "its appendfsync is everysec",
+        ]
+        client = Redis.from_url(server.url())
+        await client.config_set("maxmemory-policy", "allkeys-lru")
+        assert (await weaknesses(careless))[-1].startswith("its maxmemory-policy is allkeys-lru")
+        # As hosted ones do.
+        await client.acl_setuser("default", commands=["-config"])
+        assert await weaknesses(careless) == ()
+        await client.aclose()
+        server.stop()
+        with pytest.raises(SessionsUnavailable):
+            await weaknesses(careless)
+        await open_sessions(server.url(), 5.0).aclose()
+
+
+@pytest.mark.redis
+async def test_a_durable_redis_and_stores_of_one_machine_have_no_such_weakness(
+    tmp_path: Path,
+) -> None:
+    with running_redis(tmp_path, durable=True) as server:
+        for url in (server.url(), f"sqlite:///{tmp_path}/s.db", "memory:"):
+            sessions = open_sessions(url, 5.0)
+            assert await weaknesses(sessions) == ()
+            await sessions.aclose()

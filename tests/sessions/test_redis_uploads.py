@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from redis.asyncio import Redis
 
 from gateway.errors import Overtaken, SessionsUnavailable
@@ -264,6 +264,7 @@ async def test_a_change_that_is_overtaken_on_its_way_is_refused(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps=UPLOAD_STEPS)
+@example(steps=[(0, "create", 1, 0), (0, "create", 1, 1), (0, "create", 2, 1)])
 async def test_it_answers_every_history_as_the_store_in_memory(
     redis_server: RedisServer, steps: list[tuple[int, str, int, int]]
 ) -> None:

@@ -5,9 +5,14 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import InconsistentLength, Overtaken, UploadGone
-from gateway.sessions.upload_rules import after_change, after_creation, after_taking
+from gateway.sessions.upload_rules import (
+    after_change,
+    after_creation,
+    after_taking,
+    keeps_name,
+)
 from gateway.sessions.uploads import LIVE, Change, UploadState
-from tests.sessions.upload_contract import part, segment, upload
+from tests.sessions.upload_contract import NOW, part, segment, upload
 
 
 def test_a_new_upload_has_its_extents_in_order_and_each_once() -> None:
@@ -50,6 +55,14 @@ def test_taking_keeps_all_but_holder_and_epoch(state: UploadState) -> None:
     assert after_taking(before, "h", 4) == expected
     with pytest.raises(Overtaken):
         after_taking(before, "h", 5)
+
+
+def test_a_name_is_kept_until_its_upload_is_gone_or_has_expired() -> None:
+    session = upload(name="n", expires=NOW)
+    assert keeps_name(session, NOW)
+    assert not keeps_name(session, NOW + 0.001)
+    assert not keeps_name(replace(session, state="gone"), NOW)
+    assert keeps_name(replace(session, state="ending"), NOW)
 
 
 def test_a_length_is_said_once() -> None:

@@ -148,6 +148,23 @@ class UploadContract:
         await one.forget_upload("u1", 0)
         assert await one.upload_named("ann", "n") == upload(2, name="n")
 
+    async def test_the_name_of_one_that_has_expired_is_free_before_any_sweep(
+        self, another: Another
+    ) -> None:
+        one, two = await another(), await another()
+        old = await one.create_upload(upload(1, name="n", expires=NOW - 1))
+        assert await two.upload_named("ann", "n") == old
+        new = upload(2, name="n", expires=NOW + 9)
+        assert await two.create_upload(new) == new
+        assert await one.upload_named("ann", "n") == new
+        assert await one.create_upload(upload(3, name="n")) == new
+        assert await one.upload("u1") == old, "the sweep has to find it yet"
+        assert await two.expired_uploads(NOW, 10) == ["u1"]
+        await two.take_upload("u1", "", 0)
+        await two.change_upload("u1", 1, Change(state="ending"))
+        await two.forget_upload("u1", 1)
+        assert await one.upload_named("ann", "n") == new
+
     async def test_of_many_of_one_name_at_once_one_is_made(self, another: Another) -> None:
         stores = [await another(), await another()]
         made = await asyncio.gather(
@@ -182,6 +199,18 @@ class UploadContract:
             expected = replace(expected, **fields, extents=extents, version=expected.version + 1)
             assert after == expected
             assert await one.upload("u1") == await two.upload("u1") == expected
+
+    async def test_a_known_multipart_is_never_another(self, another: Another) -> None:
+        """Parts of the first are mapped already: nobody who comes later may take them away from under them."""
+        one, two = await another(), await another()
+        await one.create_upload(upload())
+        await one.change_upload("u1", 0, Change(upload_id="m"))
+        taken = await two.take_upload("u1", "h", 0)
+        with pytest.raises(Overtaken, match="begun to send"):
+            await one.change_upload("u1", 1, Change(upload_id="other"))
+        assert await two.upload("u1") == taken
+        again = await two.change_upload("u1", 1, Change(upload_id="m"))
+        assert again.upload_id == "m"
 
     async def test_extents_come_in_any_order_and_the_offset_is_their_unbroken_run(
         self, another: Another
@@ -304,6 +333,20 @@ class UploadContract:
         assert await one.upload("u1") == await two.upload("u1") == second
         after = await one.change_upload("u1", 2, Change(add=[part(2)]))
         assert after.offset == 16
+
+    async def test_the_multipart_that_parts_lie_in_is_never_replaced(
+        self, another: Another
+    ) -> None:
+        """Who slept through his lease would have all parts forgotten that others have brought."""
+        one, two = await another(), await another()
+        await one.create_upload(upload())
+        await one.change_upload("u1", 0, Change(upload_id="first"))
+        await one.change_upload("u1", 0, Change(upload_id="first", add=[part(1)]))
+        with pytest.raises(Overtaken):
+            await two.change_upload("u1", 0, Change(upload_id="second"))
+        found = await two.upload("u1")
+        assert found is not None
+        assert (found.upload_id, found.extents) == ("first", (part(1),))
 
     async def test_of_many_takers_one_gets_it(self, another: Another) -> None:
         stores = [await another(), await another()]

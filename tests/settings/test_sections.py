@@ -11,6 +11,7 @@ from gateway.settings import Settings
 from gateway.settings.sections import SMALLEST_BUDGET_FOR_S3
 
 STORE = {"storage": {"main": {"kind": "memory"}}}
+MOUNT = {"compatibility": {"hmac_file_server": "b"}}
 SLOT = {"bucket": "b", "secret": "s", "base_path": "/upload/"}
 
 
@@ -31,6 +32,13 @@ def test_lists_may_be_written_with_commas() -> None:
             STORE
             | {"buckets": {"b": {"storage": "main"}}, "slots": {"x": SLOT | {"base_path": "/b/"}}},
             "equals the name of a bucket",
+        ),
+        (STORE | MOUNT, r"compatibility.hmac_file_server: there is no \[buckets.b\]"),
+        (
+            STORE
+            | {"buckets": {name: {"storage": "main"} for name in ("b", "upload-status")}}
+            | MOUNT,
+            "takes the path of the bucket upload-status",
         ),
         ({"slots": {"x": SLOT | {"base_path": "upload/"}}}, "begins and ends with /"),
         ({"slots": {"x": SLOT | {"base_path": "/-/up/"}}}, "not under /-/"),
@@ -55,6 +63,14 @@ def test_the_smallest_budget_for_s3_holds_its_smallest_part() -> None:
         {"storage": {"s": {"kind": "s3"}}, "memory": {"budget": SMALLEST_BUDGET_FOR_S3}}
     )
     assert SlabPool(least.memory.slabs).part_cap >= PartLimits().min_size
+
+
+@pytest.mark.parametrize(
+    "tree", [{"buckets": {"b": {"storage": "main"}}}, {"buckets_default": {"storage": "main"}}]
+)
+def test_a_mount_takes_a_bucket_that_there_is(tree: dict[str, Any]) -> None:
+    settings = Settings.model_validate(STORE | tree | MOUNT)
+    assert settings.compatibility.hmac_file_server == "b"
 
 
 def test_a_slot_may_name_a_bucket_that_is_passed_through() -> None:

@@ -189,6 +189,32 @@ async def test_104_is_sent_where_the_client_and_the_server_can(client: Client) -
     assert await stored(client, "b.jpg") == b"hello"
 
 
+@pytest.mark.parametrize(
+    ("version", "told"), [("8", True), ("6", True), ("3", False), ("2", False)]
+)
+async def test_R43_104_tells_who_understands_it_what_is_durable_of_an_append(
+    client: Client, version: str, told: bool
+) -> None:
+    url = await made(client)
+    seen: list[dict[bytes, bytes]] = []
+    headers = [
+        *PARTIAL,
+        ("upload-draft-interop-version", version),
+        ("upload-offset", "0"),
+        ("upload-incomplete" if version == "3" else "upload-complete", "?0"),
+        ("content-length", str(len(DATA))),
+    ]
+    scope = client.scope("PATCH", url, headers)
+    scope["extensions"] = {"sluice.interim": lambda status, lines: seen.append(dict(lines))}
+    answer = await client.send("PATCH", "", DATA, scope=scope)
+    assert answer.status in (201, 204), answer.body
+    assert bool(seen) is told
+    offsets = [int(lines[b"upload-offset"]) for lines in seen]
+    assert offsets == sorted(set(offsets))
+    assert all(0 < offset <= len(DATA) and offset % (64 * KiB) == 0 for offset in offsets)
+    assert not any(b"location" in lines for lines in seen)
+
+
 # --- chunks ---
 
 

@@ -24,7 +24,7 @@ from gateway.protocol.commands import Command, Describe, Reply, RequestHead, Res
 from gateway.protocol.digests import parse_upload_checksum
 from gateway.protocol.discovery import TUS_VERSION
 from gateway.protocol.error_heads import CHALLENGE, error_headers
-from gateway.protocol.interim import complete_header, limit_header, version_of
+from gateway.protocol.interim import absolute, complete_header, limit_header, version_of
 from gateway.protocol.object_heads import Headers, media_type, read_length, replaced, wire
 from gateway.protocol.tus_metadata import TusMetadata, parse_metadata
 from gateway.protocol.upload_commands import (
@@ -58,6 +58,8 @@ OFFSET_TYPE: Final = "application/offset+octet-stream"
 
 _OWN: Final[Headers] = ((b"tus-resumable", TUS_VERSION),)
 _NOSNIFF: Final[Headers] = ((b"x-content-type-options", b"nosniff"),)
+#: What aiotus calls itself. It puts a path behind the URL that it sent the creation to, or fails over it (1.1.0).
+_NO_PATHS: Final = b"aiohttp/"
 _CREATING: Final = ("POST", "OPTIONS")
 _GOING_ON: Final = ("HEAD", "GET", "PATCH", "DELETE", "OPTIONS")
 
@@ -103,7 +105,7 @@ class TusDialect:
             case UploadMade(status=status):
                 headers = (
                     *own,
-                    (b"location", reply.location.encode("ascii")),
+                    (b"location", _location(head, reply.location)),
                     *_offset_header(status),
                     *expires_header(status),
                     *NO_STORE,
@@ -286,6 +288,12 @@ def _read_checksum(head: RequestHead) -> tuple[Digest | None, bool]:
     if trailing and not head.has(b"transfer-encoding"):
         raise BadRequest("A trailer needs a chunked body.")
     return (None if text is None else parse_upload_checksum(text)), trailing
+
+
+def _location(head: RequestHead, path: str) -> bytes:
+    """Where the upload is: a path, which stays right behind every proxy, or a URL for clients that can't follow one."""
+    told = head.index.get(b"user-agent", [b""])[0]
+    return absolute(head, path) if _NO_PATHS in told and head.has(b"host") else path.encode("ascii")
 
 
 def _offset_header(status: UploadStatus) -> Headers:

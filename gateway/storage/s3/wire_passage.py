@@ -15,7 +15,7 @@ from typing import Final, Generic, NoReturn, TypeVar
 from botocore.exceptions import BotoCoreError
 
 from gateway.model import Digest, Views
-from gateway.storage.checksums import Running
+from gateway.storage.checksums import Checksum
 from gateway.storage.s3.body import UNSIGNED
 from gateway.storage.s3.errors import raise_for
 from gateway.storage.s3.wire_body import drop
@@ -33,7 +33,7 @@ class Framing:
     """What stands around a body of ``size`` bytes on the wire: nothing, or one aws-chunk with a checksum behind it."""
 
     def __init__(self, size: int, algorithm: str | None) -> None:
-        self._checksum = None if algorithm is None else Running(algorithm)
+        self._checksum = None if algorithm is None else Checksum(algorithm)
         self._begun = algorithm is None
         self._open = b"" if algorithm is None else b"%x\r\n" % size
         self.size: Final = size + len(self._open) + len(self._close())

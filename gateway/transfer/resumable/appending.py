@@ -17,13 +17,14 @@ from gateway.errors import (
 )
 from gateway.model import Digest, Source
 from gateway.pipeline.owner import unbroken
-from gateway.pipeline.transforms import ALGORITHMS, Chain
+from gateway.pipeline.transforms import Chain
 from gateway.protocol.upload_commands import AppendUpload
 from gateway.sessions.uploads import Change, UploadSession
+from gateway.storage.checksums import ALGORITHMS
 from gateway.transfer.resumable.body import may_be_kept, take_in
 from gateway.transfer.resumable.completing import Completing
 from gateway.transfer.resumable.site import Works
-from gateway.transfer.resumable.slice_sink import SliceSink
+from gateway.transfer.resumable.slice_sink import Durable, SliceSink
 from gateway.transfer.resumable.takeover import Takeovers, Writer
 from gateway.transfer.resumable.whole_digests import Running, WholeDigests
 from gateway.transfer.resumable.writing import Writing, slices_of
@@ -51,9 +52,10 @@ class Appending:
         source: Source,
         trailer: Trailer | None = None,
         signed: Sequence[Digest] = (),
+        durable: Durable | None = None,
     ) -> UploadSession:
         """Add the body to ``session`` at the command's offset; who writes there now is asked to let go first.
-        ``signed`` are digests of the body that its signature covers.
+        ``signed`` are digests of the body that its signature covers; ``durable`` is told the offset as it grows.
 
         Raises:
             OffsetMismatch: the upload ends elsewhere.
@@ -76,7 +78,7 @@ class Appending:
             if session.state == "done":
                 return await _again(session, command, source)
             await self._check(writer.writing, command)
-            incoming = _Incoming(command, source, trailer, tuple(signed))
+            incoming = _Incoming(command, source, trailer, tuple(signed), durable)
             await self._append(writer, incoming)
         return writer.writing.session
 
@@ -105,7 +107,9 @@ class Appending:
         end = _end(session, writing.slices.max_length)
         site = self._works.site(session)
         try:
-            async with SliceSink(site, writing, command.offset, end, staged=staged) as sink:
+            async with SliceSink(
+                site, writing, command.offset, end, staged=staged, durable=incoming.durable
+            ) as sink:
                 try:
                     await take_in(incoming.source, chain, sink, writer)
                 except GatewayError as error:
@@ -196,6 +200,7 @@ class _Incoming:
     source: Source
     trailer: Trailer | None
     signed: tuple[Digest, ...]
+    durable: Durable | None
 
     @property
     def staged(self) -> bool:

@@ -15,7 +15,7 @@ from gateway.transfer.resumable.body import first_memory
 from gateway.transfer.resumable.request_sink import GRACE, RequestSink
 from gateway.transfer.resumable.shared import SharedWriting, Turns
 from gateway.transfer.resumable.site import Site
-from gateway.transfer.resumable.slice_sink import SliceBuilder
+from gateway.transfer.resumable.slice_builder import SliceBuilder
 from gateway.transfer.resumable.writing import REFUSALS
 
 

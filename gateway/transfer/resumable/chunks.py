@@ -14,9 +14,10 @@ from gateway.errors import ChunkDiffers, InconsistentLength, TooLarge, UploadGon
 from gateway.model import ByteRange, Digest, Source
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.source import LimitedSource
-from gateway.pipeline.transforms import Chain, Checksum
+from gateway.pipeline.transforms import Chain
 from gateway.protocol.upload_commands import PutChunk
 from gateway.sessions.uploads import Change, Extent, Piece, UploadSession, UploadSessions, holes
+from gateway.storage.checksums import Checksum
 from gateway.transfer.resumable.chunk_sink import ChunkSink, add_segments
 from gateway.transfer.resumable.completing import Completing
 from gateway.transfer.resumable.proof import CRC
@@ -77,8 +78,14 @@ class Chunks:
         writing = SharedWriting(self._sessions, session, lambda: self._works.clock() + self._ttl)
         await writing.refresh()
         await self._check(writing, command)
+        if writing.session.state == "completing" and not _has_all(writing.session):
+            await self._settle(writing)
         if writing.session.state not in ("open", "completing", "done"):
             raise UploadGone("This upload takes no more bytes; begin a new one.")
+        if writing.session.state == "done" and holes(writing.session.extents, command.range.stop):
+            return (
+                writing.session
+            )  # they came in order, at once: there is nothing to compare them with
         claims = () if command.body_digest is None else (command.body_digest,)
         body = _Body(source, command.range.size, claims, signed)
         await self._receive(writing, command, body, staged=bool(claims or signed))
@@ -172,6 +179,16 @@ class Chunks:
                             await writing.refresh()
                             await unbroken(site.multipart(writing))
                         await sink.merge(index)
+
+    async def _settle(self, writing: SharedWriting) -> None:
+        """Whoever published bytes that only he had is gone: the object is there, or they are missing."""
+        async with self._turns.alone(f"{writing.session.id}/finish"):
+            session = await writing.refresh()
+            if session.state == "completing":
+                async with self._takeovers.writing(session) as writer:
+                    if writer.writing.session.state == "completing":
+                        await self._completing.redo(writer.writing)
+            await writing.refresh()
 
     async def finish(self, writing: SharedWriting) -> UploadSession:
         """Finish the upload if nothing is missing."""

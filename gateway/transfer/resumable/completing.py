@@ -32,10 +32,10 @@ from gateway.model import Digest, ObjectInfo, PartReceipt, Stored, Views, WriteC
 from gateway.pipeline.flight import part_digests
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.publish import Fingerprint, publish
-from gateway.pipeline.transforms import digest_of
 from gateway.protocol.commands import Preconditions
 from gateway.sessions.uploads import Change, Result, UploadSession, UploadState
 from gateway.settings.sections import BucketOptions
+from gateway.storage.checksums import compute
 from gateway.storage.etags import is_computed, multipart_etag, whole_etag
 from gateway.transfer.exclusive import ConditionalWrites, WriteRule, judges_alone
 from gateway.transfer.placement import Placement
@@ -106,7 +106,7 @@ class Completing:
             draft = await sink.whole()
             try:
                 views = draft.views()
-                computed = {name: digest_of(name, views) for name in names}
+                computed = {name: compute(name, views) for name in names}
                 await self._verify(writing, computed)
                 await unbroken(self._publish_whole(writing, views, tuple(computed.values())))
             finally:
@@ -161,7 +161,7 @@ class Completing:
         session = writing.session
         site = self._works.site(session)
         size = sum(len(view) for view in views)
-        crc = digest_of(CRC, views)
+        crc = compute(CRC, views)
         async with self._conditioned(session, size) as (condition, created):
             noted = Result(etag="", size=size, created=created, digests=(crc,))
             await writing.change(Change(state="completing", result=noted))

@@ -10,6 +10,7 @@ from gateway.errors import Conflict, InconsistentLength, InvalidDigest, TooLarge
 from gateway.model import Attributes, Digest, ObjectKey, Principal, WriteCondition
 from gateway.pipeline.flight import part_algorithm
 from gateway.protocol.commands import Preconditions
+from gateway.sessions.upload_rules import keeps_name
 from gateway.sessions.uploads import UploadSession, UploadSessions
 from gateway.storage.base import ObjectStore
 from gateway.transfer.exclusive import ConditionalWrites, WriteRule
@@ -21,7 +22,7 @@ from gateway.units import format_size
 #: Where tus's partial uploads become objects that no client sees.
 PARTIALS: Final = f"{HIDDEN}partials/"
 #: Dialects whose bytes come in any order.
-_UNORDERED: Final = frozenset({"chunked", "range"})
+_UNORDERED: Final = frozenset({"chunked", "range", "hmac-file-server"})
 
 #: Their clients are told the largest size before they begin, and may rely on it as on a promise.
 _TOLD: Final = frozenset({"tus", "rufh"})
@@ -85,7 +86,7 @@ class Creating:
         """
         if wish.name is not None:
             found = await self._sessions.upload_named(allowed.principal.id, wish.name)
-            if found is not None:
+            if found is not None and keeps_name(found, self._works.clock()):
                 return _same(found, wish), True
         session = await self._new(wish, allowed, secrets.token_urlsafe(16))
         made = await self._sessions.create_upload(session)

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from gateway.drain import Drain
 from gateway.errors import Conflict, UploadGone, UploadNotFound
 from gateway.model import Digest, ObjectKey, Source
+from gateway.pipeline.source import BytesSource
 from gateway.protocol.upload_commands import AppendUpload, Limits, PutChunk, UploadStatus
+from gateway.sessions.upload_rules import keeps_name
 from gateway.sessions.uploads import UploadSession, UploadSessions
 from gateway.transfer.exclusive import ConditionalWrites
 from gateway.transfer.placement import Placements
@@ -17,11 +19,13 @@ from gateway.transfer.resumable.expiry import Endings
 from gateway.transfer.resumable.joining import Joining
 from gateway.transfer.resumable.shared import Turns
 from gateway.transfer.resumable.site import Works
+from gateway.transfer.resumable.slice_sink import Durable
 from gateway.transfer.resumable.status import status_of
 from gateway.transfer.resumable.takeover import Takeovers
 from gateway.transfer.uploads import Uploads
 
-#: A writer here that was silent for so long (seconds) keeps what it has and lets go at a mere question of tus.
+#: A writer here that was silent for so long (seconds) keeps what it has and lets go at a mere question of tus, where
+#: that costs no call to a store: a question never waits for one.
 SILENT = 2.0
 
 
@@ -97,6 +101,8 @@ class Resumables:
         """
         name = chunks_name(key, total) if session is None else session
         found = await self._sessions.upload_named(principal, name)
+        if found is not None and not keeps_name(found, self._works.clock()):
+            found = None
         if found is None and session is not None:
             found = await self._sessions.upload(session)
             if found is not None and found.principal.id != principal:
@@ -125,10 +131,11 @@ class Resumables:
         trailer: Trailer | None = None,
         *,
         signed: tuple[Digest, ...] = (),
+        durable: Durable | None = None,
     ) -> UploadSession:
         """Add a body; see :meth:`Appending.append`."""
         self._check_there(session)
-        return await self._appending.append(session, command, source, trailer, signed)
+        return await self._appending.append(session, command, source, trailer, signed, durable)
 
     async def inspect(self, session: UploadSession, takes_over: str) -> UploadSession:
         """The upload as it durably is. ``takes_over`` as in
@@ -136,13 +143,27 @@ class Resumables:
 
         Raises:
             UploadGone: it was cancelled, has expired, or has failed.
+            GatewayError: all bytes are here, and it can't be finished.
         """
         self._check_there(session)
         if session.state == "open" and takes_over == "always":
             return await self._takeovers.seize(session)
+        if takes_over != "stale":
+            return session
         here = self._takeovers.writer(session.id)
-        if takes_over == "stale" and here is not None and here.silent >= SILENT:
-            return await self._takeovers.relieve(session)
+        silent = here is not None and here.silent >= SILENT and here.received != session.length
+        if silent and self._works.tails.near:
+            session = await self._takeovers.relieve(session)
+        return await self._finished(session)
+
+    async def _finished(self, session: UploadSession) -> UploadSession:
+        """tus has no other word for "the object is there" than an offset that is the length: where all bytes are here
+        and whoever was to finish the upload could not, it is finished before that is said."""
+        if session.state in ("open", "completing") and session.offset == session.length:
+            session = await self._takeovers.finished(session)
+        if session.state in ("open", "completing") and session.offset == session.length:
+            command = AppendUpload(upload=session.id, offset=session.offset, body=0)
+            session = await self._appending.append(session, command, BytesSource(b""))
         return session
 
     async def cancel(self, session: UploadSession) -> None:

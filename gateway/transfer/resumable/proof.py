@@ -11,7 +11,7 @@ from typing import Final
 from gateway.errors import ObjectNotFound, PreconditionFailed
 from gateway.model import Digest, ObjectInfo, PartReceipt
 from gateway.pipeline.publish import Fingerprint
-from gateway.pipeline.transforms import Checksum
+from gateway.storage.checksums import Checksum
 from gateway.storage.etags import is_computed
 from gateway.transfer.resumable.site import Site
 from gateway.units import KiB

@@ -23,13 +23,15 @@ class SharedWriting(Writing):
 
         Raises:
             UploadGone: it is no more, or takes no chunks any more.
-            Overtaken: it is taken over again and again.
+            Overtaken: it is taken over again and again, or another multipart is known meanwhile.
         """
         for _ in range(_TRIES):
             try:
                 return await super().change(change)
             except Overtaken:
-                await self.refresh()
+                known = (await self.refresh()).upload_id
+                if change.upload_id is not None and known not in (None, change.upload_id):
+                    raise
         raise Overtaken("This upload is taken over again and again; try again.")
 
     async def refresh(self) -> UploadSession:

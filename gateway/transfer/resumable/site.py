@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Overtaken
 from gateway.model import Attributes, MultipartRef, ObjectKey
 from gateway.pipeline.multipart import Multipart
 from gateway.sessions.base import Intent, SessionStore
@@ -65,7 +65,7 @@ class Site:
         sees to it that it is not broken off (:func:`~gateway.pipeline.owner.unbroken`).
 
         Raises:
-            Overtaken, UploadGone: somebody else writes the upload now; what was created is aborted again.
+            Overtaken, UploadGone: somebody else writes the upload now, alone; what was created is aborted again.
             GatewayError: it can't be created, or nobody knows whether the session knows it: then the sweep asks.
         """
         found = self.ref(writing.session)
@@ -87,8 +87,11 @@ class Site:
             raise
         try:
             await writing.change(Change(upload_id=ref.upload_id))
-        except REFUSALS:
+        except REFUSALS as error:
             await multipart.abort(confirm=False)
+            found = self.ref(writing.session)
+            if found is not None and isinstance(error, Overtaken):
+                return found  # of those who write it together another was faster
             raise
         self.works.intents[ref.upload_id] = journal.last
         return ref

@@ -13,70 +13,48 @@ places. What differs:
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from gateway.adapt.concurrency import Limit
-from gateway.adapt.slices import Slices
 from gateway.errors import GatewayError, TooLarge
 from gateway.model import ByteRange, PartReceipt
 from gateway.pipeline.flight import Flight
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.owner import Owner, unbroken
-from gateway.pipeline.parts import Draft, PartBuilder
+from gateway.pipeline.parts import Draft
 from gateway.sessions.uploads import Change, Extent, Piece
 from gateway.transfer.resumable.request_sink import GRACE, RequestSink
 from gateway.transfer.resumable.site import Site
+from gateway.transfer.resumable.slice_builder import SliceBuilder
 from gateway.transfer.resumable.writing import REFUSALS, Writing, covering
 
-
-class SliceBuilder(PartBuilder):
-    """Cuts a stream that begins at ``offset`` at the bounds of slices; nothing comes behind ``end``."""
-
-    def __init__(self, slices: Slices, epoch: int, offset: int, end: int) -> None:
-        super().__init__(slices.plan)
-        self._slices = slices
-        self._epoch = epoch
-        self._end = min(end, slices.max_length)
-        self.draft = self._begin(offset)
-
-    def _begin(self, offset: int) -> Draft:
-        if offset >= self._end:
-            return Draft(0, offset, 0)
-        index = self._slices.index_of(offset)
-        _, stop = self._slices.bounds(index)
-        number = self._slices.number(index, self._epoch)
-        return Draft(number, offset, min(stop, self._end) - offset)
-
-    def cut(self) -> Draft:
-        """Take the draft, and begin the next slice."""
-        done = self.draft
-        self.draft = self._begin(done.offset + done.size)
-        return done
+#: Hears an offset that would survive anything, while a body is still coming.
+Durable = Callable[[int], None]
 
 
 class SliceSink(RequestSink):
-    """An async context manager for one request's bytes from ``offset``, ``end`` (in bytes) at most."""
+    """An async context manager for one request's bytes from ``offset``, ``end`` (in bytes) at most; ``durable`` is told
+    where the upload durably ends when parts have been committed."""
 
     def __init__(
-        self, site: Site, writing: Writing, offset: int, end: int, *, staged: bool = False
+        self,
+        site: Site,
+        writing: Writing,
+        offset: int,
+        end: int,
+        *,
+        staged: bool = False,
+        durable: Durable | None = None,
     ) -> None:
         machinery = site.works.machinery
         self._site = site
         self._writing = writing
         self._end = end
         self._staged = staged
+        self._durable = durable
         self._memory = machinery.pool.account(writing.session.principal.id)
-        self._flight = Flight(
-            site.store,
-            principal=self._memory.principal,
-            places=machinery.places[site.store.name],
-            limit=Limit(maximum=machinery.settings.concurrency),
-            retry=site.retrier.call,
-            instrument=machinery.instrument,
-            failed=self._fail,
-            received=self._received,
-        )
+        self._flight = self._open_flight()
         builder = SliceBuilder(writing.slices, writing.session.epoch, offset, end)
         self._intake = Intake(
             writing.slices.plan,
@@ -96,6 +74,19 @@ class SliceSink(RequestSink):
         self._merged: list[Extent] = []
         #: Resolved by the first failure of a part or a commit.
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def _open_flight(self) -> Flight:
+        site, machinery = self._site, self._site.works.machinery
+        return Flight(
+            site.store,
+            principal=self._memory.principal,
+            places=machinery.places[site.store.name],
+            limit=Limit(maximum=machinery.settings.concurrency),
+            retry=site.retrier.call,
+            instrument=machinery.instrument,
+            failed=self._fail,
+            received=self._received,
+        )
 
     # --- the block ---
 
@@ -229,7 +220,9 @@ class SliceSink(RequestSink):
                     )
                     for receipt in receipts
                 ]
-                await self._writing.change(Change(add=added))
+                session = await self._writing.change(Change(add=added))
+                if self._durable is not None:
+                    self._durable(session.offset)
                 self._merged += [each for part in added for each in self._sent.pop(part.offset)]
         except BaseException as error:  # noqa: BLE001 - it surfaces where the block waits
             self._fail(error)

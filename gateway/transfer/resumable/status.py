@@ -35,6 +35,7 @@ def status_of(session: UploadSession, now: float, chunk_size: int | None = None)
         chunk_size=chunk_size,
         chunks=None if not chunk_size or length is None else -(-length // chunk_size),
         session=session.name,
+        target=session.target,
     )
 
 
@@ -47,9 +48,9 @@ def _received(session: UploadSession) -> int:
 
 
 def limits_of(session: UploadSession, now: float) -> Limits:
-    """What holds for this upload: it never becomes narrower."""
+    """What holds for this upload: it never becomes narrower. An upload whose length is told fits its slices, so that
+    only of others these are a limit."""
     most = slices_of(session.cut).max_length
-    return Limits(
-        max_size=most if session.max_size is None else min(most, session.max_size),
-        max_age=max(0, int(session.expires - now)),
-    )
+    if session.max_size is not None:
+        most = session.max_size if session.length is not None else min(most, session.max_size)
+    return Limits(max_size=most, max_age=max(0, int(session.expires - now)))

@@ -28,7 +28,9 @@ TAILS: Final = f"{HIDDEN}tails/"
 
 
 class TailStore(Protocol):
-    """Segments of uploads."""
+    """Segments of uploads. ``near``: to keep one costs no call to a store."""
+
+    near: bool
 
     async def put(self, session: UploadSession, views: Views) -> str:
         """Keep ``views``, durably, and answer the segment's name. The views must stay as they are until then.
@@ -67,6 +69,8 @@ class TailStore(Protocol):
 
 class LocalTails:
     """Files in a folder of this machine, one folder for each upload. Survives a power cut with ``power``."""
+
+    near = True
 
     def __init__(self, folder: Path, durability: Literal["power", "process"] = "power") -> None:
         self._folder = folder
@@ -124,6 +128,8 @@ def _unlink(paths: Sequence[Path]) -> None:
 class StoreTails:
     """Objects in the upload's own bucket. An intent is durable before each is written and goes when the session
     knows it, so that the sweep finds what a killed process has left. ``clock`` gives Unix seconds."""
+
+    near = False
 
     def __init__(
         self,

@@ -185,6 +185,19 @@ class Takeovers:
             raise UploadGone("This upload is no longer known; begin a new one.")
         return found
 
+    async def finished(self, session: UploadSession) -> UploadSession:
+        """The upload when whoever finishes it has ended, or has had :data:`PATIENCE`.
+
+        Raises:
+            UploadGone: there is nothing to write to any more.
+        """
+        for _ in range(round(PATIENCE / LOOK)):
+            if not session.holder or is_dead(session.holder) or session.state == "done":
+                break
+            await asyncio.sleep(LOOK)
+            session = await self._current(session)
+        return session
+
     async def relieve(self, session: UploadSession) -> UploadSession:
         """Have a writer here whose client is silent keep what it has, and let go; by force after :data:`PATIENCE`.
 

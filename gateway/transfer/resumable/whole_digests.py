@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gateway.pipeline.transforms import Checksum
+from gateway.storage.checksums import Checksum
 
 #: Uploads whose states are kept at a time.
 MOST: Final = 1000

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from gateway.units import GiB
 from loadtests.bench import plan, subjects
-from loadtests.bench.peers import PeerMissing
 from loadtests.bench.plan import Bench
 from loadtests.bench.runs import Case, spread
+from loadtests.node import PeerMissing
 from loadtests.processes import Server
 from loadtests.signing import Headers, plain, presigned, signed
 from loadtests.wire import UnexpectedAnswer, Wire

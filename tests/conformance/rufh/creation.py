@@ -1,10 +1,7 @@
-"""R1 to R25: syntax, discovery, creation."""
-
-import time
+"""R1 to R3, R10 to R25: syntax, creation. What is told of progress meanwhile: :mod:`.interim`."""
 
 from tests.conformance.rufh.trial import (
     DONE,
-    INTEROP,
     MORE,
     SUITE,
     DraftTarget,
@@ -12,10 +9,7 @@ from tests.conformance.rufh.trial import (
     drafted,
     limits,
 )
-from tests.conformance.tus.trial import SETTLE, Trial
-from tests.conformance.wire import head
-
-KNOWN = {"max-size", "min-size", "max-append-size", "min-append-size", "max-age"}
+from tests.conformance.tus.trial import Trial
 
 
 @SUITE.check(1, "Upload-Complete of another type, or in two lines, is ignored")
@@ -56,16 +50,6 @@ def parameters(trial: Trial) -> None:
     draft.is_at(upload, 5, "that")
 
 
-@SUITE.check(5, "OPTIONS: 2xx with Upload-Limit, a dictionary of integers (R4, R6)")
-def discovery(trial: Trial) -> None:
-    answer = trial.request("OPTIONS", trial.target.creation_url("any"))
-    trial.must(200 <= answer.status < 300, f"OPTIONS was answered {answer}")
-    found = limits(answer)
-    trial.need(found is not None, f"Upload-Limit is {answer.get('upload-limit')!r}")
-    trial.strict(set(found or ()) <= KNOWN, f"unknown limits: {sorted(set(found or ()) - KNOWN)}")
-    trial.saw(f"Upload-Limit: {answer.get('upload-limit')}")
-
-
 @SUITE.check(10, "The whole with Upload-Complete: ?1: the resource's own answer, with ?1")
 def whole(trial: Trial) -> None:
     draft = drafted(trial)
@@ -75,33 +59,6 @@ def whole(trial: Trial) -> None:
     trial.must(complete(answer) is True, f"Upload-Complete is {answer.get('upload-complete')}")
     if trial.made:
         trial.compare(trial.made[-1], data)
-
-
-@SUITE.check(11, "With interop version 8: 104 with Location before the body is read")
-def interim(trial: Trial) -> None:
-    target = trial.target
-    assert isinstance(target, DraftTarget)
-    url = target.creation_url(target.new_name())
-    fields = trial.fields([DONE, ("Content-Length", "10")])
-    with trial.connect(url) as link:
-        link.send(head(target.method, url, fields))
-        time.sleep(SETTLE)
-        link.send(b"1234567890")
-        answer = link.answer(target.method)
-    told = next((one for one in answer.early if one.status == 104), None)
-    if told is None:
-        trial.stop("there is no 104")
-    trial.must(told.get("location") is not None, "104 without Location")
-    trial.must(told.get(INTEROP[0]) == "8", f"{INTEROP[0]} of the 104 is {told.get(INTEROP[0])}")
-    trial.should(limits(told) is not None, f"Upload-Limit of the 104 is {told.get('upload-limit')}")
-
-
-@SUITE.check(12, "Without an interop version, or of another: no 104")
-def no_interim(trial: Trial) -> None:
-    for value in ("", "2"):
-        answer = drafted(trial).begin_upload([DONE, (INTEROP[0], value)], b"1234567890")
-        told = 104 in answer.interim
-        trial.must(not told, f"version {value or 'none'} was answered 104 all the same")
 
 
 @SUITE.check(13, "?0: 201, Location, Upload-Limit, Upload-Complete: ?0, Upload-Offset")
@@ -115,9 +72,6 @@ def part(trial: Trial) -> None:
     trial.must(limits(answer) is not None, f"Upload-Limit is {answer.get('upload-limit')}")
     offset = answer.number("upload-offset")
     trial.should(offset == 5, f"Upload-Offset is {offset}")
-    early = [one.get("location") for one in answer.early if one.status == 104]
-    same = all(one == answer.get("location") for one in early)
-    trial.must(same, f"the Locations of 104 and 201 differ (R15): {early}")
     draft.is_at(upload, 5, "that")
 
 
@@ -143,30 +97,114 @@ def above(trial: Trial) -> None:
         "max-size"
     )
     if limit is None or limit >= 10**15 - 1:
-        trial.skip("there is no max-size")
+        trial.saw("there is no max-size")
+        return
     answer = drafted(trial).begin_upload([MORE, ("Upload-Length", str(limit + 1))], b"")
     trial.must(answer.status in {400, 413}, f"{limit + 1} of {limit} was answered {answer}")
+    trial.must(
+        answer.status != 413 or limits(answer) is not None,
+        f"413 with Upload-Limit: {answer.get('upload-limit')}",
+    )
     trial.must(answer.get("location") is None, "there is a Location")
 
 
 @SUITE.check(22, "A creation that breaks off: the bytes are kept, not complete")
 def breaks_off(trial: Trial) -> None:
-    target = trial.target
-    assert isinstance(target, DraftTarget)
-    name = target.new_name()
-    url = target.creation_url(name)
-    with trial.connect(url) as link:
-        link.send(
-            head(target.method, url, trial.fields([DONE, ("Content-Length", "20")])) + b"1234567"
-        )
-        told = link.early(timeout=3)
-        time.sleep(SETTLE)
-        link.hang_up()
-    if told is None or told.get("location") is None:
-        trial.skip("there is no 104 that says where it is")
-    time.sleep(SETTLE)
-    upload = drafted(trial).kept(url, told.get("location") or "", name)
+    upload = drafted(trial).broken_off([DONE, ("Content-Length", "20")], b"1234567")
     answer = trial.head(upload.url)
     trial.must(complete(answer) is False, f"Upload-Complete is {answer.get('upload-complete')}")
     offset = answer.number("upload-offset")
     trial.should(offset == 7, f"HEAD says {offset} of the 7 bytes that were sent")
+
+
+@SUITE.check(19, "Below min-size: perhaps without 104, but processed or refused as any request")
+def below(trial: Trial) -> None:
+    least = (limits(trial.request("OPTIONS", trial.target.creation_url("any"))) or {}).get(
+        "min-size", 0
+    )
+    data = trial.data(max(1, least - 1))
+    answer = drafted(trial).begin_upload([DONE], data)
+    if 200 <= answer.status < 300:
+        trial.must(complete(answer) is True, f"Upload-Complete is {answer.get('upload-complete')}")
+    else:
+        trial.must(
+            400 <= answer.status < 500 and least > 0, f"{len(data)} bytes were answered {answer}"
+        )
+    if trial.made:
+        trial.compare(trial.made[-1], data)
+
+
+@SUITE.check(20, "The length is kept: Upload-Length's, and Content-Length's with ?1")
+def recorded(trial: Trial) -> None:
+    draft = drafted(trial)
+    said = trial.head(draft.started(10, b"12345").url)
+    trial.must(said.number("upload-length") == 10, f"Upload-Length is {said.get('upload-length')}")
+    upload = draft.broken_off([DONE, ("Content-Length", "20")], b"1234567")
+    found = trial.head(upload.url)
+    trial.must(
+        found.number("upload-length") == 20,
+        f"?1 with 20 bytes: Upload-Length is {found.get('upload-length')}",
+    )
+    open_ended = draft.started(None, b"12345")
+    unsaid = trial.head(open_ended.url)
+    trial.must(
+        unsaid.get("upload-length") is None, f"nobody said it: {unsaid.get('upload-length')}"
+    )
+    answer = draft.append(open_ended, 5, b"678", False, [("Upload-Length", "8")])
+    trial.must(200 <= answer.status < 300, f"an append that tells it was answered {answer}")
+    later = trial.head(open_ended.url)
+    trial.must(
+        later.number("upload-length") == 8, f"Upload-Length is {later.get('upload-length')} then"
+    )
+
+
+@SUITE.check(21, "Without Upload-Complete it is a plain request")
+def plain(trial: Trial) -> None:
+    target = trial.target
+    assert isinstance(target, DraftTarget)
+    name = target.new_name()
+    url = target.creation_url(name)
+    if target.method == "POST":
+        trial.saw("a plain POST may mean anything; PUT is asked for with --method PUT")
+        return
+    answer = trial.request(target.method, url, (), b"12345")
+    trial.must(200 <= answer.status < 300, f"it was answered {answer}")
+    trial.must(104 not in answer.interim, "there is a 104")
+    for field in ("upload-offset", "upload-complete", "upload-limit", "upload-length"):
+        trial.must(answer.get(field) is None, f"{field} is {answer.get(field)}")
+    trial.compare(drafted(trial).object_at(url, name), b"12345")
+
+
+@SUITE.check(24, "The file name of Content-Disposition is taken, and never leads elsewhere")
+def named(trial: Trial) -> None:
+    target = trial.target
+    assert isinstance(target, DraftTarget)
+    place = target.creation_url("").rstrip("/")
+    data = trial.data(100)
+    for shown in ("{}", "../../{}", "C:\\\\temp\\\\{}", "/etc/{}"):
+        name = target.new_name()
+        value = f'attachment; filename="{shown.format(name)}"'
+        answer = trial.request("POST", place, [DONE, ("Content-Disposition", value)], data)
+        if shown == "{}":
+            trial.must(200 <= answer.status < 300, f"{value} was answered {answer}")
+        else:
+            trial.must(answer.status < 500, f"{value} was answered {answer}")
+        if 200 <= answer.status < 300:
+            trial.compare(drafted(trial).object_at(target.creation_url(name), name), data)
+
+
+@SUITE.check(25, "The creation's Content-Type is the object's; appends have their own")
+def typed(trial: Trial) -> None:
+    draft = drafted(trial)
+    kind = "text/x-of-the-object"
+    before = len(trial.made)
+    answer = draft.begin_upload([MORE, ("Content-Type", kind), ("Upload-Length", "10")], b"12345")
+    trial.must(200 <= answer.status < 300, f"a creation of type {kind} was answered {answer}")
+    trial.need(len(trial.made) > before, "there is no Location")
+    upload = trial.made[-1]
+    last = draft.append(upload, 5, b"67890", True)
+    trial.must(200 <= last.status < 300, f"the last append was answered {last}")
+    found = trial.download(upload)
+    if found is not None:
+        told = (found.get("content-type") or "").partition(";")[0]
+        trial.must(told == kind, f"the object's Content-Type is {told}")

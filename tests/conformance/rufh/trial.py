@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
 
-from tests.conformance.checks import Suite
+from tests.conformance.checks import Level, Suite
 from tests.conformance.tus.trial import SETTLE, Target, Trial, Upload
 from tests.conformance.wire import Answer, Connection, Headers, WireError, head
 
@@ -52,14 +52,18 @@ class DraftTrial(Trial):
         kept = [(name, value) for name, value in more if value]
         return [*self.options.headers, *([] if told else [INTEROP]), *kept]
 
+    @property
+    def method(self) -> str:
+        """What creates."""
+        return self.target.method if isinstance(self.target, DraftTarget) else "POST"
+
     def begin_upload(
         self, headers: Headers, body: bytes | None = b"", name: str | None = None
     ) -> Answer:
         """A creation. What it says of its upload resource, in 104 too, is kept in ``made``."""
         name = name or self.target.new_name()
         url = self.target.creation_url(name)
-        method = self.target.method if isinstance(self.target, DraftTarget) else "POST"
-        answer = self.request(method, url, headers, body)
+        answer = self.request(self.method, url, headers, body)
         for one in (*answer.early, answer):
             location = one.get("location")
             if location and (one.status == 104 or not complete(answer)):
@@ -84,6 +88,31 @@ class DraftTrial(Trial):
         self.need(200 <= answer.status < 300, f"the creation was answered {answer}")
         self.need(len(self.made) > before, f"{answer} without a Location")
         return self.made[-1]
+
+    def broken_off(self, headers: Headers, sent: bytes) -> Upload:
+        """A creation that ends after ``sent``, of which 104 has told where it goes on.
+
+        Raises:
+            Stopped: nothing told it.
+        """
+        target = self.target
+        assert isinstance(target, DraftTarget)
+        name = target.new_name()
+        url = target.creation_url(name)
+        with self.connect(url) as link:
+            link.send(head(target.method, url, self.fields(headers)) + sent)
+            told = link.early(timeout=3)
+            time.sleep(SETTLE)
+            link.hang_up()
+        location = None if told is None else told.get("location")
+        if not location:
+            self.stop("there is no 104 that says where it is", Level.SHOULD)
+        time.sleep(SETTLE)
+        return self.kept(url, location, name)
+
+    def object_at(self, url: str, name: str) -> Upload:
+        """What was stored without an upload resource, for :meth:`compare`."""
+        return Upload(url, name, Answer(0, ()))
 
     def append(
         self, upload: Upload, offset: int | str, body: bytes, last: bool, headers: Headers = ()

@@ -221,6 +221,12 @@ def test_T13_the_location_is_a_path_that_any_proxy_leaves_right() -> None:
     assert fields(rendered(TUS, text, UploadMade(status=FRESH, location=URL)))["location"] == URL
 
 
+def test_T13_the_location_is_a_url_for_aiotus_which_follows_no_path() -> None:
+    text = NEW + "Upload-Length: 10\nHost: h:81\nUser-Agent: Python/3.11 aiohttp/3.14.5"
+    told = fields(rendered(TUS, text, UploadMade(status=FRESH, location=URL)))["location"]
+    assert told == f"http://h:81{URL}"
+
+
 @pytest.mark.parametrize(
     "lines",
     ["", "Upload-Length: 10\nUpload-Defer-Length: 1"],

@@ -18,6 +18,7 @@ from gateway.errors import (
     GatewayError,
     InconsistentLength,
     InvalidDigest,
+    Overtaken,
     SessionsUnavailable,
     StorageCorrupt,
     StorageUnavailable,
@@ -395,6 +396,33 @@ async def test_a_multipart_that_the_session_refuses_is_aborted(many: Fleet) -> N
     assert await many.sessions.intents() == []
 
 
+async def test_a_multipart_that_comes_second_is_aborted_and_the_first_is_used(many: Fleet) -> None:
+    """A writer under another epoch was faster: what it has sent must not be taken away from under it."""
+    one = await many.gateway()
+    made = await one.create(len(DATA), chunk_size=PART)
+    first = await many.store.create_multipart(KEY, made.attributes)
+
+    async def before(name: str) -> None:
+        if name == "create":
+            many.store.before = nothing
+            taken = await many.sessions.take_upload(made.id, "h", 0)
+            change = Change(upload_id=first.upload_id)
+            await many.sessions.change_upload(made.id, taken.epoch, change)
+
+    many.store.before = before
+    session = await put(one, made, 0, DATA[:PART])
+    assert session.upload_id == first.upload_id
+    assert many.store.calls.count("abort") == 1
+    assert await many.sessions.intents() == []
+    done = await put(one, made, PART, DATA[PART:])
+    assert done.state == "done"
+    assert many.store.data() == DATA
+    assert many.store.unfinished == 0
+
+
+async def nothing(name: str) -> None: ...
+
+
 async def test_a_multipart_that_could_not_be_written_down_is_aborted(many: Fleet) -> None:
     """Its intent lacks its id, so the session can't name it."""
     one = await many.gateway()
@@ -410,6 +438,28 @@ async def test_a_multipart_that_could_not_be_written_down_is_aborted(many: Fleet
     with pytest.raises(SessionsUnavailable):
         await put(one, made, 0, DATA[:PART])
     assert many.store.unfinished == 0
+
+
+async def test_of_two_multiparts_that_are_made_at_once_one_is_kept(many: Fleet) -> None:
+    """Another gateway makes one while the first waits for its own, longer than its lease lasts."""
+    one, other = await many.gateway(), await many.gateway()
+    made = await one.create(len(DATA), chunk_size=PART)
+    slept = False
+
+    async def before(name: str) -> None:
+        nonlocal slept
+        if name == "create" and not slept:
+            slept = True
+            many.sessions._leases.clear()
+            await put(other, made, PART, DATA[PART : 2 * PART])
+
+    many.store.before = before
+    with pytest.raises(Overtaken):
+        await put(one, made, 0, DATA[:PART])
+    assert many.store.unfinished == 1
+    for start, data in pieces(PART):
+        await put(one, made, start, data)
+    assert many.store.data() == DATA
 
 
 async def test_a_length_below_what_is_here_is_refused_and_changes_nothing(one: Gateway) -> None:

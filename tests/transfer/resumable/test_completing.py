@@ -22,8 +22,9 @@ from gateway.errors import (
     StorageUnavailable,
     UploadGone,
 )
-from gateway.model import Attributes, Digest, ObjectKey, Stored
+from gateway.model import Attributes, ByteRange, Digest, ObjectKey, Stored
 from gateway.protocol.commands import Preconditions
+from gateway.protocol.upload_commands import PutChunk
 from gateway.sessions.memory import MemorySessions
 from gateway.storage.base import ConditionalPut
 from gateway.storage.checksums import compute
@@ -460,6 +461,85 @@ async def test_an_object_that_came_while_nobody_finished_is_told_and_the_bytes_a
         await team.store.delete(KEY)
         assert (await gateway.append(made.id, len(DATA), b"")).state == "done"
         assert team.store.data() == DATA
+
+
+@pytest.mark.parametrize("data", [SMALL, DATA], ids=["small", "parts"])
+async def test_tus_is_told_that_all_bytes_are_there_only_when_the_object_is(
+    team: Fleet, data: bytes
+) -> None:
+    """An offset that is the length says to its clients that they are done: none would ever finish it."""
+    gateway, other = await team.gateway(), await team.gateway()
+    made = await gateway.create(len(data))
+    await gateway.append(made.id, 0, data, complete=False)
+    down = True
+
+    async def before(name: str) -> None:
+        if down and name in ("complete", "put"):
+            raise StorageUnavailable("Down.")
+
+    team.store.before = before
+    for each in (gateway, other):
+        with pytest.raises(StorageUnavailable):
+            await each.engine.inspect(await each.engine.find(made.id), "stale")
+        shown = await each.engine.inspect(await each.engine.find(made.id), "never")
+        assert (shown.offset, shown.state == "done") == (len(data), False)
+    assert not team.store.has()
+    down = False
+    done = await other.engine.inspect(await other.engine.find(made.id), "stale")
+    assert done.state == "done"
+    assert team.store.data() == data
+    calls = list(team.store.calls)
+    assert (await gateway.engine.inspect(done, "stale")) == done
+    assert team.store.calls == calls
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+async def test_chunks_go_on_with_an_upload_whose_last_bytes_were_in_a_dead_process(
+    tmp_path: Path, late: bool
+) -> None:
+    """It is "completing", and nobody knows whether the object is there."""
+    store = Deadly()
+    async with fleet(tmp_path, local=False, store=store) as team:
+        dying = await team.gateway(sessions=Mortal(team.sessions, store))
+        heir = await team.gateway()
+        made = await dying.create(5000)
+        store.at, store.late = 1, late
+        with pytest.raises(Killed):
+            await dying.append(made.id, 0, SMALL)
+        store.dead = False
+        team.now += LEASE_TTL + 1
+        session = await heir.engine.find(made.id)
+        assert (session.state, session.offset) == ("completing", 0)
+        for start in (0, 2500, 0):
+            chunk = PutChunk(
+                key=KEY, range=ByteRange(start, start + 2500), total=5000, body=2500, session="x"
+            )
+            session = await heir.engine.put_chunk(session, chunk, Bytes(SMALL[start:][:2500]))
+        assert session.state == "done"
+        assert store.data() == SMALL
+        dying.bench.pool.budget.used = 0  # the dead hold nothing
+        team.gateways.remove(dying)
+
+
+async def test_a_question_of_tus_waits_for_who_finishes(team: Fleet) -> None:
+    gateway, other = await team.gateway(), await team.gateway()
+    made = await gateway.create(len(DATA))
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def before(name: str) -> None:
+        if name == "complete":
+            reached.set()
+            await go_on.wait()
+
+    team.store.before = before
+    last = asyncio.create_task(gateway.append(made.id, 0, DATA))
+    await reached.wait()
+    asked = asyncio.create_task(other.engine.inspect(await other.engine.find(made.id), "stale"))
+    await asyncio.sleep(0.2)
+    assert not asked.done()
+    go_on.set()
+    assert (await asked).state == (await last).state == "done"
+    assert team.store.calls.count("complete") == 1
 
 
 async def test_many_finish_one_upload_once(team: Fleet) -> None:

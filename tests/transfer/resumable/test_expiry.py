@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import StorageUnavailable, UploadGone, UploadNotFound
-from gateway.model import ByteRange
+from gateway.model import ByteRange, ObjectKey
 from gateway.protocol.upload_commands import PutChunk
 from gateway.sessions.base import Intent
 from gateway.transfer.resumable.expiry import CLEANING
@@ -112,6 +112,65 @@ async def test_what_has_expired_is_no_more_also_before_the_sweep(team: Fleet) ->
     chunk = PutChunk(key=KEY, range=ByteRange(PART + 100, PART + 101), total=len(DATA), body=1)
     with pytest.raises(UploadGone):
         await gateway.engine.put_chunk(session, chunk, Bytes(b"x"))
+
+
+@pytest.mark.parametrize("dialect", ["tus", "chunked"])
+async def test_under_the_name_of_an_expired_upload_a_new_one_begins_before_the_sweep(
+    team: Fleet, dialect: str
+) -> None:
+    gateway = await team.gateway()
+    old = await gateway.create(len(DATA), name="mine", dialect=dialect)
+    again = await gateway.create(len(DATA), name="mine", dialect=dialect)
+    assert again.id == old.id
+    team.now += TTL + 1
+    principal = old.principal.id
+    assert await gateway.engine.chunked(principal, KEY, "mine", None) is None
+    new = await gateway.create(len(DATA), name="mine", dialect=dialect)
+    assert new.id != old.id
+    found = await gateway.engine.chunked(principal, KEY, "mine", None)
+    assert found is not None
+    assert found.id == new.id
+    assert (await gateway.engine.endings.sweep()).expired == [old.id]
+    assert (await gateway.append(new.id, 0, DATA)).state == "done"
+    assert team.store.data() == DATA
+
+
+async def test_sweepers_race_while_uploads_go_on_and_take_only_what_has_expired(
+    team: Fleet,
+) -> None:
+    """Live traffic on every gateway, sweeps on every gateway all the time: each expired upload is ended once, and what
+    lives is complete."""
+    gateways = [await team.gateway() for _ in range(3)]
+    dead = [await begun(gateways[turn % 3]) for turn in range(6)]
+    team.now += TTL + 1
+    team.store.calls.clear()
+    stopped = False
+    ended: list[str] = []
+
+    async def sweeping(gateway: Gateway) -> None:
+        while not stopped:
+            report = await gateway.engine.endings.sweep()
+            assert report.failed == []
+            ended.extend(report.expired)
+            await asyncio.sleep(0)
+
+    async def uploading(turn: int) -> None:
+        key = ObjectKey(KEY.bucket, f"live-{turn}")
+        made = await gateways[turn % 3].create(len(DATA), key=key)
+        for at in range(0, len(DATA), PART // 2 + 1):
+            gateway = gateways[(turn + at) % 3]
+            await gateway.append(made.id, at, DATA[at : at + PART // 2 + 1])
+        assert team.store.has(key)
+
+    sweepers = [asyncio.create_task(sweeping(gateway)) for gateway in gateways]
+    await asyncio.gather(*(uploading(turn) for turn in range(9)))
+    stopped = True
+    await asyncio.gather(*sweepers)
+    assert sorted(ended) == sorted(dead)
+    assert team.store.calls.count("abort") == len(dead)
+    assert team.store.unfinished == 0
+    assert team.store.keys == {f"live-{turn}" for turn in range(9)}
+    assert not [path for path in (team.folder / "data").rglob("*") if path.is_file()]
 
 
 async def test_a_finished_upload_is_forgotten_and_its_object_stays(team: Fleet) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from gateway.model import ByteRange
 from gateway.sessions.uploads import Change, Extent
 from gateway.transfer.resumable.status import limits_of, status_of
@@ -46,3 +48,14 @@ async def test_limits_say_how_long_and_how_large(tmp_path: Path) -> None:
         assert announced.max_age == TTL
         assert (announced.max_size or 0) <= (limits.max_size or 0)
         assert limits_of(made, team.now + 2 * TTL).max_age == 0
+
+
+@pytest.mark.parametrize("dialect", ["rufh", "chunked"])
+async def test_R8_an_upload_whose_length_is_told_is_held_to_no_less_than_was_announced(
+    tmp_path: Path, dialect: str
+) -> None:
+    async with fleet(tmp_path) as team:
+        gateway = await team.gateway()
+        told = limits_of(await gateway.create(10, dialect=dialect), team.now).max_size or 0
+        announced = gateway.engine.limits().max_size or 0
+        assert told >= (announced if dialect == "rufh" else 10)

@@ -3,12 +3,23 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.errors import ClientGone, Draining, MultipartLost, OffsetMismatch, Overtaken
-from gateway.sessions.uploads import UploadSession
+from gateway.errors import (
+    ClientGone,
+    Draining,
+    GatewayError,
+    MultipartLost,
+    OffsetMismatch,
+    Overtaken,
+)
+from gateway.sessions import memory_uploads
+from gateway.sessions.upload_rules import after_change
+from gateway.sessions.uploads import Change, UploadSession
 from gateway.transfer.resumable import takeover
 from tests.transfer.resumable.lab import (
     PART,
@@ -36,6 +47,19 @@ async def hung(gateway: Gateway, upload: str, size: int) -> "asyncio.Task[Upload
     task = asyncio.create_task(gateway.append(upload, 0, body))
     await body.hangs.wait()
     return task
+
+
+def first_part_stuck(team: Fleet) -> tuple[asyncio.Event, asyncio.Event]:
+    """The first part that is sent reaches the store (first event) when the second event lets it."""
+    reached, stuck = asyncio.Event(), asyncio.Event()
+
+    async def before(name: str) -> None:
+        if name == "part" and not reached.is_set():
+            reached.set()
+            await stuck.wait()
+
+    team.store.before = before
+    return reached, stuck
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -98,18 +122,42 @@ async def test_a_question_that_takes_over_ends_the_writer_at_once_without_the_st
 
 
 async def test_a_question_of_tus_has_only_who_was_silent_for_long_keep_what_it_has(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, local=True) as machine:
+        gateway = await machine.gateway()
+        made = await gateway.create(len(DATA))
+        task = await hung(gateway, made.id, 9)
+        session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
+        assert session.holder
+        _forget_to_hear(gateway, made.id)
+        session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
+        assert (session.holder, session.offset) == ("", 9)
+        with pytest.raises(Overtaken):
+            await task
+
+
+def _forget_to_hear(gateway: Gateway, upload: str) -> None:
+    """Have the writer there be silent for three seconds."""
+    writer = gateway.engine._takeovers.writer(upload)
+    assert writer is not None
+    writer.heard -= 3
+
+
+async def test_a_question_of_tus_makes_no_call_where_segments_are_in_the_store(
     team: Fleet,
 ) -> None:
+    """What it tells is accepted all the same."""
     gateway = await team.gateway()
     made = await gateway.create(len(DATA))
     task = await hung(gateway, made.id, 9)
+    _forget_to_hear(gateway, made.id)
+    calls = list(team.store.calls)
     session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
-    assert session.holder
-    writer = gateway.engine._takeovers.writer(made.id)
-    assert writer is not None
-    writer.heard -= 3
-    session = await gateway.engine.inspect(await gateway.engine.find(made.id), "stale")
-    assert (session.holder, session.offset) == ("", 9)
+    assert (bool(session.holder), session.offset) == (True, 0)
+    assert team.store.calls == calls
+    await gateway.append(made.id, session.offset, DATA)
+    assert team.store.data() == DATA
     with pytest.raises(Overtaken):
         await task
 
@@ -118,14 +166,7 @@ async def test_a_writer_that_does_not_answer_is_overtaken_by_force(team: Fleet) 
     """Its process hangs: it neither looks nor lets go. Afterwards its late part changes nothing."""
     first, second = await team.gateway(), await team.gateway()
     made = await first.create(len(DATA))
-    reached, stuck = asyncio.Event(), asyncio.Event()
-
-    async def before(name: str) -> None:
-        if name == "part" and not reached.is_set():
-            reached.set()
-            await stuck.wait()
-
-    team.store.before = before
+    reached, stuck = first_part_stuck(team)
     stale = asyncio.create_task(first.append(made.id, 0, DATA))
     await reached.wait()
     first.engine._takeovers._here.clear()
@@ -144,14 +185,7 @@ async def test_a_part_of_a_stale_writer_that_lands_late_is_none_of_the_object(te
     """The stale writer's UploadPart reaches the store after its successor's, before the object is completed."""
     first, second = await team.gateway(), await team.gateway()
     made = await first.create(len(DATA))
-    reached, stuck = asyncio.Event(), asyncio.Event()
-
-    async def before(name: str) -> None:
-        if name == "part" and not reached.is_set():
-            reached.set()
-            await stuck.wait()
-
-    team.store.before = before
+    reached, stuck = first_part_stuck(team)
     stale = asyncio.create_task(first.append(made.id, 0, DATA))
     await reached.wait()
     await second.engine.inspect(await second.engine.find(made.id), "always")
@@ -174,14 +208,7 @@ async def test_where_parts_have_one_number_a_stale_part_here_lands_before_its_su
     async with fleet(tmp_path, local=False, store=StrictStore()) as strict:
         gateway = await strict.gateway()
         made = await gateway.create(len(DATA))
-        reached, stuck = asyncio.Event(), asyncio.Event()
-
-        async def before(name: str) -> None:
-            if name == "part" and not reached.is_set():
-                reached.set()
-                await stuck.wait()
-
-        strict.store.before = before
+        reached, stuck = first_part_stuck(strict)
         stale = asyncio.create_task(gateway.append(made.id, 0, DATA))
         await reached.wait()
         if asked:
@@ -266,3 +293,47 @@ async def test_a_cancelled_writer_lets_go(team: Fleet) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await gateway.engine.find(made.id)).holder == ""
+
+
+async def stale_writer_wakes(team: Fleet, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A process stands still while a part is on its way, wakes when another has the upload, and commits what it has.
+    Answers the object that comes of it; OTHER is right."""
+    first, second = await team.gateway(), await team.gateway()
+    made = await first.create(len(DATA))
+    reached, stuck = first_part_stuck(team)
+
+    async def never(writer: takeover.Writer) -> None:
+        """It looks at nothing: it stands still."""
+
+    monkeypatch.setattr(first.engine._takeovers, "_watch", never)
+    body = Hanging(DATA[: PART + 9], len(DATA))
+    stale = asyncio.create_task(first.append(made.id, 0, body))
+    await reached.wait()
+    at = PART  # not the end: it still takes parts when the other one wakes
+    assert (await second.append(made.id, 0, OTHER[:at])).offset == at
+    stuck.set()
+    body.release.set()
+    with suppress(GatewayError):
+        await stale
+    offset = await second.offset(made.id)
+    await second.append(made.id, offset, OTHER[offset:])
+    return team.store.data()
+
+
+async def test_what_a_stale_writer_commits_late_changes_nothing(
+    team: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await stale_writer_wakes(team, monkeypatch) == OTHER
+
+
+async def test_without_fencing_it_would(team: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planted bug: changes count under whatever epoch they were made. The test before this one finds it."""
+
+    def unfenced(
+        found: UploadSession | None, epoch: int, change: Change, judge: Any = after_change
+    ) -> UploadSession:
+        changed: UploadSession = judge(found, epoch if found is None else found.epoch, change)
+        return changed
+
+    monkeypatch.setattr(memory_uploads, "after_change", unfenced)
+    assert await stale_writer_wakes(team, monkeypatch) != OTHER

@@ -1,0 +1,163 @@
+"""A fleet of gateways as users run it: two processes, one durable Redis, one real store, each with a proxy of its own
+in between. Who is killed is started again."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.proxy import Lane, LaneProxy
+from tests.faults.lab import Shelf, direct, far_config
+from tests.redis_server import running_redis
+from tests.servers.fixtures import create_bucket
+from tests.servers.gateway import GatewayProcess, start_gateway
+from tests.servers.lease import S3Endpoint
+from tests.servers.ports import free_port
+
+#: How long a call to the store may be silent.
+IDLE: Final = "2s"
+
+_LANE: Final = """
+[buckets.{name}]
+storage = "far"
+bucket = "{bucket}"
+prefix = "{name}/"
+"""
+
+
+@dataclass
+class Member:
+    """One gateway of the fleet. ``kills`` counts."""
+
+    folder: Path
+    config: str
+    port: int
+    process: GatewayProcess | None = None
+    kills: int = 0
+    wanted: bool = True
+
+    async def start(self) -> None:
+        """Until it serves."""
+        self.process = await asyncio.to_thread(
+            start_gateway, self.folder, self.config, port=self.port
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs and serves."""
+        return self.process is not None and self.process.process.poll() is None
+
+    async def keep(self) -> None:
+        """Start it again whenever it has ended, as a supervisor does."""
+        while self.wanted:
+            if not self.alive:
+                await self.start()
+            await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        """In order."""
+        self.wanted = False
+        if self.process is not None:
+            await asyncio.to_thread(self.process.stop)
+
+
+@dataclass
+class Outside:
+    """``lanes`` are the gateways' buckets by name, all in one bucket of the store, ``shelf``."""
+
+    shelf: Shelf
+    lanes: dict[str, Lane]
+    members: list[Member] = field(default_factory=list)
+    keepers: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    def kill(self, number: int) -> None:
+        """kill -9; not while the other one is down, or nobody would go on."""
+        member, other = self.members[number], self.members[1 - number]
+        if member.alive and other.alive and member.process is not None:
+            member.kills += 1
+            with suppress(ProcessLookupError):
+                member.process.process.send_signal(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """End the gateways in order."""
+        for keeper in self.keepers:
+            keeper.cancel()
+        await asyncio.gather(*self.keepers, return_exceptions=True)
+        await asyncio.gather(*(member.stop() for member in self.members))
+
+    def bugs(self) -> tuple[str, ...]:
+        """Lines of the gateways' logs that tell of a bug."""
+        return tuple(
+            line[:2000]
+            for member in self.members
+            for log in member.folder.glob("*.log")
+            for line in log.read_text(errors="replace").splitlines()
+            if '"event": "bug"' in line or '"event": "crashed"' in line
+        )
+
+    @property
+    def kills(self) -> int:
+        """How many gateways were killed."""
+        return sum(member.kills for member in self.members)
+
+
+@asynccontextmanager
+async def outside(endpoint: S3Endpoint, folder: Path, lanes: int) -> AsyncIterator[Outside]:
+    """A fleet for the length of the block."""
+    bucket = await asyncio.to_thread(create_bucket, endpoint, f"chaos-{free_port()}")
+    shelf = Shelf(await asyncio.to_thread(direct, endpoint), bucket)
+    await asyncio.to_thread(shelf.warm_up)
+    names = {f"lane{number:02}": Lane() for number in range(lanes)}
+    (folder / "redis").mkdir(parents=True, exist_ok=True)
+    with running_redis(folder / "redis", durable=True) as redis:
+        fleet = Outside(shelf, names)
+        async with _proxies(endpoint, fleet) as proxies:
+            for number, proxy in enumerate(proxies):
+                config = _config(endpoint, bucket, proxy.url, redis.url(), names)
+                home = folder / f"gateway{number}"
+                fleet.members.append(Member(home, config, free_port()))
+            await asyncio.gather(*(member.start() for member in fleet.members))
+            fleet.keepers = [asyncio.create_task(member.keep()) for member in fleet.members]
+            try:
+                yield fleet
+            finally:
+                await fleet.stop()
+                shelf.client.close()
+
+
+@asynccontextmanager
+async def _proxies(endpoint: S3Endpoint, fleet: Outside) -> AsyncIterator[list[LaneProxy]]:
+    made = [
+        LaneProxy(endpoint.url, lanes=fleet.lanes, kill=killer(fleet, number)) for number in (0, 1)
+    ]
+    async with made[0], made[1]:
+        yield made
+
+
+def killer(fleet: Outside, number: int) -> Callable[[], None]:
+    """What kills the gateway of this number."""
+    return lambda: fleet.kill(number)
+
+
+def _config(
+    endpoint: S3Endpoint, bucket: str, store: str, redis: str, lanes: dict[str, Lane]
+) -> str:
+    config = far_config(endpoint, bucket, url=store, idle=IDLE, grace="15s")
+    config = config.replace('"sqlite:///{folder}/sessions.db"', f'"{redis}"')
+    config = config.replace("interval = 0", 'interval = "5s"')
+    buckets = "".join(_LANE.format(name=name, bucket=bucket) for name in lanes)
+    # Beside the bucket that holds them all, which is the store's own.
+    return config.partition("[buckets.far]")[0] + buckets + config[config.index("[cors]") - 1 :]
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+    """Whether it holds within that time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not await holds():
+                await asyncio.sleep(0.05)
+            return True
+    return False
