@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
 from typing import Final
 from urllib.parse import urlsplit
@@ -51,6 +51,7 @@ from gateway.transfer.uploads import Machinery, Uploads
 from gateway.web import upload_page
 from gateway.web.carry import Carrier
 from gateway.web.carry_uploads import UploadCarrier
+from gateway.web.channel import Channel
 from gateway.web.endpoint import Doorway, Endpoint
 from gateway.web.forms import FieldReader
 from gateway.web.forwarded import TrustedProxies
@@ -136,6 +137,13 @@ class Gateway:
             return
         assert self._endpoint is not None
         await self._endpoint(scope, receive, send)
+
+    def direct(self, head: RequestHead, channel: Channel) -> Coroutine[None, None, None] | None:
+        """The same for a request that our own front has read, without ASGI; None for what is the operators'."""
+        if head.raw_path.startswith(b"/-") and not is_upload_path(head.raw_path):
+            return None
+        assert self._endpoint is not None
+        return self._endpoint.serve(head, channel)
 
     async def _check(self) -> None:
         """What readiness asks.
@@ -323,7 +331,12 @@ def _told(error: GatewayError | SettingsError | OSError) -> str:
 def make_apps(settings: Settings, drain: Drain) -> Apps:
     """What one process serves. Importable by name, so that workers can be spawned."""
     gateway = Gateway(settings, drain)
-    return Apps(main=gateway, metrics=gateway.metrics_app, render=render_refusal)
+    return Apps(
+        main=gateway,
+        metrics=gateway.metrics_app,
+        render=render_refusal,
+        direct=gateway.direct,
+    )
 
 
 def render_refusal(head: RequestHead | None, error: GatewayError) -> ResponseHead:

@@ -30,6 +30,7 @@ FREE_FOLDERS: Final = {
     "bench",
     "loadtests",
     "clients",
+    "chaos",
     "faults",
     "wire",
     "acceptance",

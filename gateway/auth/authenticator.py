@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn, Protocol
 
 from gateway.auth.grant import Constraints, Grant
+from gateway.auth.granted import grant_again, remember
 from gateway.auth.key import Key
 from gateway.auth.replay import NonceStore, ReplayGuard
 from gateway.errors import (
@@ -101,6 +102,10 @@ class Authenticator:
             NotImplementedHere: a streaming payload, rightly signed.
             SessionsUnavailable: whether a token was used before cannot be known.
         """
+        max_skew = self._rules.auth.max_skew
+        again = grant_again(self, head, target, self._keys.find, now=now, max_skew=max_skew)
+        if again is not None:
+            return again
         if len(head.index) != len(head.headers):
             _refuse_repeated(head)
         query = CanonicalQuery(head.raw_query)
@@ -156,12 +161,15 @@ class Authenticator:
                 sigv4.verify(claim, _DECOY)
             raise _unknown(claim.key_id)
         payload = sigv4.verify(claim, key.secret).payload
-        return Grant(
+        grant = Grant(
             principal=Principal(key.principal, key.id),
             scheme=scheme,
             policy=key.policy,
             digests=() if payload is None else (payload,),
         )
+        if scheme is Scheme.PRESIGNED:
+            remember(self, head, query, claim, key, grant)
+        return grant
 
     def _form(self, head: FormHead, target: Target, now: float) -> Grant:
         """A form that its policy signs. The policy is read only once the signature holds, and then held to."""

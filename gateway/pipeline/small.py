@@ -5,6 +5,7 @@ taken before a byte is asked for and nothing more is ever waited for, so it cann
 complete enough to be spilled, so it needs no place on disk; and no multipart is begun, so there is nothing to abort.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
@@ -104,6 +105,10 @@ class SmallBody:
         """
         slab = self._slab
         assert slab is not None, "admit() comes first"
+        if self._filled_at_once(slab, source):
+            self._data = slab.data()
+            chain.look(self._data)
+            return
         while slab.filled < self._length:
             with slab.window(self._length - slab.filled) as window:
                 size = await source.read_into(window)
@@ -115,6 +120,17 @@ class SmallBody:
             raise IncompleteBody(f"The body runs past its declared length of {self._length} bytes.")
         self._data = slab.data()
         chain.look(self._data)
+
+    def _filled_at_once(self, slab: Slab, source: Source) -> bool:
+        """Take everything, if all of it is here: some sources can tell, and are at their end then."""
+        at_once: Callable[[memoryview], bool] | None = getattr(source, "read_at_once", None)
+        if at_once is None:
+            return False
+        with slab.window(self._length) as window:
+            if not at_once(window):
+                return False
+        slab.filled = self._length
+        return True
 
     async def complete(self) -> Stored:
         """Publish the object. Only after everything about the body was verified.

@@ -13,6 +13,7 @@ from typing import ClassVar, Final, Protocol, TypeAlias
 
 from gateway.errors import BadRequest, GatewayError
 from gateway.model import Attributes, ByteRange, Digest, ObjectInfo, ObjectKey
+from gateway.protocol.shapes import Common
 
 RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -22,10 +23,20 @@ class RequestHead:
 
     ``raw_path`` and ``raw_query`` are still percent-encoded; header names are lower-case, values
     raw with surrounding white space removed. ``scheme`` and ``host`` are those the client used,
-    as far as trusted proxies say so. Treat it as immutable.
+    as far as trusted proxies say so. ``common`` is what it has in common with others, where that is
+    known. Treat it as immutable.
     """
 
-    __slots__ = ("__dict__", "headers", "method", "peer", "raw_path", "raw_query", "scheme")
+    __slots__ = (
+        "__dict__",
+        "common",
+        "headers",
+        "method",
+        "peer",
+        "raw_path",
+        "raw_query",
+        "scheme",
+    )
 
     def __init__(
         self,
@@ -36,7 +47,9 @@ class RequestHead:
         *,
         scheme: str = "http",
         peer: str | None = None,
+        common: Common | None = None,
     ) -> None:
+        self.common: Final = common
         self.method: Final = method
         self.raw_path: Final = raw_path
         self.raw_query: Final = raw_query
@@ -75,7 +88,7 @@ class RequestHead:
         return name in self.index
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen costs ten times as much
 class ResponseHead:
     """A response: status, headers in order, and the body where it is known at once."""
 
@@ -84,7 +97,7 @@ class ResponseHead:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen costs ten times as much
 class Target:
     """Where a request points, before anything is decided about it.
 
@@ -120,7 +133,7 @@ class Preconditions:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen costs ten times as much
 class PutObject:
     """Store the body under ``key``. ``digests`` are the client's claims about the whole body;
     ``tell_created`` asks for ``ObjectStored.created`` to be right, which may cost a HEAD."""
@@ -134,7 +147,7 @@ class PutObject:
     tell_created: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen costs ten times as much
 class GetObject:
     """Read an object. ``range_header`` and ``if_range`` are raw; ``overrides`` are response headers
     (name, value) that a signed request may set."""
@@ -166,7 +179,7 @@ class Describe:
 Command: TypeAlias = PutObject | GetObject | DeleteObject | Describe
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen costs ten times as much
 class ObjectStored:
     """The object is complete and readable. ``created`` is False when it replaced another."""
 
@@ -177,7 +190,7 @@ class ObjectStored:
     digests: tuple[Digest, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen costs ten times as much
 class ObjectOpened:
     """Bytes follow (unless ``head_only``): ``range`` is None for the whole object, else what a 206
     delivers. ``serving`` are headers that policy adds (Cache-Control, CSP, ...); they come after the
@@ -188,7 +201,7 @@ class ObjectOpened:
     serving: tuple[tuple[bytes, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen costs ten times as much
 class NotModified:
     """304: the client's copy is current."""
 

@@ -45,6 +45,8 @@ class Cors:
 
     def response_headers(self, head: RequestHead) -> Headers:
         """What goes on every answer, errors included, beside the dialect's own headers."""
+        if not self.origins:
+            return ()
         origin = self._allowed(_origin(head))
         if origin is None:
             return self._vary()

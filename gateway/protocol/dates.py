@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -24,6 +25,7 @@ _FORMS: Final = tuple(
 )
 
 
+@lru_cache(maxsize=1024)  # what is read once is read again, and many objects are of one second
 def parse_date(text: str | None) -> datetime | None:
     """Read an HTTP date; None where there is none or it is none: invalid dates are to be ignored.
 
@@ -54,6 +56,7 @@ def parse_date(text: str | None) -> datetime | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def format_date(date: datetime) -> str:
     """Write an aware datetime as IMF-fixdate: ``Sun, 06 Nov 1994 08:49:37 GMT``. Fractions are cut off."""
     utc = date.astimezone(UTC)

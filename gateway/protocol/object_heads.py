@@ -5,6 +5,7 @@ Header values are Latin-1 text both ways, so that the bytes a client stored are 
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from gateway.errors import BadRequest, InvalidArgument, MetadataTooLarge, NotImplementedHere
@@ -203,16 +204,15 @@ def quoted(etag: str) -> bytes:
 
 def attribute_headers(attributes: Attributes, prefix: bytes | None) -> Headers:
     """The stored headers of an object; metadata under ``prefix``, or left out where that is None."""
-    named = (
-        (b"content-type", attributes.content_type or DEFAULT_TYPE),
-        (b"content-disposition", attributes.content_disposition),
-        (b"content-encoding", attributes.content_encoding),
-        (b"content-language", attributes.content_language),
-        (b"cache-control", attributes.cache_control),
-        (b"expires", attributes.expires),
+    headers = _plain_headers(
+        attributes.content_type,
+        attributes.content_disposition,
+        attributes.content_encoding,
+        attributes.content_language,
+        attributes.cache_control,
+        attributes.expires,
     )
-    headers = tuple((name, wire(value)) for name, value in named if value is not None)
-    if prefix is None:
+    if prefix is None or not attributes.metadata:
         return headers
     # Names that others wrote straight into the store may be none that a header can have.
     return headers + tuple(
@@ -220,6 +220,26 @@ def attribute_headers(attributes: Attributes, prefix: bytes | None) -> Headers:
         for name, value in attributes.metadata.items()
         if _NAME.fullmatch(name)
     )
+
+
+@lru_cache(maxsize=256)  # objects of one kind have the same
+def _plain_headers(
+    content_type: str | None,
+    disposition: str | None,
+    encoding: str | None,
+    language: str | None,
+    cache_control: str | None,
+    expires: str | None,
+) -> Headers:
+    named = (
+        (b"content-type", content_type or DEFAULT_TYPE),
+        (b"content-disposition", disposition),
+        (b"content-encoding", encoding),
+        (b"content-language", language),
+        (b"cache-control", cache_control),
+        (b"expires", expires),
+    )
+    return tuple([(name, wire(value)) for name, value in named if value is not None])
 
 
 def opened_headers(opened: ObjectOpened, prefix: bytes | None, overrides: Headers = ()) -> Headers:
@@ -253,6 +273,8 @@ def replaced(headers: Headers, stronger: Headers) -> Headers:
     if not stronger:
         return headers
     names = {name for name, _ in stronger}
+    if names.isdisjoint([name for name, _ in headers]):
+        return headers + stronger
     return (*((name, value) for name, value in headers if name not in names), *stronger)
 
 

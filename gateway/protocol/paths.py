@@ -24,6 +24,10 @@ _RAW_FORBIDDEN: Final = re.compile(rb"[\x00-\x20\x7f#]")
 _UNLISTABLE: Final = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
 _BUCKET: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9]", re.ASCII)
 _IPV4: Final = re.compile(r"[0-9]+(?:\.[0-9]+){3}", re.ASCII)
+#: Nothing to decode, and no segment that begins with a dot. No longer than a key may be.
+_PLAIN_KEY: Final = re.compile(
+    rb"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
+).fullmatch
 _RESERVED_PREFIXES: Final = ("xn--", "sthree-")
 _RESERVED_SUFFIXES: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 #: What RFC 3986 allows unescaped in a path: a client's URL library leaves these as they are.
@@ -98,7 +102,14 @@ def split_path(raw_path: bytes, *, strict: bool) -> ObjectKey | None:
     if raw_path == b"/":
         return None
     bucket, _, key = raw_path[1:].partition(b"/")
-    return ObjectKey(check_bucket(decode_path(bucket)), check_key(decode_path(key), strict=strict))
+    plain = len(key) <= MAX_KEY and _PLAIN_KEY(key)
+    name = key.decode("ascii") if plain else check_key(decode_path(key), strict=strict)
+    return ObjectKey(_bucket(bucket), name)
+
+
+@lru_cache(maxsize=256)  # a gateway has few, but their names are anybody's to choose
+def _bucket(raw: bytes) -> str:
+    return check_bucket(decode_path(raw))
 
 
 @lru_cache

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from gateway.errors import BadRequest, InvalidBucketName, InvalidUri, UploadNotFound
+from gateway.errors import BadRequest, GatewayError, InvalidBucketName, InvalidUri, UploadNotFound
 from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.forms import FORM
@@ -97,33 +97,69 @@ def route(
         BadRequest: no valid Host, or a target in absolute form.
         InvalidUri, InvalidBucketName, KeyTooLong: the path names nothing that can exist.
     """
-    host = host_of(head)
+    kind = _kind_of(head)
     if _is_service(head):
         return Target("plain", None)
     if not head.raw_path.startswith(b"/"):
         raise BadRequest("The request target must be a path; absolute forms are for proxies.")
     if is_upload_path(head.raw_path):
         return _route_upload(head)
-    if legacy and is_legacy_path(head.raw_path) and bucket_of_host(host, domains) is None:
+    if legacy and is_legacy_path(head.raw_path) and bucket_of_host(kind.host, domains) is None:
         return legacy_target(head, legacy)
     mounted = _slot_of(head, slots)
     if mounted is not None:
         slot, rest = mounted
         return Target("slot", _slot_key(slot, rest), slot.name)
-    query = parse_query(head.raw_query)
-    signed = has_signature(head, query)
-    resumable = _resumable(head)
-    dialect = resumable or ("s3" if signed or _speaks_s3(head, query) else "plain")
-    if dialect == "tus":
+    if kind.refusal is not None:
+        raise kind.refusal
+    if kind.dialect == "tus":
         raise BadRequest("tus uploads begin with POST /-/uploads/{bucket} or .../{bucket}/{key}.")
-    # Only an AWS signature makes dot segments literal, and only in S3's own dialect: a bearer token
-    # beside an x-amz header stays under the strict rules.
-    literal = dialect == "s3" and signed
-    key = _locate(head.raw_path, host, domains, strict=not literal)
-    posted = resumable is None and head.method == "POST"
-    if posted and key is not None and not key.name and is_form(head):
-        dialect = FORM
-    return Target(dialect, key)
+    key = _locate(head.raw_path, kind.host, domains, strict=not kind.literal)
+    if kind.may_be_form and key is not None and not key.name and is_form(head):
+        return Target(FORM, key)
+    return Target(kind.dialect, key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """What of a route does not depend on the path: the host's name, and how the rest is read; ``refusal`` where that
+    cannot be told."""
+
+    host: str
+    dialect: str = "plain"
+    #: Only an AWS signature makes dot segments literal, and only in S3's own dialect: a bearer token
+    #: beside an x-amz header stays under the strict rules.
+    literal: bool = False
+    may_be_form: bool = False
+    refusal: GatewayError | None = None
+
+
+def _kind_of(head: RequestHead) -> _Kind:
+    if head.common is None:
+        return _read_kind(head)
+    kind: _Kind | None = head.common.facts.get(_Kind)
+    if kind is None:
+        kind = _read_kind(head)
+        if kind.refusal is None:
+            head.common.facts[_Kind] = kind
+    return kind
+
+
+def _read_kind(head: RequestHead) -> _Kind:
+    host = host_of(head)
+    try:
+        query = parse_query(head.raw_query)
+        signed = has_signature(head, query)
+        resumable = _resumable(head)
+    except GatewayError as error:
+        return _Kind(host=host, refusal=error)
+    dialect = resumable or ("s3" if signed or _speaks_s3(head, query) else "plain")
+    return _Kind(
+        host=host,
+        dialect=dialect,
+        literal=dialect == "s3" and signed,
+        may_be_form=resumable is None and head.method == "POST",
+    )
 
 
 def effective_head(head: RequestHead, target: Target) -> RequestHead:

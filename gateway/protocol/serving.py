@@ -7,6 +7,7 @@ uploader's words (RFC 6266, RFC 8187; security cases 66 and 86).
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import quote, unquote_to_bytes
 
@@ -19,6 +20,8 @@ MAX_FILENAME: Final = 200
 IMMUTABLE_AGE: Final = 31_536_000
 
 _FORBIDDEN: Final = re.compile(r'[<>:"/\\|?*%]')
+#: A file name that needs no change, unless it is a device's.
+_CLEAN: Final = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?").fullmatch
 _DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
 _PARAMETER: Final = re.compile(
     r";[ \t]*(?P<name>filename\*?)[ \t]*=[ \t]*(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<token>[^;\" \t]+))",
@@ -27,6 +30,7 @@ _PARAMETER: Final = re.compile(
 _ATTR_SAFE: Final = "!#$&+-.^_`|~"  # attr-char of RFC 8187, besides letters and digits
 
 
+@lru_cache(maxsize=256)
 def is_inline_safe(content_type: str | None) -> bool:
     """Whether a browser can show this type without running it: images but SVG, audio, video, plain text.
 
@@ -45,6 +49,9 @@ def safe_filename(name: str) -> str:
     Out go path separators, what Windows forbids, and everything invisible: control, format and
     bidirectional characters, which can make ``exe.gpj`` look like another extension. ``download`` if nothing is left.
     """
+    last = name.rpartition("/")[2]
+    if _CLEAN(last) and not _DEVICE.match(last):
+        return last
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     clean = _FORBIDDEN.sub("_", _visible(last)).strip(" .")
     if _DEVICE.match(clean):

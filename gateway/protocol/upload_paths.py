@@ -34,7 +34,9 @@ class UploadRef:
 
 def is_upload_path(raw_path: bytes) -> bool:
     """Whether a raw path is one of the three kinds above: all others under ``/-/`` are somebody else's."""
-    return any(raw_path == base or raw_path.startswith(base + b"/") for base in (UPLOADS, CHUNKED))
+    return raw_path.startswith(b"/-/") and any(
+        raw_path == base or raw_path.startswith(base + b"/") for base in (UPLOADS, CHUNKED)
+    )
 
 
 def is_chunked_path(raw_path: bytes) -> bool:

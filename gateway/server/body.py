@@ -91,6 +91,18 @@ class RequestBody:
         self.size += size
         return size
 
+    def read_at_once(self, view: memoryview) -> bool:
+        """Put all that is left of the body at the start of ``view``, if all of it is here and nobody reads; answer
+        whether that was so."""
+        pending, left = self._wire.pending, self._left
+        if not left or left != len(pending) or left > len(view) or self._waiter is not None:
+            return False
+        view[:left] = pending
+        pending.clear()
+        self._left = 0
+        self.size += left
+        return True
+
     async def read(self) -> bytes:
         """The next piece of the body as it comes, at most 256 KiB; empty at the end."""
         if self._piece is None:

@@ -20,7 +20,6 @@ from gateway.server.exchange import AsgiApp, Exchange
 from gateway.server.head import Head, find_end, guard_head, parse_head
 from gateway.server.link import Link, Phase
 from gateway.server.refusals import final_response
-from gateway.server.response import Header
 from gateway.server.shared import Shared
 from gateway.units import KiB
 
@@ -69,9 +68,10 @@ class Conversation:
         With all of a body here we go on reading, to learn that the client left; up to its next
         request.
         """
-        if self.phase is not Phase.EXCHANGE:
+        exchange = self._exchange
+        if self.phase is not Phase.EXCHANGE or exchange is None:
             return True
-        body = self._body()
+        body = exchange.body
         return body.wanted or body.left == len(self.pending)
 
     def buffer(self) -> memoryview:
@@ -145,8 +145,11 @@ class Conversation:
                 return
             data = bytes(memoryview(self.pending)[:end])
             del self.pending[:end]
-            head = parse_head(data)
-            guard_head(head, self._rules)
+            head = self._shared.known.recall(data)
+            if head is None:
+                head = parse_head(data)
+                guard_head(head, self._rules)
+                self._shared.known.learn(data, head)
         except GatewayError as error:
             self.refuse(error, head)
             return
@@ -173,7 +176,7 @@ class Conversation:
         peer = self.client[0] if self.client else None
         request = None if head is None else head.as_request(self.scheme, peer)
         rendered = self._shared.render(request, error)
-        self.outlet.write(final_response(rendered, head, self.default_headers()))
+        self.outlet.write(final_response(rendered, head, self.default_lines()))
         self._linger()
 
     # --- what exchanges and their bodies ask for ---------------------------------------------
@@ -215,9 +218,9 @@ class Conversation:
             and (self._invited or not left)
         )
 
-    def default_headers(self) -> list[Header]:
+    def default_lines(self) -> bytes:
         """Date, as uvicorn keeps it."""
-        return self._server_state.default_headers
+        return self._shared.default_lines(self._server_state.default_headers)
 
     def render(self, head: RequestHead, error: GatewayError) -> ResponseHead:
         """An error in the request's own dialect."""
@@ -233,10 +236,12 @@ class Conversation:
         exchange.end()
         if exchange.response.keep_alive and not self._shared.drain.begun:
             self.phase = Phase.DISCARD
-            self._link.expect(self.time() + self._rules.header_timeout)
-            waiting = min(len(self.pending), exchange.body.left or 0)
-            del self.pending[:waiting]
-            exchange.body.skip(waiting)
+            left = exchange.body.left
+            if left != 0:
+                self._link.expect(self.time() + self._rules.header_timeout)
+                waiting = min(len(self.pending), left or 0)
+                del self.pending[:waiting]
+                exchange.body.skip(waiting)
             self._discard()
         elif exchange.body.complete and not self.pending:
             self._end()

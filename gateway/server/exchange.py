@@ -1,8 +1,8 @@
-"""One request and its response, as an ASGI application sees them."""
+"""One request and its response, as an application sees them: by ASGI, or directly."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote
 
@@ -19,6 +19,17 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+
+class Direct(Protocol):
+    """An application's own entry, beside ASGI."""
+
+    def __call__(
+        self, head: RequestHead, channel: "Exchange", /
+    ) -> Coroutine[None, None, None] | None:
+        """Answer a request that the front has read; None: call the ASGI application instead."""
+        ...
+
+
 _log = logging.getLogger("gateway.server")
 
 
@@ -30,8 +41,8 @@ class Connection(Turn, Protocol):
     server: tuple[str, int] | None
     state: dict[str, Any]
 
-    def default_headers(self) -> list[Header]:
-        """Headers of every response: Date."""
+    def default_lines(self) -> bytes:
+        """Header lines of every response: Date."""
         ...
 
     def render(self, head: RequestHead, error: GatewayError) -> ResponseHead:
@@ -51,7 +62,8 @@ class Exchange:
         self.body = body
         self.response = Response(connection, is_head=head.method == "HEAD", version=head.version)
         self._connection = connection
-        self._ended = asyncio.Event()
+        self._over = False
+        self._ended: asyncio.Event | None = None
         self._end_told = False
 
     def scope(self) -> Scope:
@@ -79,10 +91,11 @@ class Exchange:
             },
         }
 
-    async def run(self, app: AsgiApp) -> None:
-        """Call the application and answer for it when it fails."""
+    async def run(self, app: AsgiApp, direct: Direct | None = None) -> None:
+        """Call the application, by its direct entry where it has one, and answer for it when it fails."""
         try:
-            await app(self.scope(), self.receive, self.send)
+            work = None if direct is None else direct(self._request(), self)
+            await (app(self.scope(), self.receive, self.send) if work is None else work)
             if not self.response.complete and not self._connection.outlet.gone:
                 raise RuntimeError("The application returned without completing its response.")
         except ClientGone:
@@ -102,33 +115,68 @@ class Exchange:
         if not self.response.recall():
             self._connection.cut()
             return
-        head = self.head.as_request(
-            self._connection.scheme,
-            self._connection.client[0] if self._connection.client else None,
-        )
-        await self.answer(self._connection.render(head, error))
+        await self.answer(self._connection.render(self._request(), error))
+
+    def _request(self) -> RequestHead:
+        client = self._connection.client
+        return self.head.as_request(self._connection.scheme, client[0] if client else None)
 
     async def answer(self, rendered: ResponseHead) -> None:
         """Send a rendered response."""
-        headers = self._connection.default_headers() + with_length(rendered)
-        self.response.start(rendered.status, headers)
+        self.response.start(
+            rendered.status, with_length(rendered), self._connection.default_lines()
+        )
         await self.response.body(rendered.body, more=False)
+
+    # --- the direct channel ---
+
+    @property
+    def reader(self) -> RequestBody:
+        """The request's body."""
+        return self.body
+
+    async def respond(
+        self, status: int, headers: Sequence[Header], body: bytes, more: bool
+    ) -> None:
+        """Begin the answer; unless ``more`` of its body follows, that is all of it. Silent after a disconnect.
+
+        Raises:
+            RuntimeError: there was an answer, or a header would split it.
+        """
+        if self._connection.outlet.gone:
+            return
+        self.response.start(status, headers, self._connection.default_lines())
+        if not more:
+            await self.response.body(body, more=False)
+
+    def writer(self) -> BodyWriter:
+        """Where more of the body goes."""
+        return BodyWriter(self.response)
+
+    async def finish(self) -> None:
+        """The answer is complete. Silent after a disconnect."""
+        if not self._connection.outlet.gone:
+            await self.response.body(b"", more=False)
 
     def end(self) -> None:
         """The client left, or the response is complete: wake who waits for that."""
-        self._ended.set()
+        self._over = True
+        if self._ended is not None:
+            self._ended.set()
         self.body.fail(ClientGone, "The client closed the connection.")
 
     async def receive(self) -> Message:
         """ASGI's ``receive``: pieces of the body, then the disconnect."""
-        if not self._ended.is_set() and not self._end_told and not self._was_read():
+        if not self._over and not self._end_told and not self._was_read():
             try:
                 data = await self.body.read()
             except ClientGone:
                 return {"type": "http.disconnect"}
             self._end_told = self.body.complete
             return {"type": "http.request", "body": data, "more_body": not self._end_told}
-        await self._ended.wait()
+        if not self._over:
+            self._ended = self._ended or asyncio.Event()
+            await self._ended.wait()
         return {"type": "http.disconnect"}
 
     def _was_read(self) -> bool:
@@ -140,8 +188,8 @@ class Exchange:
         if self._connection.outlet.gone:
             return
         if message["type"] == "http.response.start":
-            headers = self._connection.default_headers() + list(message.get("headers", ()))
-            self.response.start(message["status"], headers)
+            lines = self._connection.default_lines()
+            self.response.start(message["status"], message.get("headers", ()), lines)
         elif message["type"] == "http.response.body":
             more = bool(message.get("more_body", False))
             try:

@@ -6,6 +6,7 @@ its own and nothing but its own bytes, so no state leaks from one request to the
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,7 @@ from gateway.errors import (
     UriTooLong,
 )
 from gateway.protocol.commands import RequestHead
+from gateway.protocol.shapes import Section
 from gateway.server.rules import Rules
 
 END: Final = b"\r\n\r\n"
@@ -43,7 +45,7 @@ class Head:
     """A request head as read. ``length`` is None when there is no Content-Length.
 
     ``path`` and ``query`` are the target's halves, raw; ``headers`` have lower-case names and
-    stripped values, in order.
+    stripped values, in order. ``section`` is there where the header lines were seen before.
     """
 
     method: str = ""
@@ -51,16 +53,26 @@ class Head:
     path: bytes = b""
     query: bytes = b""
     version: str = "1.1"
-    headers: list[tuple[bytes, bytes]] = None  # type: ignore[assignment]
+    headers: Sequence[tuple[bytes, bytes]] = ()
     keep_alive: bool = False
     length: int | None = None
     chunked: bool = False
     expects_continue: bool = False
+    section: Section | None = None
 
     def as_request(self, scheme: str, peer: str | None) -> RequestHead:
         """The same head for the dialects."""
+        common = None
+        if self.section is not None:
+            common = self.section.common(self.method, self.query, self.length)
         return RequestHead(
-            self.method, self.path, self.query, self.headers, scheme=scheme, peer=peer
+            self.method,
+            self.path,
+            self.query,
+            self.headers,
+            scheme=scheme,
+            peer=peer,
+            common=common,
         )
 
 

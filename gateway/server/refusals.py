@@ -1,7 +1,7 @@
 """Answers that the front gives by itself, before the application saw the request."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeAlias
 
@@ -19,12 +19,11 @@ def render_refusal(head: RequestHead | None, error: GatewayError) -> ResponseHea
     return render_problem(head or RequestHead("GET", b"/"), error, secrets.token_hex(8))
 
 
-def final_response(
-    rendered: ResponseHead, head: Head | None, defaults: Iterable[tuple[bytes, bytes]]
-) -> bytes:
-    """The bytes of the last response on a connection; for HEAD without its body."""
+def final_response(rendered: ResponseHead, head: Head | None, defaults: bytes) -> bytes:
+    """The bytes of the last response on a connection; for HEAD without its body. ``defaults``: lines of every one."""
     lines = [f"HTTP/1.1 {rendered.status} {HTTPStatus(rendered.status).phrase}\r\n".encode("ascii")]
-    lines += [b"%b: %b\r\n" % pair for pair in (*defaults, *with_length(rendered))]
+    lines.append(defaults)
+    lines += [b"%b: %b\r\n" % pair for pair in with_length(rendered)]
     lines.append(b"connection: close\r\n\r\n")
     if head is None or head.method != "HEAD":
         lines.append(rendered.body)

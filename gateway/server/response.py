@@ -20,8 +20,33 @@ BACKLOG: Final = 64 * KiB
 
 _BAD_NAME = re.compile(b'[\x00-\x20\x7f-\xff()<>@,;:\\\\\\[\\]={}"/?]')
 _BAD_VALUE = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]")
-_FRAMING: Final = frozenset({b"transfer-encoding", b"content-length", b"connection"})
 Header = tuple[bytes, bytes]
+#: All bytes that a header's value may hold.
+_IN_VALUES: Final = bytes(value for value in range(256) if value == 9 or 32 <= value != 127)
+#: Names in lower case that were looked at and are not ours to decide, and how many are remembered.
+_NAMES: Final[set[bytes]] = set()
+_MOST_NAMES: Final = 1000
+
+
+def _sifted(headers: Iterable[Header]) -> tuple[tuple[Header, ...], bool]:
+    """Headers without those that are ours to decide; and whether they ask for the connection's end.
+
+    Raises:
+        RuntimeError: a name can be none.
+    """
+    kept: list[Header] = []
+    closes = False
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"connection":
+            closes = closes or b"close" in value.lower()
+        elif lower != b"transfer-encoding":
+            if not name or _BAD_NAME.search(name):
+                raise RuntimeError("Invalid response header.")
+            if name == lower and len(_NAMES) < _MOST_NAMES:
+                _NAMES.add(name)
+            kept.append((name, value))
+    return tuple(kept), closes
 
 
 #: What Python does not know yet.
@@ -69,46 +94,45 @@ class Response:
         self._chunked = False
         self._bodiless = False
 
-    def start(self, status: int, headers: Iterable[Header]) -> None:
-        """Decide the head; it leaves with the first piece of the body.
+    def start(self, status: int, headers: Iterable[Header], preface: bytes = b"") -> None:
+        """Decide the head; it leaves with the first piece of the body. ``preface``: lines of our own to stand
+        before the headers.
 
         Raises:
             RuntimeError: started before, or a header that would split the response.
         """
         if self.started:
             raise RuntimeError("The response was already started.")
-        lines = [_STATUS_LINES[status]]
-        closes = framed = False
-        pairs = list(headers)
-        # All at once: joined by what either may hold, so that nothing passes that would not pass alone.
-        if _BAD_NAME.search(b"-".join([name for name, _ in pairs])) or _BAD_VALUE.search(
-            b"\t".join([value for _, value in pairs])
-        ):
-            raise RuntimeError("Invalid response header.")
-        for name, value in pairs:
-            lower = name.lower()
-            if lower in _FRAMING:
-                if lower == b"transfer-encoding":
-                    continue  # ours to decide
-                if lower == b"connection":
-                    closes = closes or b"close" in value.lower()
-                    continue
-                self._left = int(value)
-                framed = True
-            lines.append(b"%b: %b\r\n" % (name, value))
+        lines, closes = self._lines(headers)
         self.started = True
         self._bodiless = self._is_head or status in (204, 304)
-        if not framed and not self._bodiless:
+        if self._left is None and not self._bodiless:
             if self._version == "1.1":
                 self._chunked = True
-                lines.append(b"transfer-encoding: chunked\r\n")
+                lines += b"transfer-encoding: chunked\r\n"
             else:
                 closes = True
         self.keep_alive = self._turn.keeps_alive() and not closes
         if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        lines.append(b"\r\n")
-        self._head = b"".join(lines)
+            lines += b"connection: close\r\n"
+        self._head = b"".join((_STATUS_LINES[status], preface, lines, b"\r\n"))
+
+    def _lines(self, headers: Iterable[Header]) -> tuple[bytes, bool]:
+        """The lines of headers, but for those that are ours to decide; and whether they ask for the connection's
+        end."""
+        pairs = tuple(headers)
+        names = [name for name, _ in pairs]
+        closes = False
+        if not _NAMES.issuperset(names):
+            pairs, closes = _sifted(pairs)
+            names = [name.lower() for name, _ in pairs]
+        if b"content-length" in names:
+            self._left = int(pairs[names.index(b"content-length")][1])
+        lines = b"\r\n".join(map(b": ".join, (*pairs, ())))
+        # What is left of the lines without all that a value may hold is their ends, unless a value holds one.
+        if lines.translate(None, _IN_VALUES) != b"\r\n" * len(pairs):
+            raise RuntimeError("Invalid response header.")
+        return lines, closes
 
     def interim(self, status: int, headers: Iterable[Header]) -> None:
         """Send an interim response (RFC 9110, 15.2) at once. Dropped where there is no place for one: the final head
@@ -185,7 +209,9 @@ class Response:
             pieces = [b"%x\r\n" % size, data, b"\r\n"]
         head, self._head = self._head, b""
         if head:
-            pieces = [head + bytes(data)] if size <= JOIN and not self._chunked else [head, *pieces]
+            pieces = (
+                [b"".join((head, data))] if size <= JOIN and not self._chunked else [head, *pieces]
+            )
         self._outlet.write(*pieces)
 
     def _finish(self) -> None:

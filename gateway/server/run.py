@@ -16,7 +16,7 @@ import uvicorn
 
 from gateway.drain import Drain
 from gateway.server import open_files
-from gateway.server.exchange import AsgiApp
+from gateway.server.exchange import AsgiApp, Direct
 from gateway.server.http_protocol import Front, FrontFactory
 from gateway.server.listeners import Listeners, open_listeners
 from gateway.server.refusals import Render, render_refusal
@@ -30,11 +30,12 @@ CLEAN_UP: Final = 5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apps:
     """What a process serves: the gateway, its metrics where they have a listener of their own,
-    and how the front words a refusal that it gives by itself."""
+    how the front words a refusal that it gives by itself, and the gateway's entry beside ASGI."""
 
     main: AsgiApp
     metrics: AsgiApp | None = None
     render: Render = render_refusal
+    direct: Direct | None = None
 
 
 #: Container objects that may be made before the collector looks for cycles, and young collections per older one.
@@ -109,7 +110,8 @@ class DrainingServer(uvicorn.Server):
     def _configure(
         self, app: AsgiApp, section: ServerSection | None, *, lifespan: bool
     ) -> uvicorn.Config:
-        front = FrontFactory(self._rules, self.drain, self._apps.render)
+        direct = self._apps.direct if app is self._apps.main else None
+        front = FrontFactory(self._rules, self.drain, self._apps.render, direct)
         return uvicorn.Config(
             cast("Any", app),
             http=cast("Any", front),

@@ -62,6 +62,9 @@ class RetryBudget:
 
     def deposit(self, now: float) -> None:
         """A call (not a retry) was made."""
+        if self._tokens >= self._reserve:
+            self._updated = now
+            return
         self._refill(now)
         self._tokens = min(self._reserve, self._tokens + self._share)
 
@@ -109,4 +112,4 @@ class Pause:
 
     def left(self, now: float) -> float:
         """Seconds of the running rest still to come, 0 without one."""
-        return max(0.0, self._until - now)
+        return self._until - now if now < self._until else 0.0

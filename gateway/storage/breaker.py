@@ -62,6 +62,8 @@ class Breaker:
     def admit(self, now: float) -> Ticket:
         """Let a call begin; only where :meth:`refusal` answered None. Bring the ticket back to
         :meth:`settle`, whatever becomes of the call."""
+        if self._state == "closed":
+            return self._period
         assert self.refusal(now) is None
         if self._state == "open":
             self._enter("half-open")

@@ -66,10 +66,11 @@ class Retrier:
             StorageUnavailable: the breaker is open; ``retry_after`` says for how long.
             GatewayError: the error of the last attempt.
         """
-        self._budget.deposit(self._clock())
+        now = self._clock()
+        self._budget.deposit(now)
         attempt = 1
         while True:
-            if self._pause.left(self._clock()) > 0:
+            if self._pause.left(now) > 0:
                 await self._rest()
             began, ticket = self._admit()
             try:
@@ -87,6 +88,7 @@ class Retrier:
                 return result
             attempt += 1
             await self._sleep(delay)
+            now = self._clock()
 
     async def _rest(self) -> None:
         """Wait for the end of the store's rest, with jitter, so that not all come back in one instant.
@@ -101,6 +103,8 @@ class Retrier:
     def _admit(self) -> tuple[float, Ticket]:
         """When an attempt begins, and its ticket."""
         now = self._clock()
+        if self._breaker.state == "closed":
+            return now, self._breaker.admit(now)
         refusal = self._breaker.refusal(now)
         if refusal is not None:
             raise StorageUnavailable(
@@ -115,15 +119,18 @@ class Retrier:
     def _settle(
         self, operation: str, ticket: Ticket, failure: BaseException | None, began: float
     ) -> None:
-        now = self._clock()
-        before = self._breaker.state
-        self._breaker.settle(ticket, judge(failure), now)
-        self._report(before)
+        now, breaker = self._clock(), self._breaker
+        before = breaker.state
+        breaker.settle(ticket, judge(failure), now)
+        if breaker.state != before:
+            self._report(before)
+        outcome = "ok"
         if failure is None:
             self._pause.succeeded(now)
-        elif isinstance(failure, StorageThrottled):
-            self._pause.throttled(now, failure.retry_after)
-        outcome = "ok" if failure is None else _outcome(failure)
+        else:
+            outcome = _outcome(failure)
+            if isinstance(failure, StorageThrottled):
+                self._pause.throttled(now, failure.retry_after)
         self._instrument.call_finished(self._store, operation, outcome, now - began)
 
     def _report(self, before: State) -> None:

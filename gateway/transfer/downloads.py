@@ -19,7 +19,7 @@ from gateway.transfer.resuming import Call, ResumingSource
 MAX_LOOKS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen costs ten times as much
 class Download:
     """What to answer, and the bytes that go with it (None: no body). ``opened`` is a time of
     ``time.perf_counter``."""

@@ -15,7 +15,7 @@ from gateway.storage.base import ObjectStore
 HIDDEN: Final = ".sluice/"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen costs ten times as much
 class Placement:
     """Where an object lives: ``key`` is the store's own."""
 

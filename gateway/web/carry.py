@@ -9,8 +9,6 @@ hold half of the memory at most; and who does not get his first slab in time is 
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, assert_never, cast
 
@@ -41,15 +39,9 @@ from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Download, Downloads
 from gateway.transfer.uploads import UploadRules, Uploads
 from gateway.units import KiB, MiB
+from gateway.web.channel import Channel, source_of
 from gateway.web.exchange import Exchange
 from gateway.web.heads import send_head
-from gateway.web.streams import (
-    Receive,
-    Scope,
-    Send,
-    request_source,
-    response_writer,
-)
 
 FIRST_SLAB: Final = 64 * KiB
 LARGEST_SLAB: Final = 4 * MiB
@@ -67,15 +59,11 @@ class Work:
 
     def __init__(
         self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
+        channel: Channel,
         exchange: Exchange,
         dialect: Dialect | UploadDialect,
     ) -> None:
-        self.scope = scope
-        self.receive = receive
-        self.send = send
+        self.channel = channel
         self.exchange = exchange
         self.dialect = dialect
         self.headers: Headers = ()
@@ -87,21 +75,21 @@ class Work:
         self.policy = policy
         self.decision = decision
 
-    @contextmanager
-    def naming_policy(self) -> Iterator[None]:
-        """Say whose rule it is that an object may not be replaced."""
-        try:
-            yield
-        except ObjectExists as error:
-            if self.grant.constraints.no_overwrite:  # the credential's own rule, as of upload slots
-                raise
-            named = ObjectExists(
-                f"{error.detail} The policy {self.policy.name!r} lets you add objects, not replace them.",
-                retry_after=error.retry_after,
-                **error.members,
-            )
-            named.final = error.final
-            raise named from error
+    def name_policy(self, error: ObjectExists) -> None:
+        """Say whose rule it is that an object may not be replaced, where it is the policy's.
+
+        Raises:
+            ObjectExists: the same error, with more words.
+        """
+        if self.grant.constraints.no_overwrite:  # the credential's own rule, as of upload slots
+            return
+        named = ObjectExists(
+            f"{error.detail} The policy {self.policy.name!r} lets you add objects, not replace them.",
+            retry_after=error.retry_after,
+            **error.members,
+        )
+        named.final = error.final
+        raise named from error
 
     def render(self, command: Command, reply: Reply) -> ResponseHead:
         """The response's head."""
@@ -116,7 +104,7 @@ class Work:
 
     async def reply(self, head: ResponseHead) -> None:
         """Send a whole response."""
-        await send_head(self.send, self.exchange, head)
+        await send_head(self.channel, self.exchange, head)
 
 
 class Carrier:
@@ -156,7 +144,7 @@ class Carrier:
                 assert_never(command)
 
     async def _put(self, command: PutObject, work: Work) -> None:
-        source = work.body or request_source(work.scope, work.receive, command.length)
+        source = work.body or source_of(work.channel, command.length)
         rules = UploadRules(
             principal=work.grant.principal.id,
             max_size=work.decision.max_size,
@@ -174,7 +162,7 @@ class Carrier:
         download = await self._downloads.open(command, work.grant.principal.id)
         reply = download.reply
         try:
-            reply = replace(reply, serving=_serving(command, reply.info, work))
+            reply.serving = _serving(command, reply.info, work)
             head = work.render(command, reply)
             if download.source is None or not isinstance(reply, ObjectOpened):
                 await work.reply(head)
@@ -203,27 +191,30 @@ class Carrier:
         if source.length == 0:
             await work.reply(head)
             return
-        size = BufferSize(LARGEST_SLAB, FIRST_SLAB)
+        size: BufferSize | None = None
         slab = await self._first_slab(source, account)
         try:
-            await send_head(work.send, work.exchange, head, more=True)
-            writer = response_writer(work.scope, work.send)
-            while source.length != 0:
+            await send_head(work.channel, work.exchange, head, more=True)
+            writer = work.channel.writer()
+            while True:
                 with slab.window(slab.size) as window:
                     count = await source.read_into(window)
                     with window[:count] as piece:
                         started = time.perf_counter()
                         await writer.write(piece)
                 work.exchange.sent += count
+                if source.length == 0:
+                    break
+                size = size or BufferSize(LARGEST_SLAB, FIRST_SLAB)
                 size.on_read(count, time.perf_counter() - started)
                 if count == slab.size:
                     size.on_filled()
-                if source.length != 0 and self._fits_better(size.size, slab.size):
+                if self._fits_better(size.size, slab.size):
                     slab.release()
                     slab = await account.take(size.size)
         finally:
             slab.release()
-        await work.send({"type": "http.response.body", "body": b"", "more_body": False})
+        await work.channel.finish()
 
     async def _first_slab(self, source: Source, account: Account) -> Slab:
         wanted = FIRST_SLAB if source.length is None else min(source.length, FIRST_SLAB)

@@ -36,13 +36,13 @@ from gateway.transfer.resumable.creating import Allowed, Wish
 from gateway.transfer.resumable.engine import Resumables, chunks_name
 from gateway.transfer.resumable.slice_sink import Durable
 from gateway.web.carry import Work
+from gateway.web.channel import source_of
 from gateway.web.heads import send_head
 from gateway.web.interim import InterimProgress
 from gateway.web.progress import follow
 from gateway.web.streams import (
     Scope,
     body_trailers,
-    request_source,
     send_interim,
 )
 
@@ -165,7 +165,7 @@ class UploadCarrier:
         if command.interim is not None and self._interim:
             limits = self.engine.status(session).limits
             head = announcement(work.exchange.head, command.interim, location, limits)
-            send_interim(work.scope, head.status, head.headers)
+            send_interim(work.channel.scope(), head.status, head.headers)
 
     async def _join(self, command: JoinUploads, work: Work) -> UploadReply:
         wish = Wish(
@@ -187,9 +187,9 @@ class UploadCarrier:
     async def _append(
         self, command: AppendUpload, work: Work, session: UploadSession
     ) -> UploadSession:
-        incoming = request_source(work.scope, work.receive, command.body)
+        incoming = source_of(work.channel, command.body)
         source: Source = BytesSource(b"") if command.body == 0 else incoming
-        trailer = (lambda: _trailer(work.scope)) if command.trailing else None
+        trailer = (lambda: _trailer(work.channel.scope())) if command.trailing else None
         try:
             return await self.engine.append(
                 session,
@@ -207,7 +207,7 @@ class UploadCarrier:
         version = command.interim
         if version is None or not self._interim:
             return None
-        return InterimProgress(version, partial(send_interim, work.scope), self._clock)
+        return InterimProgress(version, partial(send_interim, work.channel.scope()), self._clock)
 
     async def _chunk(self, command: PutChunk, work: Work) -> UploadReply:
         principal = work.grant.principal.id
@@ -228,7 +228,7 @@ class UploadCarrier:
     async def _put_chunk(
         self, command: PutChunk, work: Work, session: UploadSession
     ) -> UploadReply:
-        incoming = request_source(work.scope, work.receive, command.body)
+        incoming = source_of(work.channel, command.body)
         try:
             session = await self.engine.put_chunk(
                 session, command, incoming, signed=work.grant.digests
@@ -262,13 +262,13 @@ class UploadCarrier:
     async def _follow(self, command: WatchUpload, work: Work, session: UploadSession) -> None:
         found = await self.engine.inspect(session, "never")
         head = work.render_upload(command, UploadShown(status=self.engine.status(found)))
-        await send_head(work.send, work.exchange, head, more=True)
-        await work.send({"type": "http.response.body", "body": b"", "more_body": True})
+        await send_head(work.channel, work.exchange, head, more=True)
+        await work.channel.send({"type": "http.response.body", "body": b"", "more_body": True})
         work.exchange.sent += await follow(
             self.engine,
             lambda: self.engine.find(session.id),
-            work.receive,
-            work.send,
+            work.channel.receive,
+            work.channel.send,
             self._ended,
         )
 

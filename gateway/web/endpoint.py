@@ -25,6 +25,7 @@ from gateway.errors import (
     GatewayError,
     InternalError,
     NotFound,
+    ObjectExists,
     ObjectNotFound,
 )
 from gateway.protocol.commands import (
@@ -49,10 +50,11 @@ from gateway.protocol.upload_commands import (
 from gateway.sessions.uploads import UploadSession
 from gateway.web.carry import Carrier, Work
 from gateway.web.carry_uploads import UploadCarrier
+from gateway.web.channel import AsgiChannel, Channel
 from gateway.web.exchange import Exchange
 from gateway.web.forms import FieldReader
 from gateway.web.forwarded import TrustedProxies
-from gateway.web.heads import request_head, send_head
+from gateway.web.heads import forwarded, request_head, send_head
 from gateway.web.log import Log
 from gateway.web.metrics import Metrics
 from gateway.web.streams import Receive, Scope, Send
@@ -96,29 +98,42 @@ class Endpoint:
             GatewayError: it failed after the response's head was out, so the server has to break the
                 connection: an answer that ended early must not look whole.
         """
+        head, problem = _read_head(scope, self._door.proxies)
+        await self._serve(head, AsgiChannel(scope, receive, send), problem)
+
+    async def serve(self, head: RequestHead, channel: Channel) -> None:
+        """The same for a request that did not come by ASGI. ``head`` is as the front read it.
+
+        Raises:
+            GatewayError: as :meth:`__call__`.
+        """
+        await self._serve(forwarded(head, self._door.proxies), channel, None)
+
+    async def _serve(
+        self, head: RequestHead, channel: Channel, problem: GatewayError | None
+    ) -> None:
         door = self._door
-        head, problem = _read_head(scope, door.proxies)
         exchange = Exchange(head)
-        door.metrics.requests.running.inc()
+        door.metrics.requests.running.new += 1
         try:
             if problem is not None:
                 raise problem
-            await self._answer(scope, receive, send, exchange)
+            await self._answer(channel, exchange)
         except ClientGone as error:
             exchange.error = error
         except GatewayError as error:
-            await self._refuse(exchange, error, send)
+            await self._refuse(exchange, error, channel)
         except asyncio.CancelledError as error:
             exchange.error = error
             raise
         except Exception:
             door.log.exception("bug", request_id=exchange.request_id)
-            await self._refuse(exchange, InternalError("Something in Sluice broke."), send)
+            await self._refuse(exchange, InternalError("Something in Sluice broke."), channel)
         finally:
-            door.metrics.requests.running.dec()
+            door.metrics.requests.running.new -= 1
             exchange.tell(door.log, door.metrics)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+    async def _answer(self, channel: Channel, exchange: Exchange) -> None:
         door, head = self._door, exchange.head
         try:
             target = route(head, door.slots, door.domains, door.legacy)
@@ -126,7 +141,7 @@ class Endpoint:
             exchange.dialect = dialect_of(head, door.slots)
             raise
         exchange.dialect = target.dialect
-        work = Work(scope, receive, send, exchange, door.dialects[target.dialect])
+        work = Work(channel, exchange, door.dialects[target.dialect])
         if door.drain.begun:
             raise Draining("This gateway is shutting down; try again.", retry_after=1)
         if head.method == "OPTIONS":
@@ -141,13 +156,18 @@ class Endpoint:
         if not isinstance(command, Command):
             decision = _authorise_upload(grant, policy, head, command)
             work.permit(grant, policy, decision)
-            with work.naming_policy():
+            try:
                 await door.uploads.carry(command, work, session)
+            except ObjectExists as error:
+                work.name_policy(error)
+                raise
             return
         work.permit(grant, policy, _authorise(grant, policy, head, command))
         try:
-            with work.naming_policy():
-                await door.carrier.carry(command, work)
+            await door.carrier.carry(command, work)
+        except ObjectExists as error:
+            work.name_policy(error)
+            raise
         except ObjectNotFound:
             # Who may not list must not learn what is missing (security case 90).
             if target.key is not None and not may_list(grant, policy, target.key):
@@ -163,7 +183,7 @@ class Endpoint:
         grant = None
         if exchange.head.has(b"authorization"):
             grant = await self._authenticate(exchange, target, session)
-        work.body = await self._door.forms.read(exchange, work.scope, work.receive)
+        work.body = await self._door.forms.read(exchange, work.channel)
         if grant is None:
             return await self._authenticate(exchange, target, session)
         assert isinstance(exchange.head, FormHead)
@@ -198,7 +218,7 @@ class Endpoint:
             headers += cors.response_headers(head)
         await work.reply(ResponseHead(204, headers))
 
-    async def _refuse(self, exchange: Exchange, error: GatewayError, send: Send) -> None:
+    async def _refuse(self, exchange: Exchange, error: GatewayError, channel: Channel) -> None:
         """Answer an error in the dialect's own format; break off where an answer has begun."""
         exchange.error = error
         if exchange.status:
@@ -208,7 +228,7 @@ class Endpoint:
         headers = response.headers + self._door.cors.response_headers(exchange.head)
         if isinstance(error, Draining):
             headers += ((b"connection", b"close"),)
-        await send_head(send, exchange, ResponseHead(response.status, headers, response.body))
+        await send_head(channel, exchange, ResponseHead(response.status, headers, response.body))
 
 
 def _read_head(scope: Scope, proxies: TrustedProxies) -> tuple[RequestHead, GatewayError | None]:

@@ -8,9 +8,9 @@ from typing import Any, Final
 from gateway.auth.grant import Grant
 from gateway.errors import ClientGone, GatewayError
 from gateway.protocol.commands import RequestHead
-from gateway.protocol.upload_paths import without_capability
-from gateway.web.log import Log, masked, parameter_names, printable
+from gateway.web.log import Log, masked, parameter_names, printable, ready_lines
 from gateway.web.metrics import Metrics
+from gateway.web.request_line import request_line, shown_path
 
 _METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"})
 #: What the log calls a request whose client left before the answer.
@@ -60,20 +60,25 @@ class Exchange:
         method = self.head.method if self.head.method in _METHODS else "other"
         status = _GONE if isinstance(self.error, ClientGone) else self.status
         requests = metrics.requests
-        requests.answered[self.dialect, method, str(status)].inc()
+        requests.answered[self.dialect, method, str(status)].new += 1
         requests.seconds_in_all[self.dialect, method].observe(seconds)
         if self.status_at:
             waited = self.status_at - self.started
             requests.seconds_to_start[self.dialect, method].observe(waited)
-        requests.received.inc(self.received)
-        requests.sent.inc(self.sent)
-        log.info("request", **self._facts(status, seconds))
+        requests.received.new += self.received
+        requests.sent.new += self.sent
+        ready = None if self.error is not None else ready_lines(log)
+        if ready is None:
+            log.info("request", **self.facts(status, seconds))
+        else:
+            ready(request_line(self, status, seconds))
 
-    def _facts(self, status: int, seconds: float) -> dict[str, Any]:
+    def facts(self, status: int, seconds: float) -> dict[str, Any]:
+        """What the log tells. ``status`` and ``seconds`` as they are to be told."""
         facts: dict[str, Any] = {
             "request_id": self.request_id,
             "method": printable(self.head.method),
-            "path": printable(masked(without_capability(self.head.raw_path).decode("latin-1"))),
+            "path": shown_path(self.head.raw_path),
             "status": status,
             "seconds": round(seconds, 6),
             "received": self.received,

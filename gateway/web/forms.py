@@ -14,8 +14,8 @@ from gateway.protocol.forms import Form, FormHead
 from gateway.protocol.multipart_form import FileFrame, FormParser, read_boundary
 from gateway.protocol.object_heads import read_length
 from gateway.units import KiB
+from gateway.web.channel import Channel, source_of
 from gateway.web.exchange import Exchange
-from gateway.web.streams import Receive, Scope, request_source
 
 #: Forms whose fields are being read at a time; at 64 KiB each they hold 16 MiB at the most.
 PLACES: Final = 256
@@ -32,7 +32,7 @@ class FieldReader:
         self._places = asyncio.Semaphore(places)
         self._timeout = timeout
 
-    async def read(self, exchange: Exchange, scope: Scope, receive: Receive) -> FramedSource:
+    async def read(self, exchange: Exchange, channel: Channel) -> FramedSource:
         """Read the fields into ``exchange.head``, which becomes a FormHead, also where they cannot all be read: the
         answer's form depends on them. Answer the file's bytes as a source.
 
@@ -44,7 +44,7 @@ class FieldReader:
         """
         head = exchange.head
         parser = FormParser(boundary := read_boundary(head))
-        source = request_source(scope, receive, read_length(head))
+        source = source_of(channel, read_length(head))
         try:
             async with asyncio.timeout(self._timeout):
                 await self._places.acquire()

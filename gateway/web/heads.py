@@ -2,9 +2,10 @@
 
 from gateway.errors import BadRequest
 from gateway.protocol.commands import RequestHead, ResponseHead
+from gateway.web.channel import Channel
 from gateway.web.exchange import Exchange
 from gateway.web.forwarded import TrustedProxies
-from gateway.web.streams import Scope, Send
+from gateway.web.streams import Scope
 
 
 def request_head(scope: Scope, proxies: TrustedProxies) -> RequestHead:
@@ -20,35 +21,40 @@ def request_head(scope: Scope, proxies: TrustedProxies) -> RequestHead:
     if "sluice.body" not in (scope.get("extensions") or ()):  # our own front has done it
         headers = tuple([(name.lower(), value.strip(b" \t")) for name, value in headers])
     client = scope.get("client")
-    peer = client[0] if client else None
-    scheme = scope.get("scheme", "http")
-    if peer in proxies:
-        headers, scheme, peer = (
-            proxies.host(peer, headers),
-            proxies.scheme(peer, scheme, headers),
-            proxies.client(peer, headers),
-        )
-    return RequestHead(
+    head = RequestHead(
         scope["method"],
         raw_path.partition(b"?")[0],
         scope.get("query_string", b""),
         headers,
-        scheme=scheme,
-        peer=peer,
+        scheme=scope.get("scheme", "http"),
+        peer=client[0] if client else None,
+    )
+    return forwarded(head, proxies)
+
+
+def forwarded(head: RequestHead, proxies: TrustedProxies) -> RequestHead:
+    """A head as our own front read it, with scheme, host and peer as trusted proxies tell them."""
+    peer = head.peer
+    if peer not in proxies:
+        return head
+    return RequestHead(
+        head.method,
+        head.raw_path,
+        head.raw_query,
+        proxies.host(peer, head.headers),
+        scheme=proxies.scheme(peer, head.scheme, head.headers),
+        peer=proxies.client(peer, head.headers),
     )
 
 
 async def send_head(
-    send: Send, exchange: Exchange, head: ResponseHead, *, more: bool = False
+    channel: Channel, exchange: Exchange, head: ResponseHead, *, more: bool = False
 ) -> None:
     """Send a response's head and, unless ``more`` is to come from elsewhere, its body and end.
 
     Only a head that the server took counts as an answer: one that it refuses can be followed by an error.
     """
-    await send(
-        {"type": "http.response.start", "status": head.status, "headers": list(head.headers)}
-    )
+    await channel.respond(head.status, head.headers, head.body, more)
     exchange.answered(head.status)
     if not more:
         exchange.sent += len(head.body)
-        await send({"type": "http.response.body", "body": head.body, "more_body": False})

@@ -14,6 +14,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -121,8 +122,8 @@ def _as_json(logger: object, method: str, event: structlog.typing.EventDict) -> 
     return _ENCODER.encode(event)
 
 
-def _now() -> str:
-    """As structlog stamps."""
+def now() -> str:
+    """The time as structlog stamps it."""
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -137,8 +138,12 @@ def _wrapper(level: int, *, json_lines: bool) -> Any:
         def info(self, event: str, *args: Any, **facts: Any) -> Any:
             if args or "exc_info" in facts or self._context:
                 return super().info(event, *args, **facts)
-            facts.update(event=event, level="info", timestamp=_now())
+            facts.update(event=event, level="info", timestamp=now())
             return self._logger.info(_ENCODER.encode(facts))
+
+        def ready(self, line: str) -> None:
+            """Write an informative line that is JSON already."""
+            self._logger.info(line)
 
     return Quick
 
@@ -190,9 +195,14 @@ def flush() -> None:
 
 
 def get_log() -> Log:
-    """The process's logger."""
-    log: Log = structlog.get_logger()
+    """The process's logger, as it is configured now."""
+    log: Log = structlog.get_logger().bind()
     return log
+
+
+def ready_lines(log: Log) -> Callable[[str], None] | None:
+    """Where informative lines go that are JSON already; None where lines are not JSON, or only worse ones are told."""
+    return getattr(log, "ready", None)
 
 
 def masked(text: str) -> str:

@@ -32,6 +32,10 @@ class BodyReader(Protocol):
         """One receive into the caller's memory; 0 at the end."""
         ...
 
+    def read_at_once(self, view: memoryview, /) -> bool:
+        """All that is left, if all of it is here and fits; whether it was."""
+        ...
+
 
 class BodyWriter(Protocol):
     """The front's ``sluice.writer``."""
@@ -64,6 +68,15 @@ class ExtensionSource:
     async def read_some(self, view: memoryview, /) -> int:
         """Put there what the socket has."""
         return self._counted(await self._reader.read_some(view))
+
+    def read_at_once(self, view: memoryview, /) -> bool:
+        """Take all that is left, if all of it is here and as long as the view."""
+        size = len(view)
+        if self._remaining != size or not self._reader.read_at_once(view):
+            return False
+        self.count += size
+        self._remaining = 0
+        return True
 
     def _counted(self, count: int) -> int:
         self.count += count
@@ -119,14 +132,6 @@ class ReceiveSource:
 
     async def aclose(self) -> None:
         """Nothing to give up: the server drains or closes."""
-
-
-def request_source(
-    scope: Scope, receive: Receive, length: int | None
-) -> ExtensionSource | ReceiveSource:
-    """The request's body as a source, by the fastest way that the server offers."""
-    reader: BodyReader | None = (scope.get("extensions") or {}).get("sluice.body")
-    return ReceiveSource(receive, length) if reader is None else ExtensionSource(reader)
 
 
 def body_trailers(scope: Scope) -> Sequence[tuple[bytes, bytes]]:

@@ -123,25 +123,31 @@ class Setting:
         }
 
 
+def sluice_config(folder: Path, port: int, store: int, setting: Setting = Setting()) -> Path:
+    """The configuration file of a Sluice on ``port`` in front of the S3 on port ``store``; ``folder`` is its own."""
+    config = folder / "sluice.toml"
+    config.write_text(
+        _SLUICE.format(
+            port=port,
+            folder=folder,
+            store=store,
+            bucket=BUCKET,
+            key=KEY_ID,
+            secret=SECRET,
+            sessions=setting.sessions or f"sqlite:///{folder}/sessions.db",
+            **setting.sections(),
+        )
+    )
+    return config
+
+
 @contextmanager
 def sluice(folder: Path, store: int, setting: Setting = Setting()) -> Iterator[Server]:
     """``sluice serve`` with one worker, in front of the S3 on port ``store``."""
     port = free_port()
     own = folder / setting.name
     own.mkdir()
-    config = own / "sluice.toml"
-    config.write_text(
-        _SLUICE.format(
-            port=port,
-            folder=own,
-            store=store,
-            bucket=BUCKET,
-            key=KEY_ID,
-            secret=SECRET,
-            sessions=setting.sessions or f"sqlite:///{own}/sessions.db",
-            **setting.sections(),
-        )
-    )
+    config = sluice_config(own, port, store, setting)
     command = [sys.executable, "-m", "gateway", "serve", "--config", str(config)]
     context = None if setting.tls is None else setting.tls.context()
     ready = partial(is_ready, context=context)

@@ -407,4 +407,4 @@ async def test_errors_are_worded_by_the_process(talk: Talk) -> None:
     talk.say(GET)
     head = talk.exchange.head.as_request("http", None)
     assert b"why" in talk.one.render(head, BadRequest("why")).body
-    assert talk.one.default_headers() == [(b"date", b"now")]
+    assert talk.one.default_lines() == b"date: now\r\n"

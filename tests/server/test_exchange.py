@@ -50,8 +50,8 @@ class Line:
     def responded(self) -> None:
         self.sent += b"<over>"
 
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
-        return [(b"date", b"now")]
+    def default_lines(self) -> bytes:
+        return b"date: now\r\n"
 
     def render(self, head: RequestHead, error: GatewayError) -> ResponseHead:
         self.rendered.append((head, error))

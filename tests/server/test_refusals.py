@@ -10,7 +10,7 @@ from gateway.protocol.remedies import every_error
 from gateway.server.head import Head
 from gateway.server.refusals import final_response, render_refusal, with_length
 
-DATE = [(b"date", b"now")]
+DATE = b"date: now\r\n"
 
 
 def test_the_last_response_says_that_it_is_the_last() -> None:
@@ -23,9 +23,9 @@ def test_the_last_response_says_that_it_is_the_last() -> None:
 
 def test_case_57_a_head_request_is_refused_without_a_body() -> None:
     rendered = ResponseHead(400, (), b"four")
-    sent = final_response(rendered, Head(method="HEAD"), ())
+    sent = final_response(rendered, Head(method="HEAD"), b"")
     assert sent.endswith(b"content-length: 4\r\nconnection: close\r\n\r\n")
-    assert final_response(rendered, Head(method="GET"), ()) == sent + b"four"
+    assert final_response(rendered, Head(method="GET"), b"") == sent + b"four"
 
 
 def test_a_length_is_added_once_and_never_replaced() -> None:

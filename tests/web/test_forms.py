@@ -15,6 +15,7 @@ from gateway.protocol.commands import RequestHead
 from gateway.protocol.forms import FormHead
 from gateway.protocol.signatures import jwt
 from gateway.storage.memory import MemoryStore
+from gateway.web.channel import AsgiChannel
 from gateway.web.exchange import Exchange
 from gateway.web.forms import FieldReader
 from gateway.web.log import flush
@@ -454,26 +455,30 @@ async def never() -> Message:
     raise AssertionError
 
 
+async def unsent(message: Message) -> None:
+    raise AssertionError(message)
+
+
 async def test_fields_that_do_not_come_are_given_up() -> None:
     asking = exchange()
     with pytest.raises(RequestTimeout):
-        await FieldReader(timeout=0.02).read(asking, {}, never)
+        await FieldReader(timeout=0.02).read(asking, AsgiChannel({}, never, unsent))
     assert isinstance(asking.head, FormHead)
 
 
 async def test_only_so_many_forms_are_read_at_a_time() -> None:
     reader = FieldReader(places=1, timeout=0.1)
-    first = asyncio.create_task(reader.read(exchange(), {}, never))
+    first = asyncio.create_task(reader.read(exchange(), AsgiChannel({}, never, unsent)))
     await asyncio.sleep(0)
     reader._timeout = 0.02
     with pytest.raises(Overloaded):
-        await reader.read(exchange(), {}, never)
+        await reader.read(exchange(), AsgiChannel({}, never, unsent))
     with pytest.raises(RequestTimeout):
         await first
 
     async def whole() -> Message:
         return {"type": "http.request", "body": form({"key": "a"})}
 
-    source = await reader.read(exchange(), {}, whole)
+    source = await reader.read(exchange(), AsgiChannel({}, whole, unsent))
     view = memoryview(bytearray(99))
     assert bytes(view[: await source.read_into(view)]) == b"hello"

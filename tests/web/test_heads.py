@@ -6,6 +6,7 @@ import pytest
 
 from gateway.errors import BadRequest
 from gateway.protocol.commands import RequestHead, ResponseHead
+from gateway.web.channel import AsgiChannel
 from gateway.web.exchange import Exchange
 from gateway.web.forwarded import TrustedProxies
 from gateway.web.heads import request_head, send_head
@@ -46,6 +47,10 @@ def test_case_58_without_the_raw_path_nothing_is_guessed() -> None:
         request_head({**SCOPE, "raw_path": None}, NOBODY)
 
 
+async def receive() -> Any:
+    raise AssertionError("nobody asks for the body")
+
+
 async def test_a_head_that_the_server_refuses_is_no_answer() -> None:
     exchange = Exchange(RequestHead("GET", b"/"))
 
@@ -53,7 +58,7 @@ async def test_a_head_that_the_server_refuses_is_no_answer() -> None:
         raise RuntimeError("Invalid response header.")
 
     with pytest.raises(RuntimeError):
-        await send_head(refuse, exchange, ResponseHead(200, (), b"x"))
+        await send_head(AsgiChannel({}, receive, refuse), exchange, ResponseHead(200, (), b"x"))
     assert (exchange.status, exchange.sent) == (0, 0)
 
 
@@ -64,8 +69,10 @@ async def test_a_head_is_sent_with_its_body_or_without_an_end() -> None:
         sent.append(message)
 
     whole, begun = Exchange(RequestHead("GET", b"/")), Exchange(RequestHead("GET", b"/"))
-    await send_head(send, whole, ResponseHead(404, ((b"a", b"b"),), b"xyz"))
-    await send_head(send, begun, ResponseHead(200), more=True)
+    await send_head(
+        AsgiChannel({}, receive, send), whole, ResponseHead(404, ((b"a", b"b"),), b"xyz")
+    )
+    await send_head(AsgiChannel({}, receive, send), begun, ResponseHead(200), more=True)
 
     assert [message["type"].rpartition(".")[2] for message in sent] == ["start", "body", "start"]
     assert (whole.status, whole.sent) == (404, 3)

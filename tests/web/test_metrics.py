@@ -23,7 +23,7 @@ from gateway.model import (
 from gateway.storage.memory import MemoryStore
 from gateway.telemetry import Instrument
 from gateway.units import KiB, MiB
-from gateway.web.metrics import Metrics, Waiting
+from gateway.web.metrics import AtOnce, Metrics, Waiting
 from gateway.web.streams import Message
 from tests.protocol.signatures.wire import botocore_presigned
 from tests.transfer.far import eager
@@ -70,17 +70,12 @@ def moved(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The names of gauges that were set or changed: many are back at zero in the end."""
     names: set[str] = set()
 
-    def recording(method: Any) -> Any:
-        def record(self: Any, *values: Any) -> None:
-            if isinstance(self._metric, prometheus_client.Gauge):
-                names.add(self._metric._name)
-            method(self, *values)
+    def record(self: Any, name: str, value: Any) -> None:
+        if name != "_metric" and value and isinstance(self._metric, prometheus_client.Gauge):
+            names.add(self._metric._name)
+        object.__setattr__(self, name, value)
 
-        return record
-
-    for name in ("set", "inc", "dec"):
-        method = getattr(Waiting, name)
-        monkeypatch.setattr(Waiting, name, recording(method))
+    monkeypatch.setattr(Waiting, "__setattr__", record)
     return names
 
 
@@ -222,6 +217,7 @@ def test_workers_that_share_files_tell_at_once(
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     counter = prometheus_client.Counter("told", "text", registry=None)
     gauge = prometheus_client.Gauge("level", "text", registry=None)
-    Waiting(counter).inc(3)
-    Waiting(gauge).set(4)
+    counted, level = AtOnce(counter), AtOnce(gauge)
+    counted.new += 3
+    level.value = 4
     assert [metric.samples[0].value for metric in (*counter.collect(), *gauge.collect())] == [3, 4]

@@ -5,15 +5,19 @@ from typing import Any
 import pytest
 
 from gateway.errors import ClientGone, IncompleteBody
+from gateway.web.channel import AsgiChannel, source_of
 from gateway.web.streams import (
     ExtensionSource,
     Message,
     Receive,
     ReceiveSource,
     SendWriter,
-    request_source,
     response_writer,
 )
+
+
+async def unsent(message: Message) -> None:
+    raise AssertionError(message)
 
 
 def said(*pieces: bytes, end: str = "http.request") -> Receive:
@@ -73,6 +77,12 @@ class Front:
         view[:count], self.data = self.data[:count], self.data[count:]
         return count
 
+    def read_at_once(self, view: memoryview, /) -> bool:
+        if len(self.data) != len(view):
+            return False
+        view[:], self.data = self.data, b""
+        return True
+
     async def write(self, view: memoryview, /) -> None:
         self.written += view
 
@@ -80,7 +90,7 @@ class Front:
 async def test_the_fronts_extensions_are_used_where_they_are() -> None:
     front = Front(b"abcdef", 6)
     scope = {"extensions": {"sluice.body": front, "sluice.writer": front}}
-    source = request_source(scope, said(), 6)
+    source = source_of(AsgiChannel(scope, said(), unsent), 6)
     writer = response_writer(scope, None)  # type: ignore[arg-type]
 
     assert isinstance(source, ExtensionSource)
@@ -89,6 +99,16 @@ async def test_the_fronts_extensions_are_used_where_they_are() -> None:
     await source.aclose()
     await writer.write(memoryview(b"out"))
     assert front.written == b"out"
+
+
+async def test_a_body_that_is_all_here_is_taken_at_once() -> None:
+    source = ExtensionSource(Front(b"abcdef", 6))
+    view = memoryview(bytearray(6))
+
+    assert not source.read_at_once(view[:5])
+    assert source.read_at_once(view)
+    assert (bytes(view), source.count, source.length) == (b"abcdef", 6, 0)
+    assert not ExtensionSource(Front(b"abc", 6)).read_at_once(view)
 
 
 async def test_an_unknown_length_stays_unknown() -> None:
@@ -105,7 +125,7 @@ async def test_other_servers_get_asgis_own_messages() -> None:
         sent.append(message)
 
     writer = response_writer({"extensions": None}, send)
-    assert isinstance(request_source({}, said(), None), ReceiveSource)
+    assert isinstance(source_of(AsgiChannel({}, said(), unsent), None), ReceiveSource)
     assert isinstance(writer, SendWriter)
     slab = memoryview(bytearray(b"one"))
     await writer.write(slab)

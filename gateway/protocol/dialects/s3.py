@@ -4,6 +4,7 @@ What of its headers and parameters is honoured, ignored or refused stands in
 :mod:`gateway.protocol.s3_surface`.
 """
 
+from dataclasses import replace
 from typing import ClassVar, Final, assert_never
 
 from gateway.errors import (
@@ -73,6 +74,17 @@ class S3Dialect:
             raise MethodNotAllowed("S3 has no such method here.", allow=self.methods)
         if key is None or not key.name:
             raise NotImplementedHere("Operations on buckets and the service are not offered.")
+        common = head.common
+        known = None if common is None else common.facts.get(S3Dialect)
+        if known is not None and common is not None:
+            return _repeated(known, key, common.length)
+        command = self._read(head, key)
+        if common is not None:
+            common.facts[S3Dialect] = command
+        return command
+
+    def _read(self, head: RequestHead, key: ObjectKey) -> Command:
+        method = head.method
         query = single(parse_query(head.raw_query))
         amz = amz_headers(head, query)
         reading = method in ("GET", "HEAD")
@@ -138,6 +150,31 @@ class S3Dialect:
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
         """See :class:`~gateway.protocol.commands.Dialect`."""
         return render_s3_error(head, error, request_id)
+
+
+def _repeated(known: Command, key: ObjectKey, length: int | None) -> Command:
+    """What a request of the same shape asked for, asked for ``key`` with a body of ``length`` bytes."""
+    match known:
+        case PutObject():
+            return PutObject(
+                key=key,
+                length=length,
+                attributes=known.attributes,
+                conditions=known.conditions,
+                digests=known.digests,
+                want_digests=known.want_digests,
+            )
+        case GetObject():
+            return GetObject(
+                key=key,
+                range_header=known.range_header,
+                if_range=known.if_range,
+                conditions=known.conditions,
+                overrides=known.overrides,
+                head_only=known.head_only,
+            )
+        case _:
+            return replace(known, key=key)
 
 
 def _asked(command: Command, digests: tuple[Digest, ...]) -> tuple[Digest, ...]:

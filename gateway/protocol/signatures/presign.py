@@ -93,17 +93,28 @@ def _required(query: CanonicalQuery, name: str) -> str:
 
 
 def _check_life(timestamp: str, expires: str, now: float, max_skew: float) -> None:
-    if not (expires.isascii() and expires.isdigit() and len(expires) <= 6) or not (
-        0 < int(expires) <= MAX_EXPIRES
+    life = read_expires(expires)
+    begins = read_timestamp(timestamp)
+    if begins - now > max_skew:
+        raise RequestExpired("The presigned URL is not valid yet; set the signer's clock.")
+    if now > begins + life:
+        raise RequestExpired("The presigned URL has expired; make a new one.")
+
+
+def read_expires(text: str) -> int:
+    """Read ``X-Amz-Expires``: for how many seconds a URL is good.
+
+    Raises:
+        MalformedCredential: it is no number, or out of bounds.
+    """
+    if (
+        not (text.isascii() and text.isdigit() and len(text) <= 6)
+        or not 0 < int(text) <= MAX_EXPIRES
     ):
         raise MalformedCredential(
             f"X-Amz-Expires must be a number of seconds from 1 to {MAX_EXPIRES}."
         )
-    begins = read_timestamp(timestamp)
-    if begins - now > max_skew:
-        raise RequestExpired("The presigned URL is not valid yet; set the signer's clock.")
-    if now > begins + int(expires):
-        raise RequestExpired("The presigned URL has expired; make a new one.")
+    return int(text)
 
 
 def _payload(head: RequestHead, stand_ins: dict[bytes, bytes]) -> str:

@@ -47,7 +47,7 @@ MAX_KEY_ID: Final = 128
 
 #: Another method than the signed one, where a dialect heeds it: the holder of a presigned POST is not to choose DELETE.
 _OVERRIDE: Final = b"x-http-method-override"
-_TIMESTAMP: Final = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII).fullmatch
+_TIMESTAMP: Final = re.compile(r"(\d{8})T([01]\d|2[0-3])([0-5]\d)([0-5]\d)Z", re.ASCII).fullmatch
 _HEX_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}").fullmatch
 _NAMES: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+(;[!#$%&'*+.^_`|~0-9a-z-]+)*").fullmatch
 
@@ -232,12 +232,18 @@ def read_timestamp(text: str) -> float:
     """
     match = _TIMESTAMP(text)
     if match is not None:
+        day, hour, minute, second = match.groups()
         try:
-            year, month, day, hour, minute, second = map(int, match.groups())
-            return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
+            return _midnight(day) + int(hour) * 3600 + int(minute) * 60 + int(second)
         except ValueError:
             pass
     raise MalformedCredential("The request's date must read YYYYMMDDTHHMMSSZ, in UTC.")
+
+
+@lru_cache(maxsize=16)
+def _midnight(day: str) -> float:
+    """When a day (``YYYYMMDD``) begins, Unix seconds; ValueError if there is none such."""
+    return datetime(int(day[:4]), int(day[4:6]), int(day[6:]), tzinfo=UTC).timestamp()
 
 
 @lru_cache(maxsize=4)

@@ -8,14 +8,15 @@ returns such metadata (AmazonS3/latest/userguide/UsingMetadata.html), and is dec
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.errors import InvalidRange, StorageCorrupt
 from gateway.model import (
-    EMPTY,
     Attributes,
     ByteRange,
     From,
@@ -35,6 +36,9 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "sse": "ServerSideEncryption",
     "sse_kms_key_id": "SSEKMSKeyId",
 }
+
+#: What answers say of attributes.
+_READ: Final = (*_PARAMETERS.values(), "ExpiresString")
 
 _PLAIN: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _ENCODED: Final = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=(?: +=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=)*")
@@ -103,7 +107,7 @@ def etag_of(answer: Mapping[str, Any]) -> str:
     Raises:
         StorageCorrupt: there is none.
     """
-    etag = str(answer.get("ETag", "")).removeprefix("W/").strip('"')
+    etag = str(answer.get("ETag") or "").removeprefix("W/").strip('"')
     if not etag:
         raise StorageCorrupt("The store's answer has no ETag.")
     return etag
@@ -126,16 +130,20 @@ def version_of(answer: Mapping[str, Any]) -> str | None:
     return None if version in (None, "", "null") else str(version)
 
 
+@lru_cache(maxsize=256)  # objects of one kind have the same
+def _attributes(values: tuple[str | None, ...]) -> Attributes:
+    """Attributes without metadata, of the answer's fields in the order of ``_READ``."""
+    return Attributes(**dict(zip((*_PARAMETERS, "expires"), values, strict=True)))  # type: ignore[arg-type]
+
+
 def info_of(key: ObjectKey, answer: Mapping[str, Any], size: int) -> ObjectInfo:
     """What a HeadObject or GetObject answer says of an object of ``size`` bytes."""
-    attributes = Attributes(
-        **{name: answer.get(parameter) for name, parameter in _PARAMETERS.items()},
-        expires=answer.get("ExpiresString"),
-        metadata={
-            name.lower(): decode_metadata(value)
-            for name, value in answer.get("Metadata", EMPTY).items()
-        },
-    )
+    metadata = answer.get("Metadata")
+    values = tuple(map(answer.get, _READ))
+    attributes = _attributes(values)
+    if metadata:
+        read = {name.lower(): decode_metadata(value) for name, value in metadata.items()}
+        attributes = replace(attributes, metadata=read)
     return ObjectInfo(
         key=key,
         size=size,

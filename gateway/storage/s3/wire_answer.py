@@ -30,10 +30,16 @@ class Garbled(ConnectionError):
 class Parser:
     """One answer. ``ended`` and ``decoded`` speak of a chunked body."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, repeats: bool = False) -> None:
+        """``repeats``: join the values of headers that come more than once; else they are told by
+        :meth:`parse`, which then begins anew with such a parser."""
         self.headers: dict[str, str] = {}
         self.ended = False
         self.decoded: deque[bytes] = deque()
+        self._raw: dict[bytes, bytes] = {}
+        self._repeats = repeats
+        #: Called by httptools for each header. Of most answers this is all that is done with one.
+        self.on_header = self._join if repeats else self._raw.__setitem__
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
     def parse(self, head: bytes | bytearray, method: str) -> "Answer":
@@ -44,6 +50,9 @@ class Parser:
         """
         self.feed(head)
         assert self._parser is not None
+        if not self._repeats and not self._read(head):
+            self._parser = None
+            return Parser(repeats=True).parse(head, method)
         status = int(self._parser.get_status_code())
         headers = self.headers
         if method == "HEAD" or status in (204, 304) or status < 200:
@@ -65,6 +74,16 @@ class Parser:
             self._parser = None
         return Answer(status, headers, length, self if chunked else None, keep_alive)
 
+    def _read(self, head: bytes | bytearray) -> bool:
+        """Read the headers that came, each once and in UTF-8; answer whether that is what they are like."""
+        raw = self._raw
+        try:
+            self.headers = dict(zip(map(_name, raw), map(bytes.decode, raw.values()), strict=True))
+        except UnicodeDecodeError:
+            return False
+        # Beside the headers there are the status line and an empty one.
+        return len(self.headers) == len(raw) == head.count(b"\n") - 2
+
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Read on.
 
@@ -79,7 +98,7 @@ class Parser:
 
     # --- called by httptools
 
-    def on_header(self, name: bytes, value: bytes) -> None:
+    def _join(self, name: bytes, value: bytes) -> None:
         """One header; repeats are joined (llhttp has refused a second Content-Length). Values are UTF-8 as stores
         send it, where they are that; else each byte is a character."""
         key = _name(name)

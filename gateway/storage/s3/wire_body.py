@@ -155,7 +155,8 @@ class Body:
             ended = self._chunks.ended
         else:
             if self.left is not None:
-                data = data[: self.left]
+                if len(data) > self.left:
+                    data = data[: self.left]
                 self.left -= len(data)
             # What came behind a head is ours; a view is of memory that others use next.
             own = isinstance(data, bytearray) and not self._ready
@@ -165,7 +166,8 @@ class Body:
             self._hand_over()
         else:
             self._refill()
-            self._reader.read_more(wanted=False)
+            if not ended:  # else the connection is free, and read to see it close
+                self._reader.read_more(wanted=False)
         if ended:
             self._end()
         if ended or self._filled:

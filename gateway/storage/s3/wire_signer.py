@@ -5,19 +5,25 @@ The canonical form, the signing key (cached per day) and the signature are those
 already in its canonical spelling, so nothing is parsed or normalised again.
 """
 
+import hmac
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from gateway.errors import InvalidArgument
 from gateway.protocol.signatures.canonical import canonical_request
-from gateway.protocol.signatures.sigv4 import ALGORITHM, Scope, signature, write_timestamp
+from gateway.protocol.signatures.sigv4 import ALGORITHM, Scope, signing_key, write_timestamp
 from gateway.storage.s3.connection import Credentials, CredentialsProvider
 from gateway.storage.s3.wire_target import Target
 
 #: Seconds for which credentials are used without asking again. Temporary ones are renewed many minutes
 #: before they expire.
 _KEEP: Final = 5.0
+
+#: Forms of heads that are remembered, for as long as the second lasts that they are dated with.
+_MOST: Final = 256
 
 Header = tuple[bytes, bytes]
 
@@ -36,6 +42,9 @@ class Signer:
         self._credentials: Credentials | None = None
         self._until = 0.0
         self._scope = Scope("", region)
+        self._second = 0
+        self._signing_with: Credentials | None = None
+        self._forms: dict[tuple[object, ...], _Form] = {}
 
     @property
     def now(self) -> float:
@@ -84,9 +93,40 @@ class Signer:
         Raises:
             InvalidArgument: a value would break out of its line.
         """
-        timestamp = write_timestamp(int(self.now))
+        second = int(self.now)
+        if (
+            second != self._second
+            or credentials is not self._signing_with
+            or len(self._forms) >= _MOST
+        ):
+            self._second, self._signing_with = second, credentials
+            self._forms.clear()
+        at = (method, target.authority, query, payload, *headers)
+        form = self._forms.get(at)
+        if form is None:
+            form = self._forms[at] = self._form(
+                method, target.authority, query, headers, payload, credentials
+            )
+        canonical = form.method + b"\n" + target.path + form.canonical
+        text = form.text + sha256(canonical).hexdigest().encode()
+        made = hmac.digest(form.key, text, "sha256").hex().encode()
+        return b"".join(
+            (form.method, b" ", target.path, form.lines, made, b"\r\n", unsigned, b"\r\n")
+        )
+
+    def _form(
+        self,
+        method: str,
+        authority: bytes,
+        query: bytes,
+        headers: Sequence[Header],
+        payload: str,
+        credentials: Credentials,
+    ) -> "_Form":
+        """What heads of one second have in common that differ in the path only."""
+        timestamp = write_timestamp(self._second)
         signed = [
-            (b"host", target.authority),
+            (b"host", authority),
             (b"x-amz-content-sha256", payload.encode()),
             (b"x-amz-date", timestamp.encode()),
             *headers,
@@ -94,31 +134,35 @@ class Signer:
         if credentials.session_token is not None:
             signed.append((b"x-amz-security-token", credentials.session_token.encode()))
         signed.sort()
-        canonical = canonical_request(method, target.path, query, signed, payload.encode())
-        names = b";".join([name for name, _ in signed]).decode()
-        head = b"".join(
-            (
-                method.encode(),
-                b" ",
-                target.path + b"?" + query if query else target.path,
-                b" HTTP/1.1\r\n",
-                *[name + b": " + value + b"\r\n" for name, value in signed],
-                self._authorization(credentials, timestamp, names, canonical),
-                unsigned,
-                b"\r\n",
-            )
-        )
-        if head.count(b"\n") != len(signed) + 3 + unsigned.count(b"\n") or b"\0" in head:
-            raise InvalidArgument("A header's value holds a line break or a NUL.")
-        return head
-
-    def _authorization(
-        self, credentials: Credentials, timestamp: str, names: str, canonical: bytes
-    ) -> bytes:
         if self._scope.date != timestamp[:8]:
             self._scope = Scope(timestamp[:8], self._region)
-        made = signature(credentials.secret_access_key, timestamp, self._scope, canonical)
-        return (
-            f"authorization: {ALGORITHM} Credential={credentials.access_key_id}/{self._scope}, "
-            f"SignedHeaders={names}, Signature={made}\r\n"
-        ).encode()
+        scope = self._scope
+        names = b";".join([name for name, _ in signed]).decode()
+        lines = b"".join([name + b": " + value + b"\r\n" for name, value in signed])
+        if lines.count(b"\n") != len(signed) or b"\0" in lines:
+            raise InvalidArgument("A header's value holds a line break or a NUL.")
+        authorization = (
+            f"authorization: {ALGORITHM} Credential={credentials.access_key_id}/{scope}, "
+            f"SignedHeaders={names}, Signature="
+        )
+        return _Form(
+            method=method.encode(),
+            canonical=canonical_request("", b"", query, signed, payload.encode())[1:],
+            text=f"{ALGORITHM}\n{timestamp}\n{scope}\n".encode(),
+            key=signing_key(credentials.secret_access_key, scope.date, scope.region, scope.service),
+            lines=b"%b HTTP/1.1\r\n%b%b"
+            % (b"?" + query if query else b"", lines, authorization.encode()),
+        )
+
+
+@dataclass(slots=True)
+class _Form:
+    """Of a head, all but its path and its signature. ``canonical`` is what follows the path in the canonical request,
+    ``text`` what stands before that request's hash in the text that ``key`` signs, ``lines`` what stands between the
+    path and the signature in the head itself."""
+
+    method: bytes
+    canonical: bytes
+    text: bytes
+    key: bytes
+    lines: bytes
