@@ -22,11 +22,12 @@ from gateway.errors import (
     MalformedCredential,
     Unauthenticated,
     UnknownKey,
+    UnsignedHeader,
 )
 from gateway.model import ANONYMOUS, Principal
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.forms import FORM, FormHead
-from gateway.protocol.legacy_paths import LEGACY
+from gateway.protocol.legacy_paths import LEGACY, NAMING
 from gateway.protocol.post_policy import read_policy
 from gateway.protocol.query import refuse_overrides
 from gateway.protocol.signatures import jwt, sigv4, slot_token
@@ -132,7 +133,7 @@ class Authenticator:
                     "A presigned URL does not cover the file's name, which is a header here: sign the request."
                 )
             case Scheme.SIGV4 | Scheme.PRESIGNED:
-                return self._signed(head, query, scheme, now)
+                return self._signed(head, query, target, scheme, now)
             case Scheme.BEARER:
                 return await self._bearer(head, now)
             case _:
@@ -150,7 +151,7 @@ class Authenticator:
         return find(head, query, on_slot=False, ignore_foreign_bearer=ignore) is not None
 
     def _signed(
-        self, head: RequestHead, query: CanonicalQuery, scheme: Scheme, now: float
+        self, head: RequestHead, query: CanonicalQuery, target: Target, scheme: Scheme, now: float
     ) -> Grant:
         read = read_header if scheme is Scheme.SIGV4 else read_query
         rules = self._rules
@@ -161,6 +162,8 @@ class Authenticator:
                 sigv4.verify(claim, _DECOY)
             raise _unknown(claim.key_id)
         payload = sigv4.verify(claim, key.secret).payload
+        if target.dialect == LEGACY:
+            _check_naming(head, claim)
         grant = Grant(
             principal=Principal(key.principal, key.id),
             scheme=scheme,
@@ -304,6 +307,17 @@ def _refuse_repeated(head: RequestHead) -> None:
     for name in _SINGLE:
         if len(head.index.get(name, ())) > 1:
             raise BadRequest(f"The header {name.decode()} was sent more than once; send it once.")
+
+
+def _check_naming(head: RequestHead, claim: sigv4.Claim) -> None:
+    """Refuse a signature that leaves open which object it is for: here that stands in headers, not in the path."""
+    signed = claim.signed_names()
+    missing = ", ".join(name.decode() for name in NAMING if head.has(name) and name not in signed)
+    if missing:
+        raise UnsignedHeader(
+            f"The path does not say which object this is for, so these headers have to be signed: {missing}.",
+            headers_not_signed=missing,
+        )
 
 
 def _slot_token(

@@ -8,7 +8,6 @@ ends with the upload, too. The bare ``{id}`` needs the owner's own credential.
 import hmac
 from base64 import urlsafe_b64encode
 from dataclasses import replace
-from hashlib import sha256
 from typing import Final, Protocol
 
 from gateway.auth.authenticator import Authenticator, KeySource
@@ -29,7 +28,7 @@ _PURPOSE: Final = b"sluice upload capability 1\n"
 
 def mac_of(secret: str, upload: str) -> str:
     """The capability for an upload: 43 characters of base64url."""
-    digest = hmac.new(secret.encode(), _PURPOSE + upload.encode("ascii"), sha256).digest()
+    digest = hmac.digest(secret.encode(), _PURPOSE + upload.encode("ascii"), "sha256")
     return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
@@ -102,8 +101,9 @@ class UploadAccess:
         each key."""
         if target.upload is not None and target.mac is not None:
             for key in self._keys.list():
-                right = mac_of(key.secret, target.upload)
-                if key.counts(now) and hmac.compare_digest(right, target.mac):
+                if key.counts(now) and hmac.compare_digest(
+                    mac_of(key.secret, target.upload), target.mac
+                ):
                     return UploadGone("This upload is no longer known; begin a new one.")
         return _not_found()
 

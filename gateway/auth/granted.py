@@ -2,14 +2,20 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.auth.grant import Grant
 from gateway.auth.key import Key
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.forms import FORM
+from gateway.protocol.legacy_paths import LEGACY
 from gateway.protocol.signatures.canonical import CanonicalQuery
 from gateway.protocol.signatures.repeated import Repeated, repeated
 from gateway.protocol.signatures.sigv4 import Claim
+
+#: What a presigned URL is no credential for, however well it is signed. A shape does not tell: the path does, which is
+#: a request's own.
+_NOT_BY_URL: Final = frozenset({FORM, LEGACY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ def grant_again(
 ) -> Grant | None:
     """The grant of the like of a request, where ``gate`` has remembered one and the request holds too; None where the
     ordinary way has to tell. ``find`` finds keys, by their ids, that count now."""
-    if head.common is None or target.slot is not None or target.dialect == FORM:
+    if head.common is None or target.slot is not None or target.dialect in _NOT_BY_URL:
         return None
     granted: Granted | None = head.common.facts.get(gate)
     if granted is None:

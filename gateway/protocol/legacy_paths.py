@@ -15,6 +15,8 @@ from gateway.protocol.query import parse_query
 LEGACY: Final = "hmac-file-server"
 CHUNKS: Final = b"/chunked-upload"
 STATUS: Final = b"/upload-status"
+#: Headers that stand for what is the path elsewhere: which object a request is for.
+NAMING: Final = (b"x-filename", b"x-upload-session-id")
 
 #: An upload's id, as it is given out.
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22,64}", re.ASCII)

@@ -7,10 +7,10 @@ remembered as a fact of the request's *shape*. A fact is a pure function of the 
 what :class:`Common` carries apart, nor on a secret. What cannot be cut up so has no shape, and is read anew each time.
 """
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-#: Shapes remembered with one set of header lines.
-_MOST: Final = 64
+#: Shapes remembered by one process, whatever header lines they came with: who varies both must not fill its memory.
+_MOST: Final = 2048
 #: Bytes of a query beyond which it is not remembered.
 _LONGEST: Final = 1024
 _DATE: Final = b"X-Amz-Date="
@@ -46,13 +46,19 @@ class Common:
         self.signature = signature
 
 
+#: The facts of each shape that one process remembers: a section, a method, and what a query has around the date and
+#: the signature.
+Shapes: TypeAlias = dict[tuple["Section", str, bytes, bytes, bytes], dict[Any, Any]]
+
+
 class Section:
-    """Header lines, the value of Content-Length left out, that many requests are sent with."""
+    """Header lines, the value of Content-Length left out, that many requests are sent with. ``shapes`` are those of
+    all sections; it is of one by itself where none are given."""
 
     __slots__ = ("_shapes",)
 
-    def __init__(self) -> None:
-        self._shapes: dict[tuple[str, bytes, bytes, bytes], dict[Any, Any]] = {}
+    def __init__(self, shapes: Shapes | None = None) -> None:
+        self._shapes: Shapes = {} if shapes is None else shapes
 
     def common(self, method: str, raw_query: bytes, length: int | None) -> Common | None:
         """The shape of a request with these lines; None where its query has none."""
@@ -60,7 +66,7 @@ class Section:
             return None
         before, dated, rest = raw_query.partition(_DATE)
         if not dated:
-            return Common(self._facts((method, raw_query, b"", b"")), length, b"", b"")
+            return Common(self._facts(method, raw_query, b"", b""), length, b"", b"")
         between, signed, rest = rest.partition(_SIGNATURE)
         date, middle = between[:_DATE_SIZE], between[_DATE_SIZE:]
         signature, after = rest[:_SIGNATURE_SIZE], rest[_SIGNATURE_SIZE:]
@@ -73,9 +79,10 @@ class Section:
             or (after and not after.startswith(b"&"))
         ):
             return None
-        return Common(self._facts((method, before, middle, after)), length, date, signature)
+        return Common(self._facts(method, before, middle, after), length, date, signature)
 
-    def _facts(self, key: tuple[str, bytes, bytes, bytes]) -> dict[Any, Any]:
+    def _facts(self, method: str, before: bytes, middle: bytes, after: bytes) -> dict[Any, Any]:
+        key = (self, method, before, middle, after)
         facts = self._shapes.get(key)
         if facts is None:
             if len(self._shapes) >= _MOST:
@@ -84,9 +91,10 @@ class Section:
         return facts
 
 
-def section_of(names: frozenset[bytes]) -> Section | None:
-    """Where shapes of requests with headers of these names (in lower case) are remembered; None: nowhere."""
-    return Section() if names.isdisjoint(_OWN) else None
+def section_of(names: frozenset[bytes], shapes: Shapes) -> Section | None:
+    """Where shapes of requests with headers of these names (in lower case) are remembered, among ``shapes``; None:
+    nowhere."""
+    return Section(shapes) if names.isdisjoint(_OWN) else None
 
 
 def _is_word(text: bytes, size: int) -> bool:

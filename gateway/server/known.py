@@ -9,14 +9,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.protocol.shapes import Section, section_of
+from gateway.protocol.shapes import Section, Shapes, section_of
 from gateway.server.head import METHODS, Head
 from gateway.server.rules import Rules
 from gateway.units import KiB
 
-#: Sections remembered, and the longest one that is: at most a MiB in all.
+#: Sections remembered, and the longest one that is, in bytes and in lines: a line costs more memory than its bytes.
 _MOST: Final = 512
 _LONGEST: Final = 2 * KiB
+_MOST_LINES: Final = 40
 
 _LINE: Final = re.compile(
     b"(" + b"|".join(method.encode() for method in METHODS) + b") "
@@ -46,6 +47,7 @@ class KnownHeads:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._sections: dict[bytes, _Known] = {}
+        self._shapes: Shapes = {}
 
     def recall(self, data: bytes) -> Head | None:
         """A whole head, if its lines are known."""
@@ -79,18 +81,23 @@ class KnownHeads:
         """Remember the lines of a head that was read and guarded."""
         line = _LINE(data)
         cut = None if line is None else _cut(data, line.end() - 2)
-        if cut is None or len(cut[0]) > _LONGEST:
+        if cut is None or len(cut[0]) > _LONGEST or len(head.headers) > _MOST_LINES:
             return
         names = [name for name, _ in head.headers]
-        section = section_of(frozenset(names))
+        section = section_of(frozenset(names), self._shapes)
         at = len(names) if cut[1] is None else names.index(b"content-length")
         if section is None or (cut[1] is None and b"content-length" in names):
             return
         if len(self._sections) >= _MOST:
             self._sections.clear()
         headers = tuple(head.headers)
-        expects = any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        expects = next(
+            (
+                value.lower() == b"100-continue"
+                for name, value in reversed(headers)
+                if name == b"expect"
+            ),
+            False,
         )
         self._sections[cut[0]] = _Known(
             section, headers[:at], headers[at + 1 :], head.keep_alive, head.chunked, expects

@@ -86,3 +86,13 @@ async def test_what_one_gate_has_granted_says_nothing_to_another() -> None:
     other = gate_of(region="elsewhere")
     with pytest.raises(GatewayError):
         await other.authenticate(again(section), S3, NOW)
+
+
+@pytest.mark.parametrize("dialect", ["form", "hmac-file-server"])
+async def test_case_24_what_no_presigned_url_is_good_for_is_refused_of_a_known_shape_too(
+    dialect: str,
+) -> None:
+    gate, section = gate_of(), Section()
+    await gate.authenticate(again(section), S3, NOW)
+    with pytest.raises(MalformedCredential):
+        await gate.authenticate(again(section), Target(dialect, OBJECT), NOW)

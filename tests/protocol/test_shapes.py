@@ -11,7 +11,7 @@ from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.dialects.s3 import S3Dialect
 from gateway.protocol.routing import route
-from gateway.protocol.shapes import Section, section_of
+from gateway.protocol.shapes import Section, Shapes, section_of
 
 DATE, OTHER_DATE = b"20261121T120000Z", b"20261122T130000Z"
 SIGNATURE, OTHER_SIGNATURE = b"0a" * 32, b"1b" * 32
@@ -77,7 +77,7 @@ def test_a_shape_and_what_is_apart_say_all_of_a_query(
     for found in (raw, raw + after):
         common = section.common("PUT", found, 1)
         if common is not None:
-            ((_, *pieces),) = [
+            ((_, _, *pieces),) = [
                 key for key, facts in section._shapes.items() if facts is common.facts
             ]
             left, centre, right = pieces
@@ -89,10 +89,10 @@ def test_a_shape_and_what_is_apart_say_all_of_a_query(
 def test_only_so_many_shapes_are_remembered() -> None:
     section = Section()
     first = section.common("GET", b"a=0", None)
-    for number in range(1, 200):
+    for number in range(1, 5000):
         section.common("GET", b"a=%d" % number, None)
 
-    assert len(section._shapes) <= 64
+    assert len(section._shapes) <= 2048
     again = section.common("GET", b"a=0", None)
     assert first is not None
     assert again is not None
@@ -101,8 +101,20 @@ def test_only_so_many_shapes_are_remembered() -> None:
 
 @pytest.mark.parametrize("name", [b"authorization", b"cookie", b"x-amz-date", b"x-amz-signature"])
 def test_lines_with_a_credential_or_a_date_of_their_own_are_nobodys_to_share(name: bytes) -> None:
-    assert section_of(frozenset({b"host", name})) is None
-    assert section_of(frozenset({b"host"})) is not None
+    assert section_of(frozenset({b"host", name}), {}) is None
+    assert section_of(frozenset({b"host"}), {}) is not None
+
+
+def test_case_96_sections_share_the_room_for_shapes_and_no_shape() -> None:
+    shapes: Shapes = {}
+    found = []
+    for _ in range(100):
+        section = section_of(frozenset({b"host"}), shapes)
+        assert section is not None
+        found += [section.common("GET", b"a=%d" % number, None) for number in range(50)]
+
+    assert len(shapes) <= 2048
+    assert len({id(common.facts) for common in found if common is not None}) == 5000
 
 
 # --- requests of a shape that came before are routed and read as if each were the first ---

@@ -62,6 +62,8 @@ def test_lines_that_came_before_are_not_read_again_whatever_the_target_and_the_l
         b"Host: example.org\r\n\r\n",
         b"Host: example.org\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"Host: example.org\r\nConnection: close\r\n\r\n",
+        b"Host: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\nExpect: x\r\n\r\n",
+        b"Host: a\r\nContent-Length: 1\r\nExpect: x\r\nExpect: 100-Continue\r\n\r\n",
         b"Content-Length: 7\r\nHost: example.org\r\nX-Content-Length: 1\r\n\r\n",
     ],
 )
@@ -111,6 +113,12 @@ def test_only_so_many_are_kept() -> None:
         data = b"GET /a HTTP/1.1\r\nHost: x\r\nX-A: %d\r\n\r\n" % number
         heads.learn(data, read(data))
     assert len(heads._sections) <= 512
+
+
+def test_case_96_many_short_lines_are_not_kept() -> None:
+    lines = b"".join(b"a%d:\r\n" % number for number in range(50))
+    data = b"GET /a HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n"
+    assert known(data).recall(data) is None
 
 
 _PIECES = st.sampled_from(

@@ -9,9 +9,10 @@ from typing import Any
 import jwt
 import pytest
 
+from gateway.protocol.signatures.authorization import Credentials, sign_headers
 from gateway.units import KiB
-from tests.protocol.signatures.wire import KEY_ID, SECRET
-from tests.web.lab import Answer, Client, gateway
+from tests.protocol.signatures.wire import KEY_ID, REGION, SECRET
+from tests.web.lab import HOST, Answer, Client, gateway
 
 OTHER, OTHER_SECRET = "AKIAOTHEREXAMPLE", "another/secret/of/somebody/else!!"
 MINE = "AKIAMINEEXAMPLE1"
@@ -118,6 +119,38 @@ async def test_a_presigned_url_which_does_not_cover_the_name_is_refused(client: 
     answer = await client.signed("POST", "/chunked-upload", b"", headers, now=time.time())
     assert answer.status == 400, answer.body
     assert b"presigned URL does not cover" in answer.body
+
+
+async def signed(
+    client: Client, method: str, body: bytes, named: dict[str, str], *, sign: bool
+) -> Answer:
+    """Signed in its headers; ``named`` too, or not."""
+    lines = [(name.encode(), value.encode()) for name, value in named.items()]
+    host = (b"host", HOST.encode())
+    added = sign_headers(
+        method,
+        b"/chunked-upload",
+        b"",
+        [host, *lines] if sign else [host],
+        Credentials(key_id=KEY_ID, secret=SECRET, region=REGION),
+        payload="UNSIGNED-PAYLOAD",
+        now=time.time(),
+    )
+    headers = [(name.decode(), value.decode()) for name, value in (*lines, *added)]
+    return await client.send(method, "/chunked-upload", body, headers)
+
+
+async def test_case_24_a_signature_covers_the_name_and_the_session(client: Client) -> None:
+    named = {"x-filename": "film.bin", "x-total-size": "5"}
+    assert (await signed(client, "POST", b"", named, sign=False)).status == 403
+    begun = await signed(client, "POST", b"", named, sign=True)
+    assert begun.status == 201, begun.body
+
+    session = json.loads(begun.body)["session_id"]
+    named = {"x-upload-session-id": session, "x-chunk-number": "0"}
+    refused = await signed(client, "PUT", b"hello", named, sign=False)
+    assert (refused.status, b"x-upload-session-id" in refused.body) == (403, True)
+    assert (await signed(client, "PUT", b"hello", named, sign=True)).status == 200
 
 
 @pytest.mark.parametrize(

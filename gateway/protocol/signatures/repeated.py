@@ -68,8 +68,7 @@ def repeated(
     """What can be used again of a presigned request's claim; None where that is too little."""
     if claim.payload in STREAMING or not common.date:
         return None
-    names = claim.canonical.rsplit(b"\n", 2)[1]
-    if not _OWN.isdisjoint(names.split(b";")):
+    if not _OWN.isdisjoint(claim.signed_names()):
         return None
     start = f"{head.method}\n".encode()
     path = canonical_path(head.raw_path)

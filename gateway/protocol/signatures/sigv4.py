@@ -78,6 +78,10 @@ class Claim:
     payload: str
     canonical: bytes
 
+    def signed_names(self) -> list[bytes]:
+        """The headers that are signed, in lower case."""
+        return self.canonical.rsplit(b"\n", 2)[1].split(b";")
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
