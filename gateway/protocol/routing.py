@@ -1,8 +1,7 @@
 """Which dialect reads a request, and which object or upload it points to. First match wins.
 
 1. a path under ``/-/chunked``: chunked sessions; under ``/-/uploads``: tus or the IETF protocol, by their headers.
-   Other paths under ``/-/`` never come here;
-   Where they are mounted, HMAC File Server's two paths are its own;
+   Other paths under ``/-/`` never come here. HMAC File Server's two paths, where they are mounted: its own;
 2. a path under a slot's ``base_path``: the slot's;
 3. a write with tus's header (which belongs under ``/-/uploads``, and is told so) or with ``Upload-Complete``;
 4. a PUT with ``Content-Range``: a chunked session where it names one, else the plain kind;
