@@ -60,6 +60,7 @@ TOGETHER: Final = {
     f"gateway/storage/s3/wire_{name}.py": "tests/storage/s3/test_wire_plane.py"
     for name in ("answer", "body", "headers", "link", "outgoing", "refusal", "source")
 } | {
+    "gateway/auth/slots.py": "tests/auth/test_authenticator.py",
     "gateway/client/async_client.py": "tests/client/uploading/test_driver.py",
     "gateway/client/uploading/async_driver.py": "tests/client/uploading/test_driver.py",
     "gateway/server/wire.py": "tests/server/test_body.py",
