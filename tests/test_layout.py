@@ -78,6 +78,7 @@ TOGETHER: Final = {
     "gateway/transfer/resumable/shared.py": "tests/transfer/resumable/test_chunks.py",
     "gateway/transfer/resumable/site.py": "tests/transfer/resumable/test_completing.py",
     "gateway/transfer/resumable/slice_builder.py": "tests/transfer/resumable/test_appending.py",
+    "gateway/web/upload_wishes.py": "tests/web/test_carry_uploads.py",
     "gateway/transfer/resumable/slice_sink.py": "tests/transfer/resumable/test_appending.py",
 }
 
