@@ -11,7 +11,7 @@ from typing import Final
 from gateway.units import KiB, MiB
 
 SMALLEST: Final = 16 * KiB
-LARGEST: Final = 1 * MiB
+LARGEST: Final = 4 * MiB
 
 _FILL_TIME: Final = 0.02
 #: Older measurements lose half their weight for every such time spent reading.
@@ -64,7 +64,7 @@ class BufferSize:
 
     @property
     def size(self) -> int:
-        """Bytes for the next slab: a power of two from 16 KiB to 1 MiB."""
+        """Bytes for the next slab: a power of two from 16 KiB to 4 MiB."""
         return self._size
 
     def on_read(self, size: int, seconds: float) -> None:

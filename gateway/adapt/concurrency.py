@@ -15,8 +15,9 @@ from gateway.adapt.samples import Decision, Outcome, PartSample
 DEFAULT_START: Final = 2
 DEFAULT_MAXIMUM: Final = 10
 LARGEST: Final = 20
-#: What a large transfer begins with: enough to learn from soon.
-FIRST: Final = 4
+#: What a large transfer begins with: half of what most stores want of one client, so that a far one is at its rate
+#: after one doubling, a round trip and a part's time each.
+FIRST: Final = 8
 
 _CUT: Final = 0.7
 _SHARE_OF_GAIN: Final = 1 / 3

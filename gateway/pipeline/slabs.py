@@ -1,4 +1,4 @@
-"""Pooled buffers for bodies, 16 KiB to 1 MiB, under one byte budget.
+"""Pooled buffers for bodies, 16 KiB to 4 MiB, under one byte budget.
 
 A slab is anonymous private memory of its own (``mmap``): giving it back to the kernel really frees it,
 whatever malloc's thresholds are, so resident memory follows the budget. Free slabs are kept for reuse
@@ -145,7 +145,7 @@ class Account:
         )
 
     async def take(self, size: int) -> Slab:
-        """Wait for a slab of about ``size`` bytes: the next power of two in 16 KiB to 1 MiB, smaller when many
+        """Wait for a slab of about ``size`` bytes: the next power of two in 16 KiB to 4 MiB, smaller when many
         share the budget."""
         return Slab(self, await self._pool.take(self.claim, size))
 

@@ -2,7 +2,7 @@
 
 A download moves through one slab of the memory budget, which it holds while its client reads. So that
 slow clients do not own the budget and uploads starve, the slab follows the client: it starts with
-64 KiB, grows to 1 MiB for one that takes it at once, and shrinks to 16 KiB for one that does not. The
+64 KiB, grows to 4 MiB for one that takes it at once, and shrinks to 16 KiB for one that does not. The
 pool admits only as many bodies as fit twice with the smallest slabs, so downloads at their slowest
 hold half of the memory at most; and who does not get his first slab in time is refused with 503.
 """
@@ -44,7 +44,7 @@ from gateway.web.exchange import Exchange
 from gateway.web.heads import send_head
 
 FIRST_SLAB: Final = 64 * KiB
-LARGEST_SLAB: Final = 1 * MiB
+LARGEST_SLAB: Final = 4 * MiB
 #: For a request whose signature stands in its headers: no browser opened it, so nothing is invented
 #: that a copy made with it would take for the object's own (and RFC 9111, 3.5, keeps shared caches off).
 _TO_PROGRAMS: Final[Headers] = (

@@ -19,20 +19,20 @@ def after(rate: float, slabs: int, buffer: BufferSize | None = None) -> BufferSi
 
 @pytest.mark.parametrize(
     ("rate", "size"),
-    [(64 * KiB, 16 * KiB), (1 * MiB, 32 * KiB), (10 * MiB, 256 * KiB), (1000 * MiB, 1 * MiB)],
+    [(64 * KiB, 16 * KiB), (1 * MiB, 32 * KiB), (10 * MiB, 256 * KiB), (1000 * MiB, 4 * MiB)],
 )
 def test_a_slab_holds_a_fiftieth_of_a_second(rate: float, size: int) -> None:
     assert after(rate, 20).size == size
 
 
 def test_growth_is_one_doubling_a_slab() -> None:
-    assert [after(1e9, slabs).size // KiB for slabs in range(8)] == [
-        16, 32, 64, 128, 256, 512, 1024, 1024,
+    assert [after(1e9, slabs).size // KiB for slabs in range(10)] == [
+        16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 4096,
     ]  # fmt: skip
 
 
 def test_growth_rests_until_more_came_than_a_kernel_holds() -> None:
-    assert [after(1e9, slabs, BufferSize(proof=PROOF)).size // KiB for slabs in range(11)] == [
+    assert [after(1e9, slabs, BufferSize(proof=PROOF)).size // KiB for slabs in range(13)] == [
         16,
         32,
         64,
@@ -43,7 +43,9 @@ def test_growth_rests_until_more_came_than_a_kernel_holds() -> None:
         256,
         512,
         1024,
-        1024,
+        2048,
+        4096,
+        4096,
     ]
 
 
@@ -90,7 +92,7 @@ def test_the_size_is_a_power_of_two_within_bounds(
 
 
 def test_the_bounds_are_those_of_the_pool() -> None:
-    assert (16 * KiB, 1 * MiB) == (SMALLEST, LARGEST)
+    assert (16 * KiB, 4 * MiB) == (SMALLEST, LARGEST)
 
 
 def known(rate: float) -> BufferSize:

@@ -66,10 +66,11 @@ async def sweep(fleet: Outside) -> Left:
 
 
 async def _records(url: str) -> tuple[str, ...]:
-    """Keys of uploads that are still in Redis, but for marks, which run out by themselves."""
+    """Keys of uploads that are still in Redis, but for marks and leases, which run out by themselves."""
     async with redis.asyncio.Redis.from_url(url, decode_responses=True) as client:
         keys: list[Any] = await client.keys("*")
-    return tuple(sorted(key for key in keys if "upload" in key and ":mark:" not in key))
+    passing = (":mark:", ":lease:")
+    return tuple(sorted(k for k in keys if "upload" in k and not any(p in k for p in passing)))
 
 
 def _endings(settings: Settings, runtime: Runtime, later: float) -> Endings:

@@ -59,7 +59,6 @@ class Member:
 
     async def stop(self) -> None:
         """In order."""
-        self.wanted = False
         if self.process is not None:
             await asyncio.to_thread(self.process.stop)
 
@@ -82,9 +81,9 @@ class Outside:
                 member.process.process.send_signal(signal.SIGKILL)
 
     async def stop(self) -> None:
-        """End the gateways in order."""
-        for keeper in self.keepers:
-            keeper.cancel()
+        """End the gateways in order; one that is being started again comes up before."""
+        for member in self.members:
+            member.wanted = False
         await asyncio.gather(*self.keepers, return_exceptions=True)
         await asyncio.gather(*(member.stop() for member in self.members))
 

@@ -66,7 +66,7 @@ def _length(rng: random.Random) -> int:
 
 def _moves(rng: random.Random, dialect: str, length: int) -> tuple[Move, ...]:
     asks = ("", "", dialect, "json", *SERIAL) if dialect in SERIAL else ("",)
-    return tuple(
+    moves = tuple(
         Move(
             size=max(1, int(length * rng.choice((0.05, 0.2, 0.4, 0.6, 1.0)))),
             gateway=rng.randint(0, 1),
@@ -77,6 +77,8 @@ def _moves(rng: random.Random, dialect: str, length: int) -> tuple[Move, ...]:
         )
         for _ in range(rng.randint(3, 8))
     )
+    # One of them succeeds, or it would never end.
+    return (*moves, Move(size=max(1, length // 2), gateway=rng.randint(0, 1)))
 
 
 def _chunks(rng: random.Random, length: int) -> tuple[tuple[int, int], ...]:

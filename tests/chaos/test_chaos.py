@@ -21,6 +21,7 @@ def test_a_plan_is_decided_by_its_seed_and_number() -> None:
 
 @pytest.mark.ci
 @pytest.mark.redis
+@pytest.mark.timeout(300)
 async def test_a_few_runs_keep_every_promise(moto_s3: S3Endpoint, tmp_path: Path) -> None:
     report = await chaos(moto_s3, tmp_path, SEED, range(15))
     assert report.failures == []

@@ -126,10 +126,10 @@ class Reader:
 async def test_a_download_holds_memory_as_its_client_takes_it(
     client: lab.Client, pools: list[SlabPool]
 ) -> None:
-    await client.signed("PUT", "/public/x", bytes(MiB), now=time.time())
     (pool,) = pools
     fast, slow = Reader(pool, 0.0), Reader(pool, 0.02)
-    for reader in (fast, slow):
+    for reader, size in ((fast, 3 * carry.LARGEST_SLAB), (slow, MiB)):
+        await client.signed("PUT", "/public/x", bytes(size), now=time.time())
         await client.app(client.scope("GET", "/public/x"), reader.receive, reader.send)
 
     assert (fast.held[0], max(fast.held)) == (carry.FIRST_SLAB, carry.LARGEST_SLAB)

@@ -19,7 +19,7 @@ from gateway.model import Views
 from gateway.units import KiB, MiB
 
 #: Handed to the transport at once; TLS encrypts (and so copies) all of it.
-STEP: Final = MiB
+STEP: Final = 4 * MiB
 TLS_STEP: Final = 128 * KiB
 
 #: Sent without letting others of the event loop run.
