@@ -16,7 +16,8 @@ from gateway.pipeline.owner import unbroken
 from gateway.pipeline.source import LimitedSource
 from gateway.pipeline.transforms import Chain
 from gateway.protocol.upload_commands import PutChunk
-from gateway.sessions.uploads import Change, Extent, Piece, UploadSession, UploadSessions, holes
+from gateway.sessions.extents import Extent, Piece, holes
+from gateway.sessions.uploads import Change, UploadSession, UploadSessions
 from gateway.storage.checksums import Checksum
 from gateway.transfer.resumable.chunk_sink import ChunkSink, add_segments
 from gateway.transfer.resumable.completing import Completing
@@ -83,9 +84,8 @@ class Chunks:
         if writing.session.state not in ("open", "completing", "done"):
             raise UploadGone("This upload takes no more bytes; begin a new one.")
         if writing.session.state == "done" and holes(writing.session.extents, command.range.stop):
-            return (
-                writing.session
-            )  # they came in order, at once: there is nothing to compare them with
+            # They came in order, at once: there is nothing to compare them with.
+            return writing.session
         claims = () if command.body_digest is None else (command.body_digest,)
         body = _Body(source, command.range.size, claims, signed)
         await self._receive(writing, command, body, staged=bool(claims or signed))
