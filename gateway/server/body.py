@@ -12,8 +12,6 @@ from gateway.server.deadlines import Pace
 from gateway.server.wire import Wire
 from gateway.units import KiB
 
-#: Inside a chunk with this much to come it pays to receive into place, one recv for data alone.
-DIRECT = 128 * KiB
 #: How much ``receive()`` takes at once.
 PIECE = 256 * KiB
 #: Smallest read of a chunked body, so that a small view does not mean a system call for each byte.
@@ -67,8 +65,8 @@ class RequestBody:
     async def read_into(self, view: memoryview) -> int:
         """Fill ``view`` from its start with at least one byte; answer how many, 0 at the end.
 
-        Of a body whose length is known it waits until the view is full, or all that is left of the body is there:
-        a slab is looked at when it is full, so waking its reader before only costs. What came before a failure is
+        What the socket brings it lets gather until the view is full, or all that is left of the body is there: a
+        slab is looked at when it is full, so waking its reader before only costs. What came before a failure is
         answered; the next call raises.
 
         Raises:
@@ -224,7 +222,7 @@ class ChunkedBody(RequestBody):
     def __init__(self, wire: Wire, pace: Pace) -> None:
         super().__init__(wire, None, pace)
         self._decoder = ChunkedDecoder()
-        self._direct = False
+        self._in_place = False
 
     @property
     def complete(self) -> bool:
@@ -251,29 +249,31 @@ class ChunkedBody(RequestBody):
         return 0
 
     def buffer(self) -> memoryview:
-        """The caller's view inside a large chunk, else the scratch buffer."""
+        """The caller's view, framing and all: what is decoded there only moves down. The scratch buffer where the view
+        is too small for a receive."""
         assert self._target is not None
-        left = self._decoder.data_left
-        self._direct = left >= min(DIRECT, max(len(self._target), CHUNKED_READ))
-        if self._direct:
-            return self._target[:left]
-        return self._wire.scratch[: max(len(self._target), CHUNKED_READ)]
+        self._in_place = len(self._target) - self._filled >= CHUNKED_READ
+        return self._target[self._filled :] if self._in_place else self._wire.scratch[:CHUNKED_READ]
 
     def received(self, size: int) -> None:
         """Decode; bytes after the end of the body, or that have no room, wait in ``pending``."""
         assert self._target is not None
         now = self._wire.time()
-        if self._direct:
+        room = self._target[self._filled :]
+        if self._in_place and size <= self._decoder.data_left:
             self._decoder.took(size)
-            self._pace.progress(size, now)
-            self._deliver(size)
-            return
-        wire = self._wire.scratch[:size]
-        used, made = self._decode(wire, self._target)
-        self._wire.pending += wire[used:]
+            made = size
+        else:
+            wire = room[:size] if self._in_place else self._wire.scratch[:size]
+            used, made = self._decode(wire, room)
+            if self.broken:
+                return
+            self._wire.pending += wire[used:]
+        self._filled += made
         self._pace.progress(made, now)
-        if made or self._decoder.ended or self.broken:
-            self._deliver(made)
+        full = self._filled == len(self._target) or (self._filled and not self._whole)
+        if full or self._decoder.ended:
+            self._deliver(self._filled)
         else:
             self._wire.want(self._pace.wait(now))
 

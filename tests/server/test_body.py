@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest, ClientGone, GatewayError, RequestTimeout
-from gateway.server.body import CHUNKED_READ, DIRECT, PIECE, ChunkedBody, RequestBody
+from gateway.server.body import CHUNKED_READ, PIECE, ChunkedBody, RequestBody
 from gateway.server.deadlines import Pace
 from gateway.units import KiB
 
@@ -332,29 +332,48 @@ def test_skipped_bytes_are_not_read_bytes() -> None:
 # --- chunked ---------------------------------------------------------------------------------
 
 
-async def test_inside_a_large_chunk_bytes_go_into_place() -> None:
-    wire = Wire(b"%x\r\n" % (DIRECT + 5))
+async def test_bytes_of_chunks_go_into_place_and_framing_goes() -> None:
+    wire = Wire(b"186a5\r\n")
     body = chunked(wire)
-    memory = bytearray(2 * DIRECT)
+    memory = bytearray(200_000)
     task = await start(body, memoryview(memory))
     assert body.buffer().obj is memory
-    assert len(body.buffer()) == DIRECT + 5
-    arrive(body, b"a" * DIRECT)
-    assert await task == DIRECT
+    assert len(body.buffer()) == len(memory)
+    arrive(body, b"a" * 100_000)
     assert body.left is None
-    task = await start(body, memoryview(memory))
-    assert body.buffer().obj is wire.scratch.obj  # five bytes and framing
-    arrive(body, b"b" * 5 + b"\r\n0\r\n\r\nGET")
-    assert await task == 5
+    assert not task.done()
+    assert body.buffer().obj is memory
+    arrive(body, b"b" * 5 + b"\r\n4;x\r\ncd" + b"ef\r\n0\r\n\r\nGET")
+    assert await task == 100_009
+    assert memory[:100_009] == b"a" * 100_000 + b"bbbbbcdef"
     assert await body.read_into(memoryview(memory)) == 0
     assert body.left == 0
     assert wire.pending == b"GET"
+
+
+async def test_chunks_gather_until_the_view_is_full_or_somebody_wants_what_is_there() -> None:
+    body = chunked(Wire())
+    memory = bytearray(8)
+    task = await start(body, memoryview(memory))
+    arrive(body, b"3\r\nabc\r\n")
+    await asyncio.sleep(0)
+    assert not task.done()
+    arrive(body, b"3\r\ndef\r\n3\r\nghi\r\n")
+    assert await task == 8
+    assert memory == b"abcdefgh"
+    some = asyncio.create_task(body.read_some(memoryview(memory)))
+    assert await some == 1
+    some = asyncio.create_task(body.read_some(memoryview(memory)))
+    await asyncio.sleep(0)
+    arrive(body, b"2\r\njk\r\n")
+    assert await some == 2
 
 
 async def test_a_small_view_does_not_mean_small_reads() -> None:
     wire = Wire()
     body = chunked(wire)
     task = await start(body, memoryview(bytearray(1)))
+    assert body.buffer().obj is wire.scratch.obj
     assert len(body.buffer()) == CHUNKED_READ
     arrive(body, b"3\r\nabc\r\n0\r\n\r\n")
     assert await task == 1
@@ -364,7 +383,7 @@ async def test_a_small_view_does_not_mean_small_reads() -> None:
 async def test_framing_without_data_is_progress_and_waits_on() -> None:
     wire = Wire()
     body = chunked(wire)
-    task = await start(body, memoryview(bytearray(9)))
+    task = await start(body, memoryview(bytearray(5)))
     wire.now += 1
     arrive(body, b"5;name=value")
     assert body.wanted

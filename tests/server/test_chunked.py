@@ -119,6 +119,24 @@ def test_what_httptools_refuses_is_never_a_complete_body(tokens: list[bytes]) ->
 
 
 @pytest.mark.parametrize(
+    "between",
+    [b"\r\n5\r\n", b"\r\n05\r\n", b"\r\n5 ;a\r\n", b"\r\n6\r\nx"],
+    ids=["the same", "spelled otherwise", "with an extension", "another"],
+)
+def test_chunks_of_one_size_after_another_are_what_they_are(between: bytes) -> None:
+    wire = b"5\r\nhello" + between + b"world" + b"\r\n5\r\nagain\r\n0\r\n\r\n"
+    for cuts in ([], list(range(1, len(wire)))):
+        body, rest, decoder = decode(wire, cuts, 1 << 16)
+        assert body.replace(b"x", b"") == b"helloworldagain"
+        assert (rest, decoder.ended) == (b"", True)
+
+
+def test_a_chunk_that_is_longer_than_it_said_is_refused_also_behind_its_like() -> None:
+    with pytest.raises(BadRequest, match="longer than its size"):
+        decode(b"2\r\nab\r\n2\r\nabc\r\n0\r\n\r\n", [], 64)
+
+
+@pytest.mark.parametrize(
     "wire",
     [
         b"\r\n", b" 5\r\nhello", b"5 5\r\n", b"0x5\r\n", b"+5\r\n", b"-5\r\n", b"g\r\n", b"5\n", b"5\rx\n",
