@@ -147,8 +147,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     described = machine.description()
     described["command"] = " ".join(["python -m loadtests.bench", *sys.argv[1:]])
-    complete = not given.quick and given.soak is None and given.only == list(FIGURES)
-    kind = "" if complete else "-quick" if given.quick else f"-only-{'-'.join(given.only)}"
+    some = given.only != list(FIGURES)
+    kind = "-quick" if given.quick else f"-only-{'-'.join(given.only)}" if some else ""
+    kind += f"-soak-{given.soak:.0f}s" if given.soak and not given.quick else ""
     results = results_folder(given.results, kind)
     bench = run(given.only, scale, results)
     described["load after"] = " ".join(f"{value:.2f}" for value in os.getloadavg())

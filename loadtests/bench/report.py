@@ -69,8 +69,8 @@ def _lines(bench: Bench, machine: Mapping[str, str], pictures: Sequence[str]) ->
 
 
 def findings_table(findings: Sequence[Finding]) -> list[str]:
-    """One row per finding, by figure."""
-    rows = sorted(findings, key=lambda finding: int(finding.figure))
+    """One row per finding, by figure: 1, 1 TLS, 2, ..., and last those without a number."""
+    rows = sorted(findings, key=lambda finding: _place(finding.figure))
     return [
         "| # | figure | found | to reach | reached |",
         "|---|---|---|---|---|",
@@ -79,6 +79,11 @@ def findings_table(findings: Sequence[Finding]) -> list[str]:
             for row in rows
         ),
     ]
+
+
+def _place(figure: str) -> tuple[bool, int, str]:
+    number = figure.split()[0]
+    return (not number.isdigit(), int(number) if number.isdigit() else 0, figure)
 
 
 def runs_table(runs: Sequence[Run]) -> list[str]:

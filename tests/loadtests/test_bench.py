@@ -18,7 +18,7 @@ from loadtests.bench.__main__ import chosen, results_folder
 from loadtests.bench.figures.soak import drift
 from loadtests.bench.plan import QUICK, Bench, put
 from loadtests.bench.profile import hot_functions
-from loadtests.bench.runs import Case, Recorder, Run, Spread, calm, describe
+from loadtests.bench.runs import Case, Finding, Recorder, Run, Spread, calm, describe
 from loadtests.processes import Server
 from loadtests.signing import plain
 from loadtests.wire import Pattern
@@ -153,6 +153,14 @@ def test_latest_points_to_the_newest_complete_results(tmp_path: Path) -> None:
     assert os.readlink(tmp_path / "latest") == complete.name
     results_folder(tmp_path, "-only-1")
     assert (tmp_path / "latest").resolve() == complete
+
+
+def test_findings_come_by_their_figures_those_without_a_number_last() -> None:
+    named = ("ways", "10", "4 TLS", "4", "1 TLS", "2")
+    table = report.findings_table([Finding(name, "what", "found") for name in named])
+    assert [row.split("|")[1].strip() for row in table[2:]] == [
+        "1 TLS", "2", "4", "4 TLS", "10", "ways",
+    ]  # fmt: skip
 
 
 def test_the_report_shows_what_is_reached_what_is_not_and_keeps_the_raw_data(
