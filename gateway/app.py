@@ -130,9 +130,7 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        raw_path: bytes = scope.get("raw_path") or b""
-        ours = raw_path == b"/-" or raw_path.startswith(b"/-/")
-        if ours and not is_upload_path(raw_path):
+        if _is_operators(scope.get("raw_path") or b""):
             await self._ops(scope, receive, send)
             return
         assert self._endpoint is not None
@@ -140,7 +138,7 @@ class Gateway:
 
     def direct(self, head: RequestHead, channel: Channel) -> Coroutine[None, None, None] | None:
         """The same for a request that our own front has read, without ASGI; None for what is the operators'."""
-        if head.raw_path.startswith(b"/-") and not is_upload_path(head.raw_path):
+        if head.raw_path.startswith(b"/-") and _is_operators(head.raw_path):
             return None
         assert self._endpoint is not None
         return self._endpoint.serve(head, channel)
@@ -308,6 +306,10 @@ class Gateway:
                 log=self._log,
             )
         )
+
+
+def _is_operators(raw_path: bytes) -> bool:
+    return raw_path == b"/-" or (raw_path.startswith(b"/-/") and not is_upload_path(raw_path))
 
 
 def _passages(places: int, stores: Iterable[str]) -> dict[str, Limiter]:

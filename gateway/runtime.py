@@ -17,7 +17,8 @@ from gateway.storage.memory import MemoryStore
 from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
 from gateway.transfer.placement import Placements
-from gateway.transfer.sweeper import Sweeper, SweepTarget
+from gateway.transfer.sweep_report import SweepTarget
+from gateway.transfer.sweeper import Sweeper
 
 #: Where probing writes in a bucket; what it writes there it removes.
 PROBED: Final = ".sluice-probe/"

@@ -53,6 +53,7 @@ DECLARED: Final = {
     "gateway/sessions/base.py",
     "gateway/storage/base.py",
     "gateway/storage/s3/plane.py",
+    "gateway/transfer/sweep_report.py",
 }
 
 #: Halves and pieces of one machine that mean little apart: tested together, over real sockets.
@@ -60,8 +61,10 @@ TOGETHER: Final = {
     f"gateway/storage/s3/wire_{name}.py": "tests/storage/s3/test_wire_plane.py"
     for name in ("answer", "body", "headers", "link", "outgoing", "refusal", "source")
 } | {
+    "gateway/auth/slots.py": "tests/auth/test_authenticator.py",
     "gateway/client/async_client.py": "tests/client/uploading/test_driver.py",
     "gateway/client/uploading/async_driver.py": "tests/client/uploading/test_driver.py",
+    "gateway/protocol/tus_creation.py": "tests/protocol/dialects/test_tus.py",
     "gateway/server/wire.py": "tests/server/test_body.py",
     "gateway/sessions/memory_uploads.py": "tests/sessions/test_uploads.py",
     "gateway/sessions/redis_link.py": "tests/sessions/test_redis.py",
@@ -73,9 +76,11 @@ TOGETHER: Final = {
     "gateway/transfer/resumable/body.py": "tests/transfer/resumable/test_appending.py",
     "gateway/transfer/resumable/chunk_sink.py": "tests/transfer/resumable/test_chunks.py",
     "gateway/transfer/resumable/engine.py": "tests/transfer/resumable/test_takeover.py",
+    "gateway/transfer/resumable/kept_parts.py": "tests/transfer/resumable/test_completing.py",
     "gateway/transfer/resumable/shared.py": "tests/transfer/resumable/test_chunks.py",
     "gateway/transfer/resumable/site.py": "tests/transfer/resumable/test_completing.py",
     "gateway/transfer/resumable/slice_builder.py": "tests/transfer/resumable/test_appending.py",
+    "gateway/web/upload_wishes.py": "tests/web/test_carry_uploads.py",
     "gateway/transfer/resumable/slice_sink.py": "tests/transfer/resumable/test_appending.py",
 }
 

@@ -12,7 +12,7 @@ from gateway.storage.base import Capabilities
 from gateway.storage.local import LocalStore
 from gateway.storage.memory import MemoryStore
 from gateway.storage.s3 import S3Store
-from gateway.transfer.sweeper import SweepTarget
+from gateway.transfer.sweep_report import SweepTarget
 from tests.web.lab import settings
 
 

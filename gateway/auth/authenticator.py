@@ -13,12 +13,12 @@ from gateway.auth.grant import Constraints, Grant
 from gateway.auth.granted import grant_again, remember
 from gateway.auth.key import Key
 from gateway.auth.replay import NonceStore, ReplayGuard
+from gateway.auth.slots import SlotGate, on_behalf
 from gateway.errors import (
     AmbiguousCredentials,
     BadRequest,
     Forbidden,
     GatewayError,
-    LengthRequired,
     MalformedCredential,
     Unauthenticated,
     UnknownKey,
@@ -30,7 +30,7 @@ from gateway.protocol.forms import FORM, FormHead
 from gateway.protocol.legacy_paths import LEGACY, NAMING
 from gateway.protocol.post_policy import read_policy
 from gateway.protocol.query import refuse_overrides
-from gateway.protocol.signatures import jwt, sigv4, slot_token
+from gateway.protocol.signatures import jwt, sigv4
 from gateway.protocol.signatures.authorization import read_header
 from gateway.protocol.signatures.canonical import CanonicalQuery
 from gateway.protocol.signatures.post_form import read_form_claim, verify_form
@@ -48,8 +48,6 @@ _SINGLE: Final = (
     b"content-length",
 )
 _READS: Final = frozenset({"GET", "HEAD"})
-#: A slot's token is itself the permission to write one file; its constraints say which.
-SLOT_POLICY: Final = "full-access"
 #: A secret for keys that aren't there, so that their signature costs what a known key's does. One for
 #: all: its signing key is derived once a day, so invented keys cost one HMAC and displace nobody's.
 _DECOY: Final = "no key has this secret"
@@ -84,6 +82,7 @@ class Authenticator:
         self._keys = keys
         self._replay = ReplayGuard(nonces)
         self._rules = rules
+        self._slots = SlotGate(rules.slots, self._replay, rules.auth.max_skew)
 
     async def authenticate(self, head: RequestHead, target: Target, now: float) -> Grant:
         """Say who asks and what the credential itself allows.
@@ -119,7 +118,7 @@ class Authenticator:
         if scheme is Scheme.SIGV2 or scheme is Scheme.UNKNOWN:
             _refuse(scheme)
         if target.slot is not None:
-            return await self._slot(head, query, target, scheme, now)
+            return await self._slots.grant(head, query, target, scheme, now)
         if isinstance(head, FormHead) and head.form.signed:
             check_alone(head, scheme)
             return self._form(head, target, now)
@@ -214,7 +213,7 @@ class Authenticator:
         if claims.jti is not None:
             await self._replay.use(f"jwt:{key.id}", claims.jti, now, claims.exp)
         return Grant(
-            principal=Principal(_on_behalf(key.principal, claims.sub, key.id), key.id),
+            principal=Principal(on_behalf(key.principal, claims.sub, key.id), key.id),
             scheme=Scheme.BEARER,
             policy=key.policy,
             constraints=Constraints(
@@ -224,66 +223,6 @@ class Authenticator:
                 prefix=claims.prefix,
                 max_size=claims.max_size,
                 content_type=claims.content_type,
-            ),
-        )
-
-    async def _slot(
-        self,
-        head: RequestHead,
-        query: CanonicalQuery,
-        target: Target,
-        scheme: Scheme | None,
-        now: float,
-    ) -> Grant:
-        assert target.slot is not None
-        slot = self._rules.slots[target.slot]
-        if scheme is Scheme.SIGV4 or scheme is Scheme.PRESIGNED:
-            raise Forbidden(
-                f"{slot.base_path} holds upload slots, no bucket: use the slot's own token, or"
-                f" address the bucket by its name."
-            )
-        path = slot_token.slot_path(head.raw_path, slot.base_path)
-        if head.method in _READS:
-            # Reading asks for no token, and one that signed the PUT adds nothing.
-            return Grant(
-                principal=ANONYMOUS,
-                scheme="anonymous",
-                policy=slot.policy,
-                constraints=Constraints(methods=_READS, bucket=slot.bucket, key=path),
-                signed=False,
-            )
-        if scheme is Scheme.BEARER:
-            return await self._slot_bearer(head, target.slot, slot, path, now)
-        return _slot_token(head, query, target.slot, slot, path, now)
-
-    async def _slot_bearer(
-        self, head: RequestHead, name: str, slot: SlotSection, path: str, now: float
-    ) -> Grant:
-        if "jwt" not in slot.versions or head.method != "PUT":
-            raise Forbidden("This slot takes no bearer token for this method.")
-        claims = jwt.verify_slot(
-            bearer_token(head),
-            slot.secret.get_secret_value(),
-            path=path,
-            now=now,
-            max_skew=self._rules.auth.max_skew,
-        )
-        if not head.has(b"content-length"):
-            raise LengthRequired("The slot's size is signed: send a Content-Length.")
-        if claims.jti is not None:
-            await self._replay.use(f"slot:{name}", claims.jti, now, claims.exp)
-        return Grant(
-            principal=Principal(_on_behalf(f"slot:{name}", claims.sub)),
-            scheme=Scheme.BEARER,
-            policy=SLOT_POLICY,
-            constraints=Constraints(
-                methods=frozenset({"PUT"}),
-                bucket=slot.bucket,
-                key=path,
-                exact_size=claims.filesize,
-                max_size=slot.max_size,
-                content_type=claims.filetype,
-                no_overwrite=True,
             ),
         )
 
@@ -320,37 +259,6 @@ def _check_naming(head: RequestHead, claim: sigv4.Claim) -> None:
         )
 
 
-def _slot_token(
-    head: RequestHead, query: CanonicalQuery, name: str, slot: SlotSection, path: str, now: float
-) -> Grant:
-    delete_secret = slot.delete_secret
-    verdict = slot_token.verify(
-        head,
-        query,
-        path=path,
-        base_path=slot.base_path,
-        secrets=slot_token.SlotSecrets(
-            secret=slot.secret.get_secret_value(),
-            delete_secret=None if delete_secret is None else delete_secret.get_secret_value(),
-        ),
-        versions=slot.versions,
-        now=now,
-    )
-    return Grant(
-        principal=Principal(f"slot:{name}"),
-        scheme=Scheme.SLOT,
-        policy=SLOT_POLICY,
-        constraints=Constraints(
-            methods=frozenset({head.method}),
-            bucket=slot.bucket,
-            key=path,
-            exact_size=verdict.size,
-            max_size=slot.max_size,
-            no_overwrite=True,
-        ),
-    )
-
-
 def check_alone(head: FormHead, scheme: Scheme | str | None) -> None:
     """Refuse a form with a credential among its fields where ``scheme`` was found elsewhere.
 
@@ -379,9 +287,3 @@ def _unknown(key_id: str) -> UnknownKey:
         "No enabled key has this access key id; check it, and that the key was not disabled.",
         aws_access_key_id=key_id,
     )
-
-
-def _on_behalf(principal: str, sub: str | None, key_id: str | None = None) -> str:
-    """Who a token's holder is: the signer (by its name or its key's), or one of the signer's own
-    users, never another signer."""
-    return principal if sub in (None, principal, key_id) else f"{principal}/{sub}"

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import click
 
-from gateway.auth.authenticator import SLOT_POLICY
 from gateway.auth.policies import Policies
 from gateway.auth.policy import AccessRequest
+from gateway.auth.slots import SLOT_POLICY
 from gateway.cli.connection import Connection
 from gateway.cli.options import DURATION, OBJECT, SIZE, connection_options
 from gateway.cli.signed import (

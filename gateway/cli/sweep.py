@@ -9,7 +9,7 @@ import click
 from gateway.cli.mistakes import Mistake
 from gateway.cli.options import config_option, read_settings
 from gateway.settings import Settings
-from gateway.transfer.sweeper import SweepReport, SweepTarget
+from gateway.transfer.sweep_report import SweepReport, SweepTarget
 
 
 @click.command(short_help="Abort abandoned multipart uploads.", epilog="Example: sluice sweep")

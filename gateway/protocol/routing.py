@@ -1,8 +1,7 @@
 """Which dialect reads a request, and which object or upload it points to. First match wins.
 
 1. a path under ``/-/chunked``: chunked sessions; under ``/-/uploads``: tus or the IETF protocol, by their headers.
-   Other paths under ``/-/`` never come here;
-   Where they are mounted, HMAC File Server's two paths are its own;
+   Other paths under ``/-/`` never come here. HMAC File Server's two paths, where they are mounted: its own;
 2. a path under a slot's ``base_path``: the slot's;
 3. a write with tus's header (which belongs under ``/-/uploads``, and is told so) or with ``Upload-Complete``;
 4. a PUT with ``Content-Range``: a chunked session where it names one, else the plain kind;
@@ -22,7 +21,7 @@ from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.forms import FORM
 from gateway.protocol.interim import read_complete
-from gateway.protocol.legacy_paths import is_legacy_path, legacy_target
+from gateway.protocol.legacy_paths import LEGACY, is_legacy_path, legacy_target
 from gateway.protocol.multipart_form import is_form
 from gateway.protocol.paths import (
     bucket_of_host,
@@ -186,12 +185,19 @@ def effective_head(head: RequestHead, target: Target) -> RequestHead:
     )
 
 
-def dialect_of(head: RequestHead, slots: Sequence[SlotMount]) -> str:
+def dialect_of(
+    head: RequestHead,
+    slots: Sequence[SlotMount],
+    domains: Sequence[str] = (),
+    legacy: str = "",
+) -> str:
     """The dialect to answer in, also where :func:`route` refuses the head. Never raises."""
     if _is_service(head):
         return "plain"
     if is_upload_path(head.raw_path):
         return _speaker(head)
+    if legacy and is_legacy_path(head.raw_path) and not _names_bucket(head, domains):
+        return LEGACY
     if _slot_of(head, slots) is not None:
         return "slot"
     resumable = _resumable(head)
@@ -204,6 +210,14 @@ def dialect_of(head: RequestHead, slots: Sequence[SlotMount]) -> str:
     except InvalidUri:
         query = (("x-amz-", ""),) if b"x-amz-" in head.raw_query.lower() else ()
     return "s3" if _speaks_s3(head, query) else "plain"
+
+
+def _names_bucket(head: RequestHead, domains: Sequence[str]) -> bool:
+    """Whether the host's name is, or is meant to be, a bucket's."""
+    try:
+        return bucket_of_host(host_of(head), domains) is not None
+    except GatewayError:
+        return True
 
 
 def _is_service(head: RequestHead) -> bool:

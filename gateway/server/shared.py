@@ -32,7 +32,6 @@ class Shared:
         self.known = KnownHeads(rules)
         self.scratch = memoryview(bytearray(SCRATCH))
         self._blunders: set[type[Exception]] = set()
-
         self._defaults: tuple[Sequence[Header], bytes] = ((), b"")
 
     def default_lines(self, headers: Sequence[Header]) -> bytes:

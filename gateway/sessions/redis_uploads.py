@@ -18,6 +18,7 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from gateway.errors import GatewayError, SessionsUnavailable
+from gateway.sessions.extents import arranged, in_place_of
 from gateway.sessions.redis_link import PREFIX, RedisLink
 from gateway.sessions.redis_scripts import CHANGE, CREATE, FIND, FORGET, POINT, YIELD
 from gateway.sessions.seen_uploads import Seen, SeenUploads
@@ -30,7 +31,7 @@ from gateway.sessions.upload_codec import (
     with_standing,
 )
 from gateway.sessions.upload_rules import after_change, after_creation, after_taking, keeps_name
-from gateway.sessions.uploads import Change, UploadSession, arranged, in_place_of
+from gateway.sessions.uploads import Change, UploadSession
 
 _SHARDS: Final = 16
 #: How long a stamp's mark is kept, in ms.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from gateway.sessions.extents import Extent, arranged
 from gateway.sessions.seen_uploads import Seen, SeenUploads
 from gateway.sessions.sqlite_file import SqliteFile
 from gateway.sessions.upload_codec import (
@@ -20,7 +21,7 @@ from gateway.sessions.upload_codec import (
     with_standing,
 )
 from gateway.sessions.upload_rules import after_change, after_creation, after_taking, keeps_name
-from gateway.sessions.uploads import Change, Extent, UploadSession, arranged
+from gateway.sessions.uploads import Change, UploadSession
 
 _NAMED: Final = "SELECT id FROM uploads WHERE principal = ? AND name = ? AND state <> 'gone'"
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from gateway.errors import SessionsUnavailable
 from gateway.model import Attributes, Digest, ObjectKey, Principal, WriteCondition
-from gateway.sessions.uploads import Cut, Extent, Piece, Result, UploadSession
+from gateway.sessions.extents import Extent, Piece
+from gateway.sessions.uploads import Cut, Result, UploadSession
 
 #: Of every piece.
 RECORD_VERSION: Final = 1

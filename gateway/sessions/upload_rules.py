@@ -4,7 +4,8 @@ is written. The stores only see to it that nothing comes between the two."""
 from dataclasses import replace
 
 from gateway.errors import InconsistentLength, Overtaken, UploadGone
-from gateway.sessions.uploads import Change, UploadSession, arranged, changed
+from gateway.sessions.extents import arranged
+from gateway.sessions.uploads import Change, UploadSession, changed
 
 
 def after_creation(session: UploadSession) -> UploadSession:

@@ -9,7 +9,8 @@ from gateway.errors import GatewayError, InternalError, SessionsUnavailable
 from gateway.pipeline.owner import Owner
 from gateway.sessions.heartbeat import Heartbeat
 from gateway.transfer.resumable.expiry import Ended, Endings
-from gateway.transfer.sweeper import Sweeper, SweepReport, SweepTarget
+from gateway.transfer.sweep_report import SweepReport, SweepTarget
+from gateway.transfer.sweeper import Sweeper
 
 #: Between two tries to probe a store that does not answer, and before a task that crashed is run again; in seconds.
 PROBE_AGAIN: Final = 10.0

@@ -18,12 +18,11 @@ errors. An intent leaves the journal only after the store has confirmed that the
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from gateway.errors import (
     BadRequest,
-    GatewayError,
     MultipartLost,
     NotFound,
     StorageError,
@@ -37,6 +36,7 @@ from gateway.storage.base import PROBE_LASTS, PROBE_MARK
 from gateway.telemetry import Instrument
 from gateway.transfer.resumable.site import UPLOAD_OWNER
 from gateway.transfer.resumable.tails import tail_of
+from gateway.transfer.sweep_report import SweepFailure, SweepReport, SweepTarget
 
 #: How far the store's clock may be behind ours, and how long Create may take, in seconds.
 SLACK: Final = 5.0
@@ -68,39 +68,6 @@ class Multiparts(Protocol):
     async def list_buckets(self) -> list[str] | None:
         """All buckets; None where that is not told."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class SweepTarget:
-    """Where to look for foreign multiparts: a store's name, a bucket and a prefix as the store calls them.
-
-    ``bucket`` None: every bucket that the store lists, but those in ``without``. ``listed``: found that way.
-    """
-
-    store: str
-    bucket: str | None
-    prefix: str = ""
-    without: frozenset[str] = frozenset()
-    listed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SweepFailure:
-    """Something that could not be swept, and why; its intent is kept for the next sweep."""
-
-    what: Intent | SweepTarget
-    error: GatewayError
-
-
-@dataclass(slots=True)
-class SweepReport:
-    """What a sweep did. ``aborted`` were ours and are gone; ``foreign`` nobody here explains; ``kept`` are intents of
-    processes that live, or may; ``failed`` is for the next sweep."""
-
-    aborted: list[MultipartRef] = field(default_factory=list)
-    foreign: list[MultipartListing] = field(default_factory=list)
-    kept: list[Intent] = field(default_factory=list)
-    failed: list[SweepFailure] = field(default_factory=list)
 
 
 class Sweeper:

@@ -38,13 +38,12 @@ from gateway.protocol.upload_commands import UploadCommand, UploadDialect, Uploa
 from gateway.transfer.deletes import Deletes
 from gateway.transfer.downloads import Download, Downloads
 from gateway.transfer.uploads import UploadRules, Uploads
-from gateway.units import KiB, MiB
+from gateway.units import KiB
 from gateway.web.channel import Channel, source_of
 from gateway.web.exchange import Exchange
 from gateway.web.heads import send_head
 
 FIRST_SLAB: Final = 64 * KiB
-LARGEST_SLAB: Final = 4 * MiB
 #: For a request whose signature stands in its headers: no browser opened it, so nothing is invented
 #: that a copy made with it would take for the object's own (and RFC 9111, 3.5, keeps shared caches off).
 _TO_PROGRAMS: Final[Headers] = (
@@ -205,7 +204,7 @@ class Carrier:
                 work.exchange.sent += count
                 if source.length == 0:
                     break
-                size = size or BufferSize(LARGEST_SLAB, FIRST_SLAB)
+                size = size or BufferSize(start=FIRST_SLAB)
                 size.on_read(count, time.perf_counter() - started)
                 if count == slab.size:
                     size.on_filled()

@@ -32,8 +32,7 @@ from gateway.protocol.upload_commands import (
     WatchUpload,
 )
 from gateway.sessions.uploads import UploadSession
-from gateway.transfer.resumable.creating import Allowed, Wish
-from gateway.transfer.resumable.engine import Resumables, chunks_name
+from gateway.transfer.resumable.engine import Resumables
 from gateway.transfer.resumable.slice_sink import Durable
 from gateway.web.carry import Work
 from gateway.web.channel import source_of
@@ -44,6 +43,15 @@ from gateway.web.streams import (
     Scope,
     body_trailers,
     send_interim,
+)
+from gateway.web.upload_wishes import (
+    allowed,
+    begins_anew,
+    chunk_wish,
+    created_wish,
+    first_append,
+    goes_on,
+    joined_wish,
 )
 
 _CHECKSUM: Final = b"upload-checksum"
@@ -138,24 +146,12 @@ class UploadCarrier:
     # --- beginning ---
 
     async def _create(self, command: CreateUpload, work: Work) -> UploadReply:
-        wish = Wish(
-            dialect=work.exchange.dialect,
-            key=command.key,
-            length=command.length,
-            attributes=command.attributes,
-            conditions=command.conditions,
-            digests=command.digests,
-            name=command.name,
-            chunk_size=command.chunk_size,
-            metadata=command.metadata,
-            partial=command.partial,
-        )
-        session, was_there = await self.engine.create(wish, _allowed(work))
+        session, was_there = await self.engine.create(created_wish(command, work), allowed(work))
         location = self.access.path(session, self._clock())
         if not was_there:
             self._announce(command, work, session, location)
-            if _goes_on(command):
-                session = await self._append(_first(command, session), work, session)
+            if goes_on(command):
+                session = await self._append(first_append(command, session), work, session)
         status = self.engine.status(session, _chunk_size(work, session))
         return UploadMade(status=status, location=location, was_there=was_there)
 
@@ -168,16 +164,7 @@ class UploadCarrier:
             send_interim(work.channel.scope(), head.status, head.headers)
 
     async def _join(self, command: JoinUploads, work: Work) -> UploadReply:
-        wish = Wish(
-            dialect=work.exchange.dialect,
-            key=command.key,
-            length=None,
-            attributes=command.attributes,
-            name=command.name,
-            metadata=command.metadata,
-            sources=command.sources,
-        )
-        session, was_there = await self.engine.join(wish, _allowed(work))
+        session, was_there = await self.engine.join(joined_wish(command, work), allowed(work))
         location = self.access.path(session, self._clock())
         status = self.engine.status(session)
         return UploadMade(status=status, location=location, was_there=was_there)
@@ -212,11 +199,11 @@ class UploadCarrier:
     async def _chunk(self, command: PutChunk, work: Work) -> UploadReply:
         principal = work.grant.principal.id
         found = await self.engine.chunked(principal, command.key, command.session, command.total)
-        if found is not None and command.session is None and _begins_anew(found, command):
+        if found is not None and command.session is None and begins_anew(found, command):
             await self.engine.endings.end(found)
             found = None
         if found is None:
-            found, _ = await self.engine.create(_wish(command, work), _allowed(work))
+            found, _ = await self.engine.create(chunk_wish(command, work), allowed(work))
         return await self._put_chunk(command, work, found)
 
     async def _numbered(
@@ -271,59 +258,6 @@ class UploadCarrier:
             work.channel.send,
             self._ended,
         )
-
-
-def _allowed(work: Work) -> Allowed:
-    return Allowed(
-        principal=work.grant.principal,
-        policy=work.grant.policy,
-        max_size=work.decision.max_size,
-        overwrite=work.decision.overwrite,
-        constraints=work.grant.constraints,
-    )
-
-
-def _wish(command: PutChunk, work: Work) -> Wish:
-    size = command.chunk_size
-    if size is None and command.range.stop != command.total:
-        # What is no multiple of its own size says nothing of the others'.
-        size = command.range.size if command.range.start % command.range.size == 0 else None
-    return Wish(
-        dialect=work.exchange.dialect,
-        key=command.key,
-        length=command.total,
-        attributes=command.attributes,
-        conditions=command.conditions,
-        digests=command.digests,
-        name=command.session or chunks_name(command.key, command.total),
-        chunk_size=size,
-    )
-
-
-def _begins_anew(found: UploadSession, command: PutChunk) -> bool:
-    """Whether the first bytes of another object of the same length come, for an upload that has no name."""
-    return found.state not in ("open", "completing") and command.range.start == 0
-
-
-def _goes_on(command: CreateUpload) -> bool:
-    """Whether a creation brings bytes, or is all that there is."""
-    if command.complete is None:
-        return command.body != 0 or command.length == 0
-    return command.complete or command.body != 0
-
-
-def _first(command: CreateUpload, session: UploadSession) -> AppendUpload:
-    """The body of a creation as what it is: the first append."""
-    return AppendUpload(
-        upload=session.id,
-        offset=0,
-        body=command.body,
-        complete=command.complete,
-        body_digest=command.body_digest,
-        trailing=command.trailing,
-        want_digests=command.want_digests,
-        interim=command.interim,
-    )
 
 
 def _chunk_size(work: Work, session: UploadSession) -> int | None:

@@ -138,7 +138,7 @@ class Endpoint:
         try:
             target = route(head, door.slots, door.domains, door.legacy)
         except GatewayError:
-            exchange.dialect = dialect_of(head, door.slots)
+            exchange.dialect = dialect_of(head, door.slots, door.domains, door.legacy)
             raise
         exchange.dialect = target.dialect
         work = Work(channel, exchange, door.dialects[target.dialect])

@@ -4,179 +4,16 @@ Label values are bounded: stores and operations come from the configuration and 
 a request (no bucket, key, address or principal is a label).
 """
 
-import os
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.metrics_core import Metric
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.errors import GatewayError
 from gateway.telemetry import Instrument
+from gateway.web.books import Books, Family, are_shared
 
-_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
-
-
-_M = TypeVar("_M", bound="Waiting | Times")
-
-
-class Labelled(dict[tuple[str, ...] | str, _M]):
-    """A metric's children by the values of their labels, in order. Each is looked up at Prometheus once:
-    its own look-up costs more than counting does."""
-
-    def __init__(self, child: Callable[[tuple[str, ...]], _M]) -> None:
-        super().__init__()
-        self._child = child
-
-    def __missing__(self, values: tuple[str, ...] | str) -> _M:
-        child = self[values] = self._child((values,) if isinstance(values, str) else values)
-        return child
-
-
-class Waiting:
-    """A counter or a gauge in front of Prometheus's own, which takes a lock and several calls for each change: here a
-    change is a plain number, and is handed on when somebody asks for the metrics. ``new`` is what has come since, and
-    may be added to; ``value`` is what a gauge was set to that is never changed otherwise (None: nothing new)."""
-
-    __slots__ = ("_metric", "new", "value")
-
-    def __init__(self, metric: Counter | Gauge) -> None:
-        self._metric: Any = metric
-        self.new: float = 0
-        self.value: float | None = None
-
-    def hand_on(self) -> None:
-        """Let Prometheus know."""
-        if self.value is not None:
-            self._metric.set(self.value)
-            self.value = None
-        if self.new:
-            self._metric.inc(self.new)
-            self.new = 0
-
-
-class AtOnce(Waiting):
-    """The same in workers that share their values through files: handed on at once, as others ask."""
-
-    __slots__ = ()
-
-    @property
-    def new(self) -> float:
-        """Nothing ever waits."""
-        return 0
-
-    @new.setter
-    def new(self, amount: float) -> None:
-        if amount:
-            self._metric.inc(amount)
-
-    @property
-    def value(self) -> None:
-        """Nothing ever waits."""
-        return None
-
-    @value.setter
-    def value(self, value: float | None) -> None:
-        if value is not None:
-            self._metric.set(value)
-
-
-def _waiting(metric: Counter | Gauge) -> Waiting:
-    return (AtOnce if "PROMETHEUS_MULTIPROC_DIR" in os.environ else Waiting)(metric)
-
-
-class Times:
-    """The same for a distribution of times: Prometheus's own takes a lock twice and looks for the bucket in Python,
-    which with a request's four is a tenth of what a small one costs."""
-
-    __slots__ = ("_at_once", "_counts", "_metric", "_sum")
-
-    def __init__(self, metric: Histogram) -> None:
-        self._metric: Any = metric
-        self._at_once = "PROMETHEUS_MULTIPROC_DIR" in os.environ
-        self._counts = [0] * (len(_SECONDS) + 1)
-        self._sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """It took so long."""
-        self._counts[bisect_left(_SECONDS, seconds)] += 1
-        self._sum += seconds
-        if self._at_once:
-            self.hand_on()
-
-    def hand_on(self) -> None:
-        """Let Prometheus know: what its ``observe`` does, for many at once."""
-        for bucket, count in zip(self._metric._buckets, self._counts, strict=True):
-            if count:
-                bucket.inc(count)
-        self._metric._sum.inc(self._sum)
-        self._counts = [0] * len(self._counts)
-        self._sum = 0.0
-
-
-class Books:
-    """A registry, and all :class:`Waiting` and :class:`Times` in front of its metrics: they hand on when it is read."""
-
-    def __init__(self) -> None:
-        self.registry: Final = CollectorRegistry()
-        self._waiting: list[Waiting | Times] = []
-        self.registry.register(self)  # before all others, so that it is asked first
-
-    def collect(self) -> Iterator[Metric]:
-        """Called by the registry whenever somebody reads it; adds nothing of its own."""
-        for waiting in self._waiting:
-            waiting.hand_on()
-        return iter(())
-
-    def waiting(self, metric: Counter | Gauge) -> Waiting:
-        """One in front of ``metric``."""
-        made = _waiting(metric)
-        self._waiting.append(made)
-        return made
-
-    def times(self, metric: Histogram) -> Times:
-        """One in front of ``metric``."""
-        made = Times(metric)
-        self._waiting.append(made)
-        return made
-
-
-class Family:
-    """Metrics that belong together, in one registry. Those with labels are :class:`Labelled`."""
-
-    def __init__(self, books: Books) -> None:
-        self._books = books
-        self._registry = books.registry
-
-    def counter(self, name: str, text: str) -> Waiting:
-        """A number that only grows; ``name`` ends with its unit or what it counts."""
-        return self._books.waiting(Counter(f"sluice_{name}_total", text, registry=self._registry))
-
-    def counters(self, name: str, text: str, *labels: str) -> Labelled[Waiting]:
-        """The same, by labels."""
-        metric = Counter(f"sluice_{name}_total", text, labels, registry=self._registry)
-        return Labelled(lambda values: self._books.waiting(metric.labels(*values)))
-
-    def gauge(self, name: str, text: str) -> Waiting:
-        """A number as it is now, summed over the workers that live."""
-        return self._books.waiting(
-            Gauge(f"sluice_{name}", text, registry=self._registry, multiprocess_mode="livesum")
-        )
-
-    def gauges(self, name: str, text: str, *labels: str) -> Labelled[Waiting]:
-        """The same, by labels."""
-        name = f"sluice_{name}"
-        metric = Gauge(name, text, labels, registry=self._registry, multiprocess_mode="livesum")
-        return Labelled(lambda values: self._books.waiting(metric.labels(*values)))
-
-    def seconds(self, name: str, text: str, *labels: str) -> Labelled[Times]:
-        """A distribution of times."""
-        name = f"sluice_{name}_seconds"
-        metric = Histogram(name, text, labels, registry=self._registry, buckets=_SECONDS)
-        return Labelled(lambda values: self._books.times(metric.labels(*values)))
 
 
 class RequestMetrics(Family):
@@ -277,7 +114,7 @@ class Metrics(Instrument):
 
     def text(self) -> bytes:
         """The exposition, of all workers where there are several."""
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        if not are_shared():
             return generate_latest(self.registry)
         merged = CollectorRegistry()
         MultiProcessCollector(merged)  # type: ignore[no-untyped-call]

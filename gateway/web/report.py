@@ -2,7 +2,7 @@
 
 from gateway.errors import GatewayError
 from gateway.transfer.resumable.expiry import Ended
-from gateway.transfer.sweeper import SweepReport
+from gateway.transfer.sweep_report import SweepReport
 from gateway.web.log import Log
 
 

@@ -13,7 +13,8 @@ from gateway.model import Attributes, MultipartListing, MultipartRef, ObjectKey
 from gateway.runtime import open_runtime
 from gateway.sessions.base import Intent
 from gateway.settings import load_settings
-from gateway.transfer.sweeper import Sweeper, SweepFailure, SweepReport, SweepTarget
+from gateway.transfer.sweep_report import SweepFailure, SweepReport, SweepTarget
+from gateway.transfer.sweeper import Sweeper
 from tests.cli.conftest import Run
 
 CONFIG = """

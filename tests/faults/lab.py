@@ -16,7 +16,8 @@ from botocore.config import Config
 from gateway.runtime import Runtime, open_runtime
 from gateway.settings import load_settings
 from gateway.storage.base import PROBE_MARK
-from gateway.transfer.sweeper import Sweeper, SweepReport
+from gateway.transfer.sweep_report import SweepReport
+from gateway.transfer.sweeper import Sweeper
 from tests.servers.faulty_s3 import FaultyS3
 from tests.servers.fixtures import create_bucket
 from tests.servers.gateway import CONFIG, GatewayProcess, running_gateway

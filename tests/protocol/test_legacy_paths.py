@@ -6,7 +6,7 @@ from gateway.errors import BadRequest, GatewayError, InvalidUri, KeyTooLong, Upl
 from gateway.model import ObjectKey
 from gateway.protocol.commands import Target
 from gateway.protocol.legacy_paths import LEGACY, file_name, legacy_target
-from gateway.protocol.routing import route
+from gateway.protocol.routing import dialect_of, route
 from tests.protocol.heads import request
 from tests.protocol.uploads import ID
 
@@ -31,6 +31,16 @@ def test_other_paths_and_hosts_and_gateways_know_nothing_of_it() -> None:
     assert target("GET /upload-status?session_id=x", legacy="").dialect == "plain"
     hosted = target("PUT /chunked-upload\nHost: photos.s3.example", domains=("s3.example",))
     assert hosted.key == ObjectKey("photos", "chunked-upload")
+
+
+def test_what_is_refused_there_is_told_as_there() -> None:
+    """Its clients read no XML, also when their requests are signed."""
+    refused = "POST /chunked-upload\nX-Filename: /\nX-Amz-Date: 0"
+    hosted = request(f"{refused}\nHost: photos.s3.example")
+    assert dialect_of(request(refused), (), ("s3.example",), "drop") == LEGACY
+    assert dialect_of(hosted, (), ("s3.example",), "drop") == "s3"
+    assert dialect_of(request(f"{refused}\nHost: a b"), (), (), "drop") == "s3"
+    assert dialect_of(request(refused), ()) == "s3"
 
 
 @pytest.mark.parametrize("session", ["", "x", "../../etc/passwd", ID + ".", "u" * 65, f"{ID}.{ID}"])

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, example, given, settings
 from redis.asyncio import Redis
 
 from gateway.errors import Overtaken, SessionsUnavailable
+from gateway.sessions.extents import Extent
 from gateway.sessions.memory import MemorySessions
 from gateway.sessions.redis import RedisSessions
-from gateway.sessions.uploads import Change, Extent, UploadSession
+from gateway.sessions.uploads import Change, UploadSession
 from tests.redis_server import RedisServer, running_redis
 from tests.sessions.conftest import Another
 from tests.sessions.upload_contract import (

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from gateway.sessions.extents import Piece
 from gateway.sessions.seen_uploads import Seen, SeenUploads
-from gateway.sessions.uploads import Piece
 from tests.sessions.upload_contract import part, upload
 
 

@@ -29,7 +29,8 @@ WORKER = """
 import asyncio, sys
 from pathlib import Path
 from gateway.sessions.sqlite import SqliteSessions
-from gateway.sessions.uploads import Change, Extent
+from gateway.sessions.extents import Extent
+from gateway.sessions.uploads import Change
 
 async def main(path, worker):
     sessions = SqliteSessions(Path(path), 30.0)

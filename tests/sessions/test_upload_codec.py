@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import SessionsUnavailable
 from gateway.model import Attributes, Digest, ObjectKey, Principal, WriteCondition
+from gateway.sessions.extents import Extent, Piece
 from gateway.sessions.upload_codec import (
     decode_extent,
     decode_made,
@@ -17,7 +18,7 @@ from gateway.sessions.upload_codec import (
     encode_standing,
     with_standing,
 )
-from gateway.sessions.uploads import Cut, Extent, Piece, Result, UploadSession
+from gateway.sessions.uploads import Cut, Result, UploadSession
 from tests.sessions.upload_contract import FULL, upload
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from gateway.errors import GatewayError, Overtaken, UploadGone
 from gateway.model import Attributes, ByteRange, Digest, ObjectKey, Principal, WriteCondition
 from gateway.sessions.base import Sessions
+from gateway.sessions.extents import Extent, Piece
 from gateway.sessions.upload_codec import decode_extent
-from gateway.sessions.uploads import Change, Cut, Extent, Piece, Result, UploadSession, UploadState
+from gateway.sessions.uploads import Change, Cut, Result, UploadSession, UploadState
 from tests.sessions.conftest import Another
 
 NOW = 1_700_000_000.25

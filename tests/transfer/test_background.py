@@ -12,7 +12,8 @@ from gateway.sessions.memory import MemorySessions
 from gateway.transfer import background
 from gateway.transfer.background import Background
 from gateway.transfer.resumable.expiry import Ended, Endings
-from gateway.transfer.sweeper import Sweeper, SweepReport
+from gateway.transfer.sweep_report import SweepReport
+from gateway.transfer.sweeper import Sweeper
 
 
 class Reports:

@@ -23,7 +23,8 @@ from gateway.sessions.base import NOBODY, Intent
 from gateway.sessions.memory import MemorySessions
 from gateway.sessions.owner import this_owner
 from gateway.telemetry import Instrument
-from gateway.transfer.sweeper import Sweeper, SweepFailure, SweepTarget
+from gateway.transfer.sweep_report import SweepFailure, SweepTarget
+from gateway.transfer.sweeper import Sweeper
 
 NOW = 1_700_000_000.0
 KEY = ObjectKey("photos", "a.png")

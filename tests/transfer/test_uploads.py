@@ -27,7 +27,8 @@ from gateway.settings import LocalStorage
 from gateway.settings.sections import TransferSection
 from gateway.storage.base import ConditionalPut
 from gateway.storage.local import LocalStore
-from gateway.transfer.sweeper import Sweeper, SweepReport, SweepTarget
+from gateway.transfer.sweep_report import SweepReport, SweepTarget
+from gateway.transfer.sweeper import Sweeper
 from gateway.transfer.uploads import UploadRules
 from gateway.units import KiB, MiB
 from tests.transfer.lab import ALICE, KEY, NEW, Bench, Bytes, Store, bench

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.adapt.buffer_size import LARGEST
 from gateway.app import Gateway
 from gateway.drain import Drain
 from gateway.pipeline.slabs import SlabPool
@@ -128,11 +129,11 @@ async def test_a_download_holds_memory_as_its_client_takes_it(
 ) -> None:
     (pool,) = pools
     fast, slow = Reader(pool, 0.0), Reader(pool, 0.02)
-    for reader, size in ((fast, 3 * carry.LARGEST_SLAB), (slow, MiB)):
+    for reader, size in ((fast, 3 * LARGEST), (slow, MiB)):
         await client.signed("PUT", "/public/x", bytes(size), now=time.time())
         await client.app(client.scope("GET", "/public/x"), reader.receive, reader.send)
 
-    assert (fast.held[0], max(fast.held)) == (carry.FIRST_SLAB, carry.LARGEST_SLAB)
+    assert (fast.held[0], max(fast.held)) == (carry.FIRST_SLAB, LARGEST)
     assert max(slow.held) <= carry.FIRST_SLAB
     # 64 KiB in 20 ms is 3 MB a second; a slab holds a fiftieth of that.
 

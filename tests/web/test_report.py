@@ -6,7 +6,7 @@ from gateway.errors import StorageUnavailable
 from gateway.model import MultipartRef, ObjectKey
 from gateway.settings.sections import LogSection
 from gateway.transfer.resumable.expiry import Ended
-from gateway.transfer.sweeper import SweepReport
+from gateway.transfer.sweep_report import SweepReport
 from gateway.web.log import configure, get_log
 from gateway.web.report import LogReporter
 from tests.web.lab import lines

@@ -97,9 +97,7 @@ class ChunkedDialect:
                 return json_head(200, upload_document(status), request_id, _stored(status))
             case UploadCancelled():
                 return ResponseHead(204, ((b"x-request-id", wire(request_id)),))
-            case (
-                _
-            ):  # pragma: no cover - the shell answers OPTIONS; other commands are never parsed here
+            case _:  # pragma: no cover - the shell answers OPTIONS; nothing else is parsed here
                 raise AssertionError(f"{type(reply).__name__} is no reply of chunked sessions")
 
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:

@@ -81,9 +81,7 @@ class HmacFileServerDialect:
                 there = (status.chunks or 0) - len(list(missing_chunks(status)))
                 document = {"session_id": status.id, "filename": _name(status), "chunks": there}
                 return json_head(200, document | _progress(status), request_id)
-            case (
-                _
-            ):  # pragma: no cover - the shell answers OPTIONS; other commands are never parsed here
+            case _:  # pragma: no cover - the shell answers OPTIONS; nothing else is parsed here
                 raise AssertionError(f"{type(reply).__name__} is no reply of this mount")
 
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:

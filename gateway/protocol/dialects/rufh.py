@@ -136,9 +136,7 @@ class RufhDialect:
                 return ResponseHead(204, own + _state(status, version) + NO_STORE)
             case UploadCancelled():
                 return ResponseHead(204, own)
-            case (
-                _
-            ):  # pragma: no cover - the shell answers OPTIONS; other commands are never parsed here
+            case _:  # pragma: no cover - the shell answers OPTIONS; nothing else is parsed here
                 raise AssertionError(f"{type(reply).__name__} is no reply of this protocol")
 
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:

@@ -111,23 +111,7 @@ def verify(
     version = next((v for v in VERSIONS if v in versions and v in query), None)
     if version is None:
         raise Forbidden("This slot wants a token of a version that is enabled here.")
-    if head.method == "DELETE" and version == "token":
-        if secrets.delete_secret is None:
-            raise Forbidden("Nothing can be deleted from this slot.")
-        expected = sign_delete(secrets.secret, path, secrets.delete_secret)
-        size = None
-    elif head.method != "PUT":
-        raise Forbidden(f"A token of version {version} cannot sign {head.method}.")
-    elif version == "v3":
-        expires = _expires(query)
-        expected = sign_v3(secrets.secret, "PUT", expires, base_path + path)
-        size = None
-    else:
-        size = _length(head)
-        if version == "v":
-            expected = sign_v(secrets.secret, path, size)
-        else:
-            expected = sign_v2(secrets.secret, path, size, _content_type(head))
+    expected, size = _expected(head, query, version, path, base_path, secrets)
     _compare(expected, query.get(version) or "", head, version)
     if version == "v3" and now > _expires(query):
         raise RequestExpired("The upload slot has expired; ask for a new one.")
@@ -194,6 +178,29 @@ def _content_type(head: RequestHead) -> str:
     if _CONTROL(text):
         raise BadRequest("Content-Type holds a control character.")
     return text
+
+
+def _expected(
+    head: RequestHead,
+    query: CanonicalQuery,
+    version: Version,
+    path: str,
+    base_path: str,
+    secrets: SlotSecrets,
+) -> tuple[str, int | None]:
+    """The token that would be right, and the body's size where that is signed."""
+    if head.method == "DELETE" and version == "token":
+        if secrets.delete_secret is None:
+            raise Forbidden("Nothing can be deleted from this slot.")
+        return sign_delete(secrets.secret, path, secrets.delete_secret), None
+    if head.method != "PUT":
+        raise Forbidden(f"A token of version {version} cannot sign {head.method}.")
+    if version == "v3":
+        return sign_v3(secrets.secret, "PUT", _expires(query), base_path + path), None
+    size = _length(head)
+    if version == "v":
+        return sign_v(secrets.secret, path, size), size
+    return sign_v2(secrets.secret, path, size, _content_type(head)), size
 
 
 def _expires(query: CanonicalQuery) -> int:

@@ -4,11 +4,14 @@ Source: AmazonS3/latest/userguide/checking-object-integrity.html. Names are thos
 :class:`~gateway.model.Digest` everywhere (``sha-256``); S3's own (``SHA256``) appear only on its wire.
 """
 
+import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from gateway.model import Digest
+from gateway.errors import DigestMismatch, GatewayError, StorageUnavailable
+from gateway.model import Digest, Part, Views
+from gateway.storage.checksums import compute, verify
 
 #: Cheapest first: CRC64NVME and CRC32C run at memory speed, SHA-256 is what the client may have sent.
 PREFERENCE: Final = ("crc64nvme", "crc32c", "crc32", "sha-256", "sha1")
@@ -76,3 +79,26 @@ def of_listed_part(part: Mapping[str, Any]) -> tuple[Digest, ...]:
         for name, parameter in _PARAMETERS.items()
         if parameter in part
     )
+
+
+async def carried_by(part: Part, name: str | None) -> tuple[Digest, ...]:
+    """What a part carries: the announced checksum, computed here where nobody has it, and an MD5 at hand."""
+    at_hand = to_send(part.digests, () if name is None else (name,))
+    if name is None or any(digest.algorithm == name for digest in at_hand):
+        return at_hand
+    if name in INLINE:
+        return (compute(name, part.views), *at_hand)
+    return (await asyncio.to_thread(compute, name, part.views), *at_hand)
+
+
+def damage_told_from_mistakes(
+    error: DigestMismatch, views: Views, digests: Sequence[Digest]
+) -> GatewayError:
+    """When a store finds that bytes and digest differ: either the digest we were given is wrong, or the bytes were
+    damaged on their way, and then sending them again helps. Answer which it is: DigestMismatch or
+    StorageUnavailable."""
+    try:
+        verify(views, digests)
+    except DigestMismatch:
+        return error
+    return StorageUnavailable("The bytes were damaged on their way to the store.")

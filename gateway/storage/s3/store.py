@@ -1,6 +1,5 @@
 """S3Store: an :class:`~gateway.storage.base.ObjectStore` over anything that speaks S3."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -12,14 +11,12 @@ from cachetools import LRUCache
 from gateway.errors import (
     ConcurrentWrite,
     DigestMismatch,
-    GatewayError,
     InvalidRange,
     MultipartLost,
     ObjectNotFound,
     PreconditionFailed,
     StorageCorrupt,
     StorageRejected,
-    StorageUnavailable,
 )
 from gateway.model import (
     Attributes,
@@ -40,7 +37,6 @@ from gateway.model import (
 )
 from gateway.settings.sections import S3Storage
 from gateway.storage.base import Capabilities
-from gateway.storage.checksums import compute, verify
 from gateway.storage.etags import multipart_etag
 from gateway.storage.rules import check_match
 from gateway.storage.s3 import checksums, deleting, fields, listing
@@ -159,7 +155,7 @@ class S3Store:
                 key, views, attributes, condition=condition, digests=digests, sent=sent
             )
         except DigestMismatch as error:
-            raise _damage_told_from_mistakes(error, views, digests) from error
+            raise checksums.damage_told_from_mistakes(error, views, digests) from error
 
     async def delete(self, key: ObjectKey, *, if_match: str | None = None) -> None:
         """DeleteObject. With ``if_match`` a HEAD decides first: not all stores know conditional deletes, and those
@@ -198,11 +194,11 @@ class S3Store:
     async def upload_part(self, ref: MultipartRef, part: Part) -> PartReceipt:
         """UploadPart. Of the part's digests the store is sent the announced one, and an MD5."""
         name = self._announced_for(ref)
-        sent = await _checksums_of(part, name)
+        sent = await checksums.carried_by(part, name)
         try:
             return await self._data.upload_part(ref, part, sent=sent)
         except DigestMismatch as error:
-            raise _damage_told_from_mistakes(error, part.views, part.digests) from error
+            raise checksums.damage_told_from_mistakes(error, part.views, part.digests) from error
 
     async def complete_multipart(
         self,
@@ -280,29 +276,6 @@ class S3Store:
     def _data(self) -> DataPlane:
         assert self._plane is not None, "start() comes first"
         return self._plane
-
-
-async def _checksums_of(part: Part, name: str | None) -> tuple[Digest, ...]:
-    """What a part carries: the announced checksum, computed here where nobody has it, and an MD5 at hand."""
-    at_hand = checksums.to_send(part.digests, () if name is None else (name,))
-    if name is None or any(digest.algorithm == name for digest in at_hand):
-        return at_hand
-    if name in checksums.INLINE:
-        return (compute(name, part.views), *at_hand)
-    return (await asyncio.to_thread(compute, name, part.views), *at_hand)
-
-
-def _damage_told_from_mistakes(
-    error: DigestMismatch, views: Views, digests: Sequence[Digest]
-) -> GatewayError:
-    """When a store finds that bytes and digest differ: either the digest we were given is wrong, or the bytes were
-    damaged on their way, and then sending them again helps. Answer which it is: DigestMismatch or
-    StorageUnavailable."""
-    try:
-        verify(views, digests)
-    except DigestMismatch:
-        return error
-    return StorageUnavailable("The bytes were damaged on their way to the store.")
 
 
 def _configured(section: S3Storage, found: Capabilities) -> Capabilities:

@@ -9,10 +9,12 @@ from gateway.pipeline.flight import Flight
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.parts import Draft
 from gateway.pipeline.pump import pump
+from gateway.pipeline.sink import GRACE
 from gateway.pipeline.transforms import Chain
-from gateway.sessions.uploads import Change, Extent, Piece, UploadSession, holes
+from gateway.sessions.extents import Extent, Piece, holes
+from gateway.sessions.uploads import Change, UploadSession
 from gateway.transfer.resumable.body import first_memory
-from gateway.transfer.resumable.request_sink import GRACE, RequestSink
+from gateway.transfer.resumable.request_sink import RequestSink
 from gateway.transfer.resumable.shared import SharedWriting, Turns
 from gateway.transfer.resumable.site import Site
 from gateway.transfer.resumable.slice_builder import SliceBuilder

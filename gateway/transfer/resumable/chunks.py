@@ -23,7 +23,8 @@ from gateway.errors import (
 from gateway.model import ByteRange, Digest, Source
 from gateway.pipeline.owner import unbroken
 from gateway.protocol.upload_commands import PutChunk
-from gateway.sessions.uploads import Change, Extent, Piece, UploadSession, UploadSessions, holes
+from gateway.sessions.extents import Extent, Piece, holes
+from gateway.sessions.uploads import Change, UploadSession, UploadSessions
 from gateway.transfer.resumable.chunk_body import ChunkBody
 from gateway.transfer.resumable.chunk_sink import ChunkSink, add_segments, check_same
 from gateway.transfer.resumable.completing import Completing

@@ -13,8 +13,8 @@ What may not be published any more (the policy changed, the key was disabled, th
 again, whatever was allowed when the upload began.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -39,6 +39,7 @@ from gateway.storage.checksums import compute
 from gateway.storage.etags import is_computed, multipart_etag, whole_etag
 from gateway.transfer.exclusive import ConditionalWrites, WriteRule, judges_alone
 from gateway.transfer.placement import Placement
+from gateway.transfer.resumable.kept_parts import digests_of, lost, receipts_of
 from gateway.transfer.resumable.proof import CRC, crc_of_parts, find_ours
 from gateway.transfer.resumable.site import Site, Works
 from gateway.transfer.resumable.slice_sink import SliceSink
@@ -113,8 +114,8 @@ class Completing:
                 draft.release()
         else:
             await sink.last()
-            receipts = _receipts(writing.session)
-            computed = _computed(names, receipts, running)
+            receipts = receipts_of(writing.session)
+            computed = digests_of(names, receipts, running)
             await self._verify(writing, computed)
             await unbroken(self._publish_parts(writing, tuple(computed.values())))
 
@@ -191,7 +192,7 @@ class Completing:
     async def _publish_parts(self, writing: Writing, known: tuple[Digest, ...]) -> None:
         session = writing.session
         site = self._works.site(session)
-        ref, receipts = site.ref(session), _receipts(session)
+        ref, receipts = site.ref(session), receipts_of(session)
         assert ref is not None
         size = sum(receipt.size for receipt in receipts)
         if size != session.length:
@@ -221,7 +222,7 @@ class Completing:
     async def _redo_parts(self, writing: Writing) -> None:
         session = writing.session
         site = self._works.site(session)
-        ref, receipts = site.ref(session), _receipts(session)
+        ref, receipts = site.ref(session), receipts_of(session)
         assert ref is not None
         try:
             await site.retrier.call("ListParts", lambda: site.store.list_parts(ref))
@@ -245,7 +246,7 @@ class Completing:
         found = await find_ours(site, size, etag, crc, writing.session.created)
         if found is None:
             await self._fail(writing)
-            raise await _lost(writing.session, site, receipts)
+            raise await lost(writing.session, site, receipts)
         return _stored(found)
 
     async def _check(self, writing: Writing, site: Site, stored: Stored, etag: str | None) -> None:
@@ -312,60 +313,10 @@ class Completing:
             yield condition, found is None
 
 
-async def _lost(
-    session: UploadSession, site: Site, receipts: Sequence[PartReceipt]
-) -> GatewayError:
-    """Why the parts can't become an object."""
-    ref, kept = site.ref(session), {receipt.number for receipt in receipts}
-    assert ref is not None
-    with suppress(GatewayError):
-        held = await site.retrier.call("ListParts", lambda: site.store.list_parts(ref))
-        if not site.store.capabilities.unlisted_parts and not kept.issuperset(
-            part.number for part in held
-        ):
-            return StorageCorrupt(
-                "The upload ends before parts that were sent and did not count, and this store takes all"
-                " parts or none; send it again."
-            )
-    return StorageCorrupt("The store has lost parts of this upload; send it again.")
-
-
 def _is_small(writing: Writing, size: int) -> bool:
     """Whether the whole fits one PutObject, and nothing of it is a part yet."""
     session = writing.session
     return session.upload_id is None and size <= writing.slices.bounds(0)[1]
-
-
-def _receipts(session: UploadSession) -> list[PartReceipt]:
-    """The committed parts in order, each byte once.
-
-    Raises:
-        StorageCorrupt: they have a hole.
-    """
-    receipts: list[PartReceipt] = []
-    at = 0
-    for extent in session.extents:
-        if not extent.number or extent.offset < at:
-            continue
-        if extent.offset > at:
-            raise StorageCorrupt("The kept parts of this upload have a hole.")
-        receipts.append(
-            PartReceipt(extent.number, extent.offset, extent.size, extent.etag, extent.digests)
-        )
-        at = extent.stop
-    return receipts
-
-
-def _computed(
-    names: Iterable[str], receipts: Sequence[PartReceipt], running: Running | None
-) -> dict[str, Digest]:
-    computed: dict[str, Digest] = {}
-    for name in names:
-        if running is not None and name in running:
-            computed[name] = running[name].digest()
-        elif (composed := crc_of_parts(receipts, name)) is not None:
-            computed[name] = composed
-    return computed
 
 
 def _preconditions(condition: WriteCondition) -> Preconditions:

@@ -10,6 +10,7 @@ from gateway.errors import Conflict, InconsistentLength, InvalidDigest, TooLarge
 from gateway.model import Attributes, Digest, ObjectKey, Principal, WriteCondition
 from gateway.pipeline.flight import part_algorithm
 from gateway.protocol.commands import Preconditions
+from gateway.protocol.legacy_paths import LEGACY
 from gateway.sessions.upload_rules import keeps_name
 from gateway.sessions.uploads import UploadSession, UploadSessions
 from gateway.storage.base import ObjectStore
@@ -22,7 +23,7 @@ from gateway.units import format_size
 #: Where tus's partial uploads become objects that no client sees.
 PARTIALS: Final = f"{HIDDEN}partials/"
 #: Dialects whose bytes come in any order.
-_UNORDERED: Final = frozenset({"chunked", "range", "hmac-file-server"})
+_UNORDERED: Final = frozenset({"chunked", "range", LEGACY})
 
 #: Their clients are told the largest size before they begin, and may rely on it as on a promise.
 _TOLD: Final = frozenset({"tus", "rufh"})

@@ -25,7 +25,7 @@ from gateway.transfer.resumable.takeover import Takeovers
 from gateway.transfer.uploads import Uploads
 
 #: A writer here that was silent for so long (seconds) keeps what it has and lets go at a mere question of tus, where
-#: that costs no call to a store: a question never waits for one.
+#: that costs no call to a store: a question waits for one only to finish what has all its bytes.
 SILENT = 2.0
 
 

@@ -2,13 +2,10 @@
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from gateway.pipeline.filling import Filling
 from gateway.pipeline.owner import unbroken
-
-#: How long parts that are being sent may go on when a request is given up, in seconds.
-GRACE: Final = 5.0
 
 
 class RequestSink(Filling, ABC):

@@ -23,8 +23,10 @@ from gateway.pipeline.flight import Flight
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.owner import Owner, unbroken
 from gateway.pipeline.parts import Draft
-from gateway.sessions.uploads import Change, Extent, Piece
-from gateway.transfer.resumable.request_sink import GRACE, RequestSink
+from gateway.pipeline.sink import GRACE
+from gateway.sessions.extents import Extent, Piece
+from gateway.sessions.uploads import Change
+from gateway.transfer.resumable.request_sink import RequestSink
 from gateway.transfer.resumable.site import Site
 from gateway.transfer.resumable.slice_builder import SliceBuilder
 from gateway.transfer.resumable.writing import REFUSALS, Writing, covering

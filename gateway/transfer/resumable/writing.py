@@ -8,7 +8,8 @@ from gateway.adapt.part_size import PartPlan
 from gateway.adapt.slices import Slices
 from gateway.errors import InconsistentLength, Overtaken, StorageCorrupt, UploadGone
 from gateway.model import ByteRange
-from gateway.sessions.uploads import Change, Cut, Extent, UploadSession, UploadSessions
+from gateway.sessions.extents import Extent
+from gateway.sessions.uploads import Change, Cut, UploadSession, UploadSessions
 
 #: What a change that was surely not made is refused with. After any other error the session may have made it, or may
 #: make it yet: then what it names must stay, and the sweep asks later.

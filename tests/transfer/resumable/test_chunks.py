@@ -30,8 +30,9 @@ from gateway.errors import (
 from gateway.model import ByteRange, Digest, ObjectKey
 from gateway.protocol.upload_commands import PutChunk
 from gateway.sessions.base import Intent
+from gateway.sessions.extents import Extent
 from gateway.sessions.memory import MemorySessions
-from gateway.sessions.uploads import Change, Extent, Result, UploadSession
+from gateway.sessions.uploads import Change, Result, UploadSession
 from gateway.storage.checksums import compute
 from gateway.units import KiB
 from tests.transfer.lab import KEY, Bytes

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -29,7 +30,7 @@ from gateway.sessions.memory import MemorySessions
 from gateway.storage.base import ConditionalPut
 from gateway.storage.checksums import compute
 from gateway.transfer.exclusive import LEASE_TTL
-from gateway.transfer.resumable import takeover
+from gateway.transfer.resumable import completing, takeover
 from tests.transfer.lab import KEY, Bytes
 from tests.transfer.resumable.lab import (
     ALICE,
@@ -424,6 +425,25 @@ async def test_an_object_of_another_size_than_was_sent_is_told(team: Fleet) -> N
     with pytest.raises(StorageCorrupt):
         await gateway.append(made.id, 0, DATA)
     assert (await gateway.engine.find(made.id)).state == "failed"
+
+
+@pytest.mark.parametrize(("told", "state"), [("a", "done"), ("b", "failed")])
+async def test_where_etags_are_computed_the_answers_own_has_to_be_ours(
+    team: Fleet, monkeypatch: pytest.MonkeyPatch, told: str, state: str
+) -> None:
+    monkeypatch.setattr(completing, "multipart_etag", lambda receipts: 32 * "a" + "-4")
+    gateway = await team.gateway()
+    made = await gateway.create(len(DATA))
+    complete = team.store.complete_multipart
+
+    async def computing(*args: Any, **more: Any) -> Stored:
+        return replace(await complete(*args, **more), etag=32 * told + "-4")
+
+    team.store.complete_multipart = computing  # type: ignore[method-assign]
+    refused = pytest.raises(StorageCorrupt) if state == "failed" else nullcontext()
+    with refused:
+        await gateway.append(made.id, 0, DATA)
+    assert (await gateway.engine.find(made.id)).state == state
 
 
 async def test_a_multipart_that_the_store_has_lost_fails_the_upload(team: Fleet) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from gateway.model import ByteRange
-from gateway.sessions.uploads import Change, Extent
+from gateway.sessions.extents import Extent
+from gateway.sessions.uploads import Change
 from gateway.transfer.resumable.status import limits_of, status_of
 from tests.transfer.resumable.lab import TTL, fleet
 

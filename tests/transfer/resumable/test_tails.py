@@ -7,7 +7,8 @@ import pytest
 
 from gateway.errors import StorageCorrupt, StorageError, StorageUnavailable
 from gateway.model import ByteRange, ObjectKey
-from gateway.sessions.uploads import Extent, UploadSession
+from gateway.sessions.extents import Extent
+from gateway.sessions.uploads import UploadSession
 from gateway.transfer.resumable.tails import TailStore, tail_of
 from tests.transfer.resumable.lab import Fleet, Gateway, content, fleet
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from gateway.adapt.slices import choose
 from gateway.errors import Overtaken, StorageCorrupt
 from gateway.model import ByteRange, PartLimits
-from gateway.sessions.uploads import Change, Extent, holes
+from gateway.sessions.extents import Extent, holes
+from gateway.sessions.uploads import Change
 from gateway.transfer.resumable.writing import Writing, covering, cut_of, slices_of
 from tests.transfer.resumable.lab import PART, fleet
 
