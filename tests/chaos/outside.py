@@ -38,11 +38,12 @@ class Member:
     process: GatewayProcess | None = None
     kills: int = 0
     wanted: bool = True
+    module: str = "gateway"
 
     async def start(self) -> None:
         """Until it serves."""
         self.process = await asyncio.to_thread(
-            start_gateway, self.folder, self.config, port=self.port
+            start_gateway, self.folder, self.config, port=self.port, module=self.module
         )
 
     @property
@@ -104,8 +105,10 @@ class Outside:
 
 
 @asynccontextmanager
-async def outside(endpoint: S3Endpoint, folder: Path, lanes: int) -> AsyncIterator[Outside]:
-    """A fleet for the length of the block."""
+async def outside(
+    endpoint: S3Endpoint, folder: Path, lanes: int, module: str = "gateway"
+) -> AsyncIterator[Outside]:
+    """A fleet for the length of the block; ``module`` is what its gateways run."""
     bucket = await asyncio.to_thread(create_bucket, endpoint, f"chaos-{free_port()}")
     shelf = Shelf(await asyncio.to_thread(direct, endpoint), bucket)
     await asyncio.to_thread(shelf.warm_up)
@@ -117,7 +120,7 @@ async def outside(endpoint: S3Endpoint, folder: Path, lanes: int) -> AsyncIterat
             for number, proxy in enumerate(proxies):
                 config = _config(endpoint, bucket, proxy.url, redis.url(), names)
                 home = folder / f"gateway{number}"
-                fleet.members.append(Member(home, config, free_port()))
+                fleet.members.append(Member(home, config, free_port(), module=module))
             await asyncio.gather(*(member.start() for member in fleet.members))
             fleet.keepers = [asyncio.create_task(member.keep()) for member in fleet.members]
             try:

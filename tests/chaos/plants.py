@@ -126,7 +126,7 @@ PLANTS: dict[str, tuple[Edit, ...]] = {
                 "max((each.stop for each in session.extents), default=0) == session.length",
             ),
         ),
-        Edit(completing, "_receipts", ("if extent.offset > at:", "if False:")),
+        Edit(completing, "receipts_of", ("if extent.offset > at:", "if False:")),
         Edit(Completing, "_publish_parts", ("if size != session.length:", "if False:")),
         Edit(Completing, "_check", ("if not whole:", "if False:")),
     ),

@@ -66,10 +66,11 @@ async def chaos(
     numbers: Sequence[int],
     progress: Callable[[Report], None] = lambda report: None,
     lanes: int = LANES,
+    module: str = "gateway",
 ) -> Report:
-    """Carry out the runs of these numbers, ``lanes`` at a time."""
+    """Carry out the runs of these numbers, ``lanes`` at a time; ``module`` is what the gateways run."""
     report = Report(seed)
-    async with outside(endpoint, folder, min(lanes, len(numbers))) as fleet:
+    async with outside(endpoint, folder, min(lanes, len(numbers)), module) as fleet:
         todo = iter(numbers)
 
         async def work(lane: str) -> None:

@@ -23,7 +23,7 @@ def test_a_plan_is_decided_by_its_seed_and_number() -> None:
 @pytest.mark.redis
 @pytest.mark.timeout(300)
 async def test_a_few_runs_keep_every_promise(moto_s3: S3Endpoint, tmp_path: Path) -> None:
-    report = await chaos(moto_s3, tmp_path, SEED, range(15))
+    report = await chaos(moto_s3, tmp_path, SEED, range(15), module="tests.chaos.short_leases")
     assert report.failures == []
     assert len(report.outcomes) == 15
 

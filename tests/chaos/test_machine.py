@@ -1,10 +1,19 @@
 """The state machine of uploads: it finds nothing as things are."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.chaos.machine import Uploads
+
+#: To make what was found shorter takes minutes, so it is told as it was found.
+FOUND = settings(
+    max_examples=6,
+    stateful_step_count=15,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    report_multiple_bugs=False,
+)
 
 
 class Strict(Uploads):
@@ -15,9 +24,7 @@ class Strict(Uploads):
 
 @pytest.mark.parametrize("machine", [Uploads, pytest.param(Strict, marks=pytest.mark.ci)])
 def test_uploads_survive_whatever_comes(machine: type[Uploads]) -> None:
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=6, stateful_step_count=15, deadline=None)
-    )
+    run_state_machine_as_test(machine, settings=FOUND)
 
 
 @pytest.mark.slow
@@ -25,5 +32,5 @@ def test_uploads_survive_whatever_comes(machine: type[Uploads]) -> None:
 @pytest.mark.parametrize("machine", [Uploads, Strict])
 def test_uploads_survive_whatever_comes_for_long(machine: type[Uploads]) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=200, stateful_step_count=40, deadline=None)
+        machine, settings=settings(FOUND, max_examples=200, stateful_step_count=40)
     )

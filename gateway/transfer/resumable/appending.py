@@ -65,8 +65,9 @@ class Appending:
             Overtaken: somebody else goes on with it.
             GatewayError: the source or the store failed; what was kept of the body is in the offset.
         """
+        incoming = _Incoming(command, source, trailer, tuple(signed), durable)
         if session.state == "done":
-            return await _again(session, command, source)
+            return await _again(session, incoming)
         if session.state not in ("open", "completing"):
             raise UploadGone("This upload takes no more bytes; begin a new one.")
         if session.state == "open" and not session.holder and not _ends_uploads(session):
@@ -76,9 +77,8 @@ class Appending:
                 await self._completing.redo(writer.writing)
             session = writer.writing.session
             if session.state == "done":
-                return await _again(session, command, source)
+                return await _again(session, incoming)
             await self._check(writer.writing, command)
-            incoming = _Incoming(command, source, trailer, tuple(signed), durable)
             await self._append(writer, incoming)
         return writer.writing.session
 
@@ -227,14 +227,15 @@ class _Incoming:
                 raise DigestMismatch(f"The body's {claim.algorithm} is not the one in its trailer.")
 
 
-async def _again(session: UploadSession, command: AppendUpload, source: Source) -> UploadSession:
+async def _again(session: UploadSession, incoming: _Incoming) -> UploadSession:
     """A request for a finished upload: the last one, whose answer was lost, is answered again."""
     assert session.result is not None
-    size = session.result.size
+    size, command = session.result.size, incoming.command
     if session.sources:
         raise Forbidden("This upload was made of others; nothing is added to it.")
     if command.offset != size:
         raise OffsetMismatch("The upload is complete.", expected=size, provided=command.offset)
-    if command.body != 0 and await source.read_into(memoryview(bytearray(1))):
+    if command.body != 0 and await incoming.source.read_into(memoryview(bytearray(1))):
         raise UploadCompleted("The upload is complete; nothing can be added.")
+    incoming.verify(incoming.chain(None))  # it is empty, and its digest is one of nothing
     return session

@@ -12,7 +12,7 @@ from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import GRACE
 from gateway.pipeline.transforms import Chain
 from gateway.sessions.extents import Extent, Piece, holes
-from gateway.sessions.uploads import Change
+from gateway.sessions.uploads import Change, UploadSession
 from gateway.transfer.resumable.body import first_memory
 from gateway.transfer.resumable.request_sink import RequestSink
 from gateway.transfer.resumable.shared import SharedWriting, Turns
@@ -139,11 +139,7 @@ class ChunkSink(RequestSink):
             for gap in holes(session.extents, span.stop)
         ):
             return False
-        known = {each for extent in session.extents for each in extent.pieces}
-        if piece not in known and any(
-            (each.offset, each.size) == (piece.offset, piece.size) for each in known
-        ):
-            raise ChunkDiffers("Other bytes were sent for the same range at the same time.")
+        check_same(session, piece)
         return True
 
     async def _send(self, draft: Draft, piece: Piece) -> None:
@@ -160,6 +156,19 @@ class ChunkSink(RequestSink):
             raise self._error
         receipt = self._flight.receipts[draft.number]
         await self._writing.change(Change(add=[_extent(receipt, piece)]))
+
+
+def check_same(session: UploadSession, piece: Piece) -> None:
+    """Hold what was brought against what others have brought of the same range meanwhile.
+
+    Raises:
+        ChunkDiffers: they are other bytes.
+    """
+    known = {each for extent in session.extents for each in extent.pieces}
+    if piece not in known and any(
+        (each.offset, each.size) == (piece.offset, piece.size) for each in known
+    ):
+        raise ChunkDiffers("Other bytes were sent for the same range at the same time.")
 
 
 def _extent(receipt: PartReceipt, piece: Piece) -> Extent:

@@ -4,32 +4,35 @@ A chunk is cut at the bounds of slices and of what is there already. What is the
 of what came before reach, and not stored twice. What is new is received whole before anything is sent: a whole
 slice goes straight to its part, less becomes a segment, and whoever brings the last piece of a slice makes the
 part of it. Whoever brings the last byte finishes the upload. Both are done by one only (:class:`.shared.Turns`).
+A chunk whose upload somebody else finishes meanwhile is a repeat: it is heard to its end and compared.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from gateway.errors import ChunkDiffers, InconsistentLength, TooLarge, UploadGone
+from gateway.errors import (
+    ChunkDiffers,
+    GatewayError,
+    InconsistentLength,
+    ObjectNotFound,
+    Overtaken,
+    StorageError,
+    TooLarge,
+    UploadGone,
+)
 from gateway.model import ByteRange, Digest, Source
 from gateway.pipeline.owner import unbroken
-from gateway.pipeline.source import LimitedSource
-from gateway.pipeline.transforms import Chain
 from gateway.protocol.upload_commands import PutChunk
 from gateway.sessions.extents import Extent, Piece, holes
 from gateway.sessions.uploads import Change, UploadSession, UploadSessions
-from gateway.storage.checksums import Checksum
-from gateway.transfer.resumable.chunk_sink import ChunkSink, add_segments
+from gateway.transfer.resumable.chunk_body import ChunkBody
+from gateway.transfer.resumable.chunk_sink import ChunkSink, add_segments, check_same
 from gateway.transfer.resumable.completing import Completing
-from gateway.transfer.resumable.proof import CRC
 from gateway.transfer.resumable.shared import SharedWriting, Turns
 from gateway.transfer.resumable.site import Works
 from gateway.transfer.resumable.slice_sink import SliceSink
 from gateway.transfer.resumable.takeover import Takeovers
 from gateway.transfer.resumable.writing import Writing
-from gateway.units import KiB
-
-_SCRATCH: Final = 64 * KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,8 @@ class Chunks:
             ChunkDiffers: other bytes are there already.
             InconsistentLength, TooLarge: the range does not fit the upload.
             DigestMismatch: the body's own digest is another; nothing of it is kept.
-            UploadGone: the upload takes nothing any more.
+            UploadGone: the upload was cancelled, has expired or has failed.
+            Overtaken: somebody tried to finish it meanwhile and could not; send the chunk again.
             GatewayError: the source or a store failed; send the chunk again.
         """
         writing = SharedWriting(self._sessions, session, lambda: self._works.clock() + self._ttl)
@@ -83,12 +87,12 @@ class Chunks:
             await self._settle(writing)
         if writing.session.state not in ("open", "completing", "done"):
             raise UploadGone("This upload takes no more bytes; begin a new one.")
-        if writing.session.state == "done" and holes(writing.session.extents, command.range.stop):
-            # They came in order, at once: there is nothing to compare them with.
-            return writing.session
         claims = () if command.body_digest is None else (command.body_digest,)
-        body = _Body(source, command.range.size, claims, signed)
+        body = ChunkBody(source, command.range.size, claims, signed)
         await self._receive(writing, command, body, staged=bool(claims or signed))
+        length = writing.session.length
+        if length is not None and command.range.stop > length:
+            raise InconsistentLength(f"The upload was finished meanwhile, with {length} bytes.")
         return await self.finish(writing)
 
     async def _check(self, writing: SharedWriting, command: PutChunk) -> None:
@@ -100,14 +104,18 @@ class Chunks:
         if command.total is not None and session.length not in (None, command.total):
             raise InconsistentLength(f"The upload's length was said to be {session.length} bytes.")
         if command.total is not None and session.length is None and session.state == "open":
-            await writing.change(Change(length=command.total))
+            change = writing.change(Change(length=command.total))
+            await self._unless_finished(writing, change)
+            session = writing.session
+            if session.length != command.total:
+                raise InconsistentLength(f"The upload had {session.length} bytes, and is finished.")
         limits = (session.length, session.max_size, writing.slices.max_length)
         end = min(limit for limit in limits if limit is not None)
         if span.stop > end:
             raise TooLarge(f"The range ends behind byte {end}, where this upload does.")
 
     async def _receive(
-        self, writing: SharedWriting, command: PutChunk, incoming: "_Body", *, staged: bool
+        self, writing: SharedWriting, command: PutChunk, incoming: ChunkBody, *, staged: bool
     ) -> None:
         runs = list(_runs(writing, command.range))
         staged = staged and len(runs) > 1
@@ -116,7 +124,7 @@ class Chunks:
         try:
             for position, run in enumerate(runs):
                 last = position == len(runs) - 1
-                if not run.new:
+                if not run.new or writing.session.state == "done":
                     await self._compare(writing, run.span, incoming)
                     if last:
                         await incoming.end()
@@ -129,16 +137,42 @@ class Chunks:
                     if staged:
                         pending.append(await unbroken(sink.write_segment(piece)))
                     else:
-                        await unbroken(sink.commit(piece))
+                        await self._unless_finished(writing, unbroken(sink.commit(piece)))
+                        check_same(writing.session, piece)
         except BaseException:
             names = [extent.name for extent in pending]
             await unbroken(site.tails.drop(writing.session, names))
             raise
         if pending:
-            await unbroken(add_segments(site, writing, pending))
+            added = unbroken(add_segments(site, writing, pending))
+            await self._unless_finished(writing, added)
+            for extent in pending:
+                check_same(writing.session, extent.pieces[0])
         await self._merge(writing)
 
-    async def _compare(self, writing: SharedWriting, span: ByteRange, incoming: "_Body") -> None:
+    async def _unless_finished(self, writing: SharedWriting, work: Awaitable[object]) -> None:
+        """Add to the upload. Where that fails because somebody else has finished it meanwhile, nothing is to be added:
+        all bytes are there.
+
+        Raises:
+            Overtaken: it was to be finished and takes bytes again.
+            GatewayError: the work failed.
+        """
+        try:
+            await work
+        except ChunkDiffers:
+            raise
+        except GatewayError as error:
+            if (await writing.refresh()).state == "completing":
+                await self._settle(writing)
+            if writing.session.state == "open" and isinstance(error, UploadGone):
+                raise Overtaken(
+                    "This upload could not be finished; send the chunk again."
+                ) from error
+            if writing.session.state != "done":
+                raise
+
+    async def _compare(self, writing: SharedWriting, span: ByteRange, incoming: ChunkBody) -> None:
         """Hold what came again against what is known of it."""
         known = sorted(
             {
@@ -168,17 +202,26 @@ class Chunks:
         if length is not None and length <= writing.slices.bounds(0)[1]:
             return  # it will be one PutObject
         for index in writing.unmerged():
-            if not _is_whole(writing, index):
-                continue
-            async with self._turns.alone(f"{session.id}/{index}"):
+            if session.state == "open" and _is_whole(writing, index):
+                await self._unless_finished(writing, self._merge_slice(writing, index))
+
+    async def _merge_slice(self, writing: SharedWriting, index: int) -> None:
+        session = writing.session
+        async with self._turns.alone(f"{session.id}/{index}"):
+            await writing.refresh()
+            if writing.session.state != "open" or index not in writing.unmerged():
+                return
+            try:
+                async with SliceSink(self._works.site(session), writing, 0, 0) as sink:
+                    async with self._turns.alone(f"{session.id}/multipart"):
+                        await writing.refresh()
+                        await unbroken(self._works.site(writing.session).multipart(writing))
+                    await sink.merge(index)
+            except (ObjectNotFound, StorageError):
                 await writing.refresh()
-                if writing.session.state == "open" and index in writing.unmerged():
-                    site = self._works.site(writing.session)
-                    async with SliceSink(site, writing, 0, 0) as sink:
-                        async with self._turns.alone(f"{session.id}/multipart"):
-                            await writing.refresh()
-                            await unbroken(site.multipart(writing))
-                        await sink.merge(index)
+                if index in writing.unmerged():
+                    raise
+                # Whoever was to finish the upload has merged it, and removed its segments.
 
     async def _settle(self, writing: SharedWriting) -> None:
         """Whoever published bytes that only he had is gone: the object is there, or they are missing."""
@@ -245,62 +288,3 @@ def _runs(writing: SharedWriting, span: ByteRange) -> Iterator[Run]:
             stop = min(stop, gap.stop if new else gap.start)
         yield Run(ByteRange(at, stop), new)
         at = stop
-
-
-class _RunCrc:
-    """A tap whose CRC-64/NVME begins anew with each run."""
-
-    costly = False
-
-    def __init__(self) -> None:
-        self._checksum = Checksum(CRC)
-
-    def update(self, data: memoryview, /) -> None:
-        """See the next bytes."""
-        self._checksum.update(data)
-
-    def take(self) -> int:
-        """The CRC of the run, which ends here."""
-        done, self._checksum = self._checksum, Checksum(CRC)
-        return int.from_bytes(done.digest().value, "big")
-
-
-class _Body:
-    """A chunk's body, taken in run by run, with one chain over all of it."""
-
-    def __init__(
-        self, source: Source, length: int, claims: Sequence[Digest], signed: Sequence[Digest]
-    ) -> None:
-        self._source = source
-        self._tap = _RunCrc()
-        self._chain = Chain(length=length, claims=claims, signed=signed, taps=(self._tap,))
-
-    async def into(self, sink: ChunkSink, size: int) -> int:
-        """Fill a sink with the next ``size`` bytes; answers their CRC-64/NVME."""
-        await sink.fill(LimitedSource(self._source, size), self._chain)
-        return self._tap.take()
-
-    async def crc(self, size: int) -> int:
-        """The CRC-64/NVME of the next ``size`` bytes, which go nowhere."""
-        scratch = memoryview(bytearray(min(size, _SCRATCH)))
-        while size:
-            count = await self._source.read_into(scratch[:size])
-            if not count:
-                self._chain.verify()  # says what is missing
-            await self._chain.feed(scratch[:count], _nothing)
-            await self._chain.settle()
-            size -= count
-        return self._tap.take()
-
-    async def end(self) -> None:
-        """All of it is here: hear the source say so, and hold it against what was claimed.
-
-        Raises:
-            DigestMismatch, IncompleteBody: it is another.
-        """
-        if await self._source.read_into(memoryview(bytearray(1))):
-            raise TooLarge("The body is longer than its range.")
-        self._chain.verify()
-
-
-def _nothing() -> None: ...

@@ -13,7 +13,14 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from gateway.drain import Drain
-from gateway.errors import Draining, GatewayError, Overtaken, UploadGone
+from gateway.errors import (
+    Draining,
+    GatewayError,
+    NotFound,
+    Overtaken,
+    StorageError,
+    UploadGone,
+)
 from gateway.pipeline.owner import Owner
 from gateway.sessions.owner import is_dead
 from gateway.sessions.uploads import Change, UploadSession, UploadSessions
@@ -110,7 +117,7 @@ class Takeovers:
         move the offset from under a client that has just asked for it.
 
         Raises:
-            Overtaken: another newcomer was faster.
+            Overtaken: another newcomer was faster, or came meanwhile, and the store has no more what it had.
             UploadGone: there is nothing to write to any more.
             SessionsUnavailable: nobody can tell.
         """
@@ -127,6 +134,10 @@ class Takeovers:
             if before is not None and session.cut.stride == 1:
                 await before.landed()
             yield writer
+        except (NotFound, StorageError) as error:
+            if await self._is_past(session):
+                raise _overtaken() from error
+            raise
         finally:
             watch.cancel()
             for writers in (self._here, self._leaving):
@@ -135,6 +146,13 @@ class Takeovers:
             await self._let_go(writer.writing)
             writer.gone.set()
             await watch.join()
+
+    async def _is_past(self, session: UploadSession) -> bool:
+        """Whether somebody else has it for certain."""
+        with suppress(GatewayError):
+            touched = await self._sessions.touched(session.id)
+            return touched is None or touched[0] != session.epoch
+        return False
 
     async def _let_go(self, writing: Writing) -> None:
         """Say that nobody holds it. Who is overtaken has nothing to say; one that can't be said runs out."""

@@ -190,6 +190,16 @@ async def test_a_repeated_last_request_is_answered_again(one: Gateway) -> None:
         await one.append(made.id, 10, b"x")
 
 
+async def test_a_repeated_last_request_with_another_digest_is_refused(one: Gateway) -> None:
+    made = await one.create(10)
+    done = await one.append(made.id, 0, DATA[:10])
+    wrong = Digest("sha1", sha1(b"other").digest())
+    with pytest.raises(DigestMismatch):
+        await one.append(made.id, 10, b"", body_digest=wrong)
+    right = Digest("sha1", sha1(b"").digest())
+    assert (await one.append(made.id, 10, b"", body_digest=right)).result == done.result
+
+
 # --- bodies with a digest of their own ---
 
 

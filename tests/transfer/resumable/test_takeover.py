@@ -14,13 +14,16 @@ from gateway.errors import (
     Draining,
     GatewayError,
     MultipartLost,
+    ObjectNotFound,
     OffsetMismatch,
     Overtaken,
 )
+from gateway.model import ObjectKey
 from gateway.sessions import memory_uploads
 from gateway.sessions.upload_rules import after_change
 from gateway.sessions.uploads import Change, UploadSession
 from gateway.transfer.resumable import takeover
+from tests.transfer.lab import KEY, Bytes
 from tests.transfer.resumable.lab import (
     PART,
     Fleet,
@@ -60,6 +63,47 @@ def first_part_stuck(team: Fleet) -> tuple[asyncio.Event, asyncio.Event]:
 
     team.store.before = before
     return reached, stuck
+
+
+class Meanwhile(Bytes):
+    """A body at whose end somebody else has finished the upload."""
+
+    def __init__(self, data: bytes, other: Gateway, upload: str) -> None:
+        super().__init__(data)
+        self._other, self._upload = other, upload
+
+    async def read_into(self, view: memoryview, /) -> int:
+        count = await super().read_into(view)
+        session = await self._other.engine.find(self._upload)
+        if not self.length and session.state == "open":
+            await self._other.append(self._upload, session.offset, self.data)
+        return count
+
+
+@pytest.mark.parametrize("size", [200, 2 * PART])
+async def test_who_is_overtaken_hears_that_and_not_that_the_kept_bytes_are_gone(
+    team: Fleet, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    first, second = await team.gateway(), await team.gateway()
+    monkeypatch.setattr(takeover, "LOOK", 1000.0)  # nobody notices before
+    made = await first.create(size)
+    half = size // 2 + 5
+    await second.append(made.id, 0, DATA[:half])
+    with pytest.raises(Overtaken):
+        await first.append(made.id, half, Meanwhile(DATA[half:size], second, made.id))
+    assert (await first.engine.find(made.id)).state == "done"
+    assert team.store.data() == DATA[:size]
+    assert team.store.keys == {KEY.name}
+
+
+async def test_kept_bytes_that_are_gone_are_told_as_that(team: Fleet) -> None:
+    first, second = await team.gateway(), await team.gateway()
+    made = await first.create(200)
+    await second.append(made.id, 0, DATA[:100])
+    [name] = team.store.keys
+    await team.store.delete(ObjectKey(KEY.bucket, name))
+    with pytest.raises(ObjectNotFound):
+        await first.append(made.id, 100, DATA[100:200])
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
