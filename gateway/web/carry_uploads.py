@@ -227,7 +227,10 @@ class UploadCarrier:
     async def _inspect_chunks(self, command: InspectChunks, work: Work) -> UploadReply:
         principal = work.grant.principal.id
         found = await self.engine.chunked(principal, command.key, command.session, command.total)
-        if found is None and command.session is None:
+        ending = (
+            found is not None and found.state == "ending"
+        )  # another one of the same bytes begins
+        if command.session is None and (found is None or ending):
             nothing = UploadStatus(
                 id="", offset=0, length=command.total, complete=False, expires=None
             )

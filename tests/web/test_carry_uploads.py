@@ -12,6 +12,8 @@ import jwt
 import pytest
 
 from gateway.auth.capability import mac_of
+from gateway.sessions.sqlite import SqliteSessions
+from gateway.sessions.uploads import Change
 from gateway.units import KiB
 from gateway.web.log import flush as flush_log
 from tests.protocol.signatures.wire import KEY_ID, SECRET
@@ -314,6 +316,25 @@ async def test_a_put_with_content_range_goes_on_without_any_session(client: Clie
     assert await stored(client) == DATA
     again = await put(0, bytes(1000))  # another object of the same length
     assert (again.status, again.get("range")) == (308, "bytes=0-999")
+
+
+async def test_who_asks_while_an_upload_without_a_session_begins_anew_hears_of_nothing(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/shared.db"
+    sessions = SqliteSessions(tmp_path / "shared.db")
+    keys = {KEY_ID: {"secret": SECRET}}
+    async with gateway(tmp_path, sessions={"url": url}, keys=keys) as client:
+        part = [("content-range", f"bytes 0-999/{len(DATA)}")]
+        first = await client.signed("PUT", "/photos/a.jpg", DATA[:1000], part, now=time.time())
+        assert first.status == 308
+        await sessions.start()
+        [upload] = await sessions.expired_uploads(time.time() + 10**9, 5)
+        await sessions.change_upload(upload, 0, Change(state="ending"))
+        asking = [("content-range", f"bytes */{len(DATA)}")]
+        answer = await client.signed("PUT", "/photos/a.jpg", b"", asking, now=time.time())
+        assert (answer.status, answer.get("range")) == (308, None)
+    await sessions.aclose()
 
 
 # --- the upload's URL as a credential ---

@@ -14,7 +14,6 @@ from gateway.errors import (
     ChunkDiffers,
     GatewayError,
     InconsistentLength,
-    ObjectNotFound,
     Overtaken,
     StorageError,
     TooLarge,
@@ -206,22 +205,25 @@ class Chunks:
                 await self._unless_finished(writing, self._merge_slice(writing, index))
 
     async def _merge_slice(self, writing: SharedWriting, index: int) -> None:
-        session = writing.session
-        async with self._turns.alone(f"{session.id}/{index}"):
+        async with self._turns.alone(f"{writing.session.id}/{index}"):
             await writing.refresh()
-            if writing.session.state != "open" or index not in writing.unmerged():
-                return
-            try:
-                async with SliceSink(self._works.site(session), writing, 0, 0) as sink:
-                    async with self._turns.alone(f"{session.id}/multipart"):
-                        await writing.refresh()
-                        await unbroken(self._works.site(writing.session).multipart(writing))
-                    await sink.merge(index)
-            except (ObjectNotFound, StorageError):
+            while writing.session.state == "open" and index in writing.unmerged():
+                kept = writing.segments(index)
+                try:
+                    await self._merge_segments(writing, index)
+                    return
+                except StorageError:
+                    await writing.refresh()
+                    if index in writing.unmerged() and writing.segments(index) == kept:
+                        raise
+                    # Whoever else writes it has merged them, and removed what this one was about to read.
+
+    async def _merge_segments(self, writing: SharedWriting, index: int) -> None:
+        async with SliceSink(self._works.site(writing.session), writing, 0, 0) as sink:
+            async with self._turns.alone(f"{writing.session.id}/multipart"):
                 await writing.refresh()
-                if index in writing.unmerged():
-                    raise
-                # Whoever was to finish the upload has merged it, and removed its segments.
+                await unbroken(self._works.site(writing.session).multipart(writing))
+            await sink.merge(index)
 
     async def _settle(self, writing: SharedWriting) -> None:
         """Whoever published bytes that only he had is gone: the object is there, or they are missing."""

@@ -14,7 +14,7 @@ from os import O_CREAT, O_EXCL, O_RDONLY, O_WRONLY, preadv
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from gateway.errors import GatewayError, StorageCorrupt
+from gateway.errors import GatewayError, ObjectNotFound, StorageCorrupt
 from gateway.model import Attributes, ByteRange, From, ObjectKey, Views
 from gateway.pipeline.owner import unbroken
 from gateway.sessions.base import NOBODY, Intent, SessionStore
@@ -179,7 +179,12 @@ class StoreTails:
             finally:
                 await opened.source.aclose()
 
-        await self._retriers[session.store].call("GetObject", attempt)
+        try:
+            await self._retriers[session.store].call("GetObject", attempt)
+        except (
+            ObjectNotFound
+        ) as error:  # the client asked for no object: 404 would tell it that its upload is none
+            raise StorageCorrupt("A kept segment is gone.") from error
 
     async def drop(self, session: UploadSession, names: Sequence[str]) -> None:
         """See TailStore."""

@@ -58,7 +58,7 @@ async def test_a_dropped_segment_is_gone_and_the_others_stay(
     tails = gateway.works.tails
     gone, kept = [await tails.put(session, [memoryview(DATA)]) for _ in range(2)]
     await tails.drop(session, [gone, "never"])
-    with pytest.raises((StorageError, FileNotFoundError, Exception)):
+    with pytest.raises(StorageError):
         await read(tails, session, gone, 0, 5)
     assert await read(tails, session, kept, 0, 5) == DATA[:5]
 

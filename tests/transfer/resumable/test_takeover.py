@@ -14,9 +14,9 @@ from gateway.errors import (
     Draining,
     GatewayError,
     MultipartLost,
-    ObjectNotFound,
     OffsetMismatch,
     Overtaken,
+    StorageCorrupt,
 )
 from gateway.model import ObjectKey
 from gateway.sessions import memory_uploads
@@ -102,7 +102,7 @@ async def test_kept_bytes_that_are_gone_are_told_as_that(team: Fleet) -> None:
     await second.append(made.id, 0, DATA[:100])
     [name] = team.store.keys
     await team.store.delete(ObjectKey(KEY.bucket, name))
-    with pytest.raises(ObjectNotFound):
+    with pytest.raises(StorageCorrupt):
         await first.append(made.id, 100, DATA[100:200])
 
 
