@@ -181,7 +181,7 @@ class Link:
     def _plan_move(self) -> None:
         """Move at a random moment, and again and again."""
         if self.weather.moves:
-            after = random.expovariate(1 / self.weather.moves)
+            after = random.uniform(0.5, 1.5) * self.weather.moves
             self._next_move = asyncio.get_running_loop().call_later(after, self._wander)
 
     def _wander(self) -> None:

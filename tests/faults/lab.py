@@ -223,7 +223,7 @@ async def fault_lab(
             settings = load_settings(folder / "sluice.toml", {})
             async with open_runtime(settings) as runtime, httpx.AsyncClient(timeout=60) as http:
                 lab = FaultLab(gateway, proxy, shelf, runtime, http)
-                await eventually(lambda: _probed(lab), 30)
+                await eventually(lambda: _probed(lab), 90)
                 yield lab
                 shelf.client.close()
         finally:

@@ -240,6 +240,9 @@ class Chunks:
         session = await writing.refresh()
         if not _has_all(session):
             return session
+        # Slices are merged in turns. Under the epoch of who finishes, both would send the same part, and one replaces
+        # the other.
+        await self._merge(writing)
         async with self._turns.alone(f"{session.id}/finish"):
             session = await writing.refresh()
             if not _has_all(session):

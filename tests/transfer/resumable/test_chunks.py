@@ -342,6 +342,31 @@ async def test_a_slice_that_somebody_else_merges_meanwhile_needs_nothing_more(
     assert many.store.keys == {KEY.name}
 
 
+async def test_two_last_chunks_of_a_slice_at_once_send_its_part_once(
+    many: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who finishes the upload, under an epoch of its own, and who merges the slice would both send the same part."""
+    one, other = await many.gateway(), await many.gateway()
+    half = PART + PART // 2
+    look = many.sessions.upload
+
+    async def slowly(upload_id: str) -> UploadSession | None:
+        await asyncio.sleep(random.random() / 200)
+        return await look(upload_id)
+
+    monkeypatch.setattr(many.sessions, "upload", slowly)
+    for second in (one, other) * 8:
+        made = await one.create(2 * PART, chunk_size=PART)
+        await put(one, made, 0, DATA[:PART])
+        many.store.calls.clear()
+        await asyncio.gather(
+            put(one, made, PART, DATA[PART:half]), put(second, made, half, DATA[half : 2 * PART])
+        )
+        assert many.store.calls.count("part") == 1
+        assert (await one.engine.find(made.id)).state == "done"
+        assert many.store.data() == DATA[: 2 * PART]
+
+
 async def test_a_slice_whose_segments_are_others_meanwhile_is_merged_from_those(
     many: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
