@@ -242,6 +242,6 @@ async def _probed(lab: FaultLab) -> bool:
     # On a busy machine a store may write what its client has given up, and removed, long ago.
     left = await asyncio.to_thread(lab.shelf.keys)
     for key in left:
-        assert key.startswith(".sluice-probe-"), key
+        assert PROBE_MARK in key, key
         await asyncio.to_thread(lab.shelf.client.delete_object, Bucket=lab.shelf.bucket, Key=key)
     return not left

@@ -28,7 +28,7 @@ from tests.servers.fixtures import create_bucket
 from tests.servers.gateway import GatewayProcess, running_gateway, start_gateway
 from tests.servers.lease import S3Endpoint
 
-pytestmark = pytest.mark.ci
+pytestmark = pytest.mark.slow
 
 NEAR = """
 [buckets.near]
