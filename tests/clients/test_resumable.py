@@ -341,7 +341,7 @@ def test_a_fleet_before_a_real_s3_leaves_the_object_and_nothing_else(
     tmp_path: Path, rgw: S3Endpoint
 ) -> None:
     """Parts that replace those of overtaken writers, segments as objects, chunks in any order."""
-    bucket = create_bucket(rgw, "resumable")
+    bucket = create_bucket(rgw, f"resumable-{time.time_ns()}")
     redis = RedisServer(tmp_path, durable=True)
     redis.start()
     config = (

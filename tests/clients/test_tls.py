@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import random
 import shutil
 import ssl
@@ -28,7 +29,7 @@ from tests.servers.lease import S3Endpoint
 
 pytestmark = pytest.mark.ci
 
-BUCKET = "tls-on-both-sides"
+BUCKET = f"tls-on-both-sides-{os.getpid()}"
 DATA = random.Random(3).randbytes(20 << 20)
 CONFIG = """
 [server]

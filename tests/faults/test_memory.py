@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def s3_config(endpoint: S3Endpoint, bucket: str) -> str:
 
 @pytest.fixture(scope="module")
 def gateway(rgw: S3Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    bucket = create_bucket(rgw, "memory")
+    bucket = create_bucket(rgw, f"memory-{time.time_ns()}")
     with running_gateway(tmp_path_factory.mktemp("gateway"), s3_config(rgw, bucket)) as process:
         yield process
 
