@@ -7,6 +7,7 @@ in the third part.
 import asyncio
 import hashlib
 import itertools
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -430,6 +431,8 @@ class Bench:
         passages: int = 0,
     ) -> None:
         self.facts = Facts()
+        #: What sinks measure clients and the store by.
+        self.clock: Callable[[], float] = time.monotonic
         self.pool = pool or SlabPool(budget, reserve, self.facts)
         self.store = store or MemoryPartStore()
         self.places = Limiter.of(places)
@@ -469,6 +472,7 @@ class Bench:
             passages=self.passages,
             instrument=self.facts,
             grace=grace,
+            clock=self.clock,
         )
 
     async def upload(self, source: Source, sink: PartSink, chain: Chain | None = None) -> Stored:
