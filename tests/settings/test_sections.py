@@ -36,6 +36,12 @@ def test_lists_may_be_written_with_commas() -> None:
         (STORE | MOUNT, r"compatibility.hmac_file_server: there is no \[buckets.b\]"),
         (
             STORE
+            | {"buckets": {"photos": {"storage": "main"}}, "buckets_default": {"storage": "main"}}
+            | {"compatibility": {"hmac_file_server": "photo"}},
+            r"compatibility.hmac_file_server: there is no \[buckets.photo\]; did you mean 'photos'",
+        ),
+        (
+            STORE
             | {"buckets": {name: {"storage": "main"} for name in ("b", "upload-status")}}
             | MOUNT,
             "takes the path of the bucket upload-status",
