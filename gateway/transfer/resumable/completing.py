@@ -34,7 +34,7 @@ from gateway.pipeline.owner import unbroken
 from gateway.pipeline.publish import Fingerprint, publish
 from gateway.protocol.commands import Preconditions
 from gateway.sessions.uploads import Change, Result, UploadSession, UploadState
-from gateway.settings.sections import BucketOptions
+from gateway.settings.stores import BucketOptions
 from gateway.storage.checksums import compute
 from gateway.storage.etags import is_computed, multipart_etag, whole_etag
 from gateway.transfer.exclusive import ConditionalWrites, WriteRule, judges_alone
