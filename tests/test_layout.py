@@ -83,6 +83,7 @@ TOGETHER: Final = {
     "gateway/transfer/resumable/commits.py": "tests/transfer/resumable/test_appending.py",
     "gateway/transfer/resumable/engine.py": "tests/transfer/resumable/test_takeover.py",
     "gateway/transfer/resumable/kept_parts.py": "tests/transfer/resumable/test_completing.py",
+    "gateway/transfer/resumable/outcome.py": "tests/transfer/resumable/test_completing.py",
     "gateway/transfer/resumable/shared.py": "tests/transfer/resumable/test_chunks.py",
     "gateway/transfer/resumable/site.py": "tests/transfer/resumable/test_completing.py",
     "gateway/transfer/resumable/slice_builder.py": "tests/transfer/resumable/test_appending.py",
