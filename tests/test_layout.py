@@ -26,7 +26,7 @@ MAX_MODULE: Final = 300
 MAX_FUNCTION: Final = 40
 
 #: Tests of no single module: rules, whole programs, and facts between several modules.
-FREE: Final = {"test_layout.py"}
+FREE: Final = {"test_layout.py", "test_documents.py"}
 FREE_FOLDERS: Final = {
     "bench",
     "loadtests",
