@@ -69,7 +69,6 @@ TOGETHER: Final = {
     "gateway/auth/slots.py": "tests/auth/test_authenticator.py",
     "gateway/client/async_client.py": "tests/client/uploading/test_driver.py",
     "gateway/client/uploading/async_driver.py": "tests/client/uploading/test_driver.py",
-    "gateway/protocol/tus_creation.py": "tests/protocol/dialects/test_tus.py",
     "gateway/server/wire.py": "tests/server/test_body.py",
     "gateway/sessions/memory_uploads.py": "tests/sessions/test_uploads.py",
     "gateway/sessions/redis_link.py": "tests/sessions/test_redis.py",
