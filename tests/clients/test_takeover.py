@@ -20,7 +20,7 @@ from tests.clients.test_resumable import DATA, TUS, begin, stored
 from tests.conformance.wire import Answer, Connection, WireError, head
 from tests.faults.lab import far_config
 from tests.redis_server import running_redis
-from tests.servers.fixtures import create_bucket
+from tests.servers.fixtures import own_bucket
 from tests.servers.gateway import CONFIG, GatewayProcess, running_gateway
 from tests.servers.lease import S3Endpoint
 
@@ -77,7 +77,7 @@ def fleet(folder: Path, config: str) -> Iterator[list[GatewayProcess]]:
 @contextmanager
 def before_ceph(folder: Path, rgw: S3Endpoint) -> Iterator[Team]:
     """Two gateways in front of Ceph RGW, where each slice has one part number only."""
-    bucket = create_bucket(rgw, f"takeover-{time.time_ns()}")
+    bucket = own_bucket(rgw, "takeover")
     config = far_config(rgw, bucket).replace("[buckets.public]", "[buckets.other]")
     config = config.replace("[buckets.far]", '[buckets.public]\nanonymous = "public-read"')
     with fleet(folder, config) as both:
