@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,57 @@ async def test_two_gateways_see_the_same(redis_url: str) -> None:
     assert sum(await asyncio.gather(*uses)) == 1
     await one.aclose()
     await two.aclose()
+
+
+@pytest.mark.parametrize("ahead", [45.0, -45.0])
+async def test_gateways_whose_clocks_differ_take_nothing_from_each_other(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    one, two = RedisSessions(redis_url), RedisSessions(redis_url)
+    true = time.time
+    here = true()
+    await one.start()
+    monkeypatch.setattr("gateway.sessions.redis_link.time.time", lambda: true() + ahead)
+    await two.start()
+    there = here + ahead
+
+    assert await one.acquire("lease", "one", here, 30) is not None
+    assert await two.acquire("lease", "two", there + 25, 30) is None
+    lease = await two.acquire("lease", "two", there + 35, 30)
+    assert lease is not None
+    assert lease.expires == there + 65
+
+    await two.beat("two", there + 30)
+    assert await two.owners(there + 25) == {"two"}
+    monkeypatch.undo()
+    assert await one.owners(here + 25) == {"two"}
+    assert await one.owners(here + 35) == frozenset()
+
+    await two.put_intent(replace(intent(), created=there))
+    [found] = await one.intents()
+    assert found.created == pytest.approx(here, abs=2)
+    [found] = await two.intents()
+    assert found.created == pytest.approx(there, abs=0.001)
+    await one.aclose()
+    await two.aclose()
+
+
+async def test_a_user_who_may_not_ask_for_the_time_has_it_from_here(redis_url: str) -> None:
+    redis = Redis.from_url(redis_url)
+    await redis.acl_setuser(
+        "timeless",
+        enabled=True,
+        nopass=True,
+        keys=["*"],
+        channels=["*"],
+        commands=["+@all", "-time"],
+    )
+    sessions = RedisSessions(redis_url.replace("redis://", "redis://timeless:x@"))
+    await sessions.start()
+    assert await sessions.acquire("lease", "one", NOW, 30) is not None
+    await sessions.aclose()
+    await redis.acl_deluser("timeless")
+    await redis.aclose()
 
 
 async def test_newer_data_is_refused(redis_url: str) -> None:

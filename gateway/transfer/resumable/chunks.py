@@ -92,7 +92,15 @@ class Chunks:
         length = writing.session.length
         if length is not None and command.range.stop > length:
             raise InconsistentLength(f"The upload was finished meanwhile, with {length} bytes.")
-        return await self.finish(writing)
+        if writing.session.state == "done":
+            return (
+                writing.session
+            )  # also if somebody has begun it anew since: these bytes are in the object
+        await self._merge(writing)
+        session = await self.finish(writing)
+        if session.state not in ("open", "completing", "done"):
+            raise UploadGone("This upload was cancelled or begun anew meanwhile.")
+        return session
 
     async def _check(self, writing: SharedWriting, command: PutChunk) -> None:
         session, span = writing.session, command.range
@@ -147,7 +155,6 @@ class Chunks:
             await self._unless_finished(writing, added)
             for extent in pending:
                 check_same(writing.session, extent.pieces[0])
-        await self._merge(writing)
 
     async def _unless_finished(self, writing: SharedWriting, work: Awaitable[object]) -> None:
         """Add to the upload. Where that fails because somebody else has finished it meanwhile, nothing is to be added:

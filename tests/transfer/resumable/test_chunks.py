@@ -473,6 +473,33 @@ async def test_a_cancelled_upload_takes_no_chunks(one: Gateway) -> None:
     assert one.fleet.store.keys == set()
 
 
+async def test_a_repeat_of_what_was_finished_is_one_though_the_upload_begins_anew(
+    many: Fleet,
+) -> None:
+    one, other = await many.gateway(), await many.gateway()
+    made = await one.create(200)
+    done = await put(one, made, 0, DATA[:200])
+
+    async def begin_anew() -> None:
+        await other.engine.endings.end(done)
+
+    late = await put(one, done, 100, Meanwhile(DATA[100:200], begin_anew))
+    assert (late.state, late.offset) == ("done", 200)
+
+
+async def test_a_repeat_for_an_upload_that_is_cancelled_meanwhile_is_told_so(many: Fleet) -> None:
+    one, other = await many.gateway(), await many.gateway()
+    made = await one.create(len(DATA), chunk_size=PART)
+    session = await put(one, made, 0, DATA[: PART + 3])
+
+    async def cancel() -> None:
+        await other.engine.cancel(await other.engine.find(made.id))
+
+    with pytest.raises(UploadGone):
+        await put(one, session, 0, Meanwhile(DATA[:PART], cancel))
+    assert many.store.keys == set()
+
+
 async def test_uploads_in_chunks_are_found_by_name_by_id_or_by_their_total(one: Gateway) -> None:
     engine = one.engine
     named = await one.create(100, name="mine")
