@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +19,6 @@ from gateway.errors import (
     InconsistentLength,
     InvalidDigest,
     Overtaken,
-    SessionsUnavailable,
     StorageCorrupt,
     StorageError,
     StorageUnavailable,
@@ -27,49 +26,13 @@ from gateway.errors import (
     UploadGone,
 )
 from gateway.model import ByteRange, Digest, ObjectKey
-from gateway.protocol.upload_commands import PutChunk
-from gateway.sessions.base import Intent
 from gateway.sessions.extents import Extent
-from gateway.sessions.memory import MemorySessions
 from gateway.sessions.uploads import Change, Result, UploadSession
 from gateway.storage.checksums import compute
 from gateway.units import KiB
 from tests.transfer.lab import KEY, Bytes
+from tests.transfer.resumable.chunk_lab import DATA, pieces, put
 from tests.transfer.resumable.lab import PART, Fleet, Gateway, content, fleet
-
-DATA = content(6 * PART + 777)
-
-
-@pytest.fixture(params=["local tails", "store tails"])
-async def many(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Fleet]:
-    async with fleet(tmp_path, local=request.param == "local tails") as made:
-        yield made
-
-
-@pytest.fixture
-async def one(many: Fleet) -> Gateway:
-    return await many.gateway()
-
-
-async def put(
-    gateway: Gateway, session: UploadSession, start: int, data: bytes | Bytes, **more: Any
-) -> UploadSession:
-    source = Bytes(data) if isinstance(data, bytes) else data
-    more.setdefault("range", ByteRange(start, start + len(source.data)))
-    command = PutChunk(
-        key=KEY,
-        total=more.pop("total", session.length),
-        body=more["range"].size,
-        session=session.id,
-        **more,
-    )
-    return await gateway.engine.put_chunk(session, command, source)
-
-
-def pieces(size: int, seed: int = 1) -> list[tuple[int, bytes]]:
-    found = [(at, DATA[at : at + size]) for at in range(0, len(DATA), size)]
-    random.Random(seed).shuffle(found)
-    return found
 
 
 @pytest.mark.parametrize("size", [10_000, PART - 1, PART, PART + 1, 3 * PART, len(DATA)])
@@ -539,194 +502,6 @@ async def test_parts_with_a_hole_are_never_published(one: Gateway) -> None:
     with pytest.raises(StorageCorrupt):
         await one.append(made.id, PART, b"")
     assert not one.fleet.store.has()
-
-
-class Mute(MemorySessions):
-    """Sessions that make a change, and then fail to answer or are slow to: as when the connection breaks."""
-
-    def __init__(self, which: Callable[[Change], bool], error: Exception | None) -> None:
-        super().__init__()
-        self.which, self.error = which, error
-        self.made = asyncio.Event()
-
-    async def change_upload(self, upload_id: str, epoch: int, change: Change) -> UploadSession:
-        after = await super().change_upload(upload_id, epoch, change)
-        if self.which(change) and not self.made.is_set():
-            self.made.set()
-            if self.error is not None:
-                raise self.error
-            await asyncio.sleep(0.05)
-        return after
-
-
-UNANSWERED = SessionsUnavailable("No answer in time.")
-
-
-async def test_segments_that_the_session_may_name_are_never_dropped(many: Fleet) -> None:
-    """The change was made, and its answer was lost."""
-    many.sessions = Mute(lambda change: len(change.add) > 1, UNANSWERED)
-    one = await many.gateway()
-    made = await one.create(len(DATA))
-    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
-    with pytest.raises(SessionsUnavailable):
-        await put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
-    one.cache.clear()
-    await put(one, made, 0, DATA[:100])
-    await put(one, made, PART + 100, DATA[PART + 100 :])
-    assert many.store.data() == DATA
-
-
-async def test_who_leaves_while_segments_become_known_takes_none_away(many: Fleet) -> None:
-    sessions = many.sessions = Mute(lambda change: len(change.add) > 1, None)
-    one = await many.gateway()
-    made = await one.create(len(DATA))
-    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
-    sent = put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
-    request = asyncio.create_task(sent)
-    await sessions.made.wait()
-    request.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await request
-    one.cache.clear()
-    await put(one, made, 0, DATA[:100])
-    await put(one, made, PART + 100, DATA[PART + 100 :])
-    assert many.store.data() == DATA
-
-
-async def test_segments_that_the_session_refuses_are_dropped(many: Fleet) -> None:
-    one = await many.gateway()
-    made = await one.create(len(DATA))
-    digest = Digest("sha-256", sha256(DATA[: PART + 100]).digest())
-
-    class Last(Bytes):
-        async def read_into(self, view: memoryview, /) -> int:
-            count = await super().read_into(view)
-            if not count:
-                await many.sessions.change_upload(made.id, 0, Change(state="failed"))
-            return count
-
-    with pytest.raises(UploadGone):
-        await put(one, made, 0, Last(DATA[: PART + 100]), body_digest=digest)
-    assert many.store.keys == set()
-    assert not list(many.folder.glob("data/tails/*/*"))
-    assert (await one.engine.find(made.id)).extents == ()
-
-
-async def test_known_segments_leave_no_intents(many: Fleet) -> None:
-    one = await many.gateway()
-    made = await one.create(len(DATA))
-    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
-    await put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
-    assert await many.sessions.intents() == []
-
-
-async def test_a_multipart_that_the_session_may_name_is_never_aborted(many: Fleet) -> None:
-    """The change was made, and its answer was lost."""
-    many.sessions = Mute(lambda change: change.upload_id is not None, UNANSWERED)
-    one = await many.gateway()
-    made = await one.create(len(DATA), chunk_size=PART)
-    with pytest.raises(SessionsUnavailable):
-        await put(one, made, 0, DATA[:PART])
-    for start, data in pieces(PART):
-        await put(one, made, start, data)
-    assert many.store.data() == DATA
-    assert many.store.calls.count("create") == 1
-
-
-async def test_who_leaves_while_a_multipart_becomes_known_does_not_abort_it(many: Fleet) -> None:
-    sessions = many.sessions = Mute(lambda change: change.upload_id is not None, None)
-    one = await many.gateway()
-    made = await one.create(len(DATA))
-    await put(one, made, 0, DATA[:100])
-    request = asyncio.create_task(put(one, made, 100, DATA[100:PART]))  # its slice is merged
-    await sessions.made.wait()
-    request.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await request
-    await put(one, made, PART, DATA[PART:])
-    assert many.store.data() == DATA
-    assert many.store.calls.count("create") == 1
-    assert await many.sessions.intents() == []
-
-
-async def test_a_multipart_that_the_session_refuses_is_aborted(many: Fleet) -> None:
-    one = await many.gateway()
-    made = await one.create(len(DATA), chunk_size=PART)
-
-    async def before(name: str) -> None:
-        if name == "create":
-            await many.sessions.change_upload(made.id, 0, Change(state="failed"))
-
-    many.store.before = before
-    with pytest.raises(UploadGone):
-        await put(one, made, 0, DATA[:PART])
-    assert many.store.unfinished == 0
-    assert await many.sessions.intents() == []
-
-
-async def test_a_multipart_that_comes_second_is_aborted_and_the_first_is_used(many: Fleet) -> None:
-    """A writer under another epoch was faster: what it has sent must not be taken away from under it."""
-    one = await many.gateway()
-    made = await one.create(len(DATA), chunk_size=PART)
-    first = await many.store.create_multipart(KEY, made.attributes)
-
-    async def before(name: str) -> None:
-        if name == "create":
-            many.store.before = nothing
-            taken = await many.sessions.take_upload(made.id, "h", 0)
-            change = Change(upload_id=first.upload_id)
-            await many.sessions.change_upload(made.id, taken.epoch, change)
-
-    many.store.before = before
-    session = await put(one, made, 0, DATA[:PART])
-    assert session.upload_id == first.upload_id
-    assert many.store.calls.count("abort") == 1
-    assert await many.sessions.intents() == []
-    done = await put(one, made, PART, DATA[PART:])
-    assert done.state == "done"
-    assert many.store.data() == DATA
-    assert many.store.unfinished == 0
-
-
-async def nothing(name: str) -> None: ...
-
-
-async def test_a_multipart_that_could_not_be_written_down_is_aborted(many: Fleet) -> None:
-    """Its intent lacks its id, so the session can't name it."""
-    one = await many.gateway()
-    made = await one.create(len(DATA), chunk_size=PART)
-    put_intent = many.sessions.put_intent
-
-    async def failing(intent: Intent) -> None:
-        if intent.upload_id is not None:
-            raise UNANSWERED
-        await put_intent(intent)
-
-    many.sessions.put_intent = failing  # type: ignore[method-assign]
-    with pytest.raises(SessionsUnavailable):
-        await put(one, made, 0, DATA[:PART])
-    assert many.store.unfinished == 0
-
-
-async def test_of_two_multiparts_that_are_made_at_once_one_is_kept(many: Fleet) -> None:
-    """Another gateway makes one while the first waits for its own, longer than its lease lasts."""
-    one, other = await many.gateway(), await many.gateway()
-    made = await one.create(len(DATA), chunk_size=PART)
-    slept = False
-
-    async def before(name: str) -> None:
-        nonlocal slept
-        if name == "create" and not slept:
-            slept = True
-            many.sessions._leases.clear()
-            await put(other, made, PART, DATA[PART : 2 * PART])
-
-    many.store.before = before
-    await put(one, made, 0, DATA[:PART])
-    assert many.store.unfinished == 1
-    for start, data in pieces(PART):
-        await put(one, made, start, data)
-    assert many.store.data() == DATA
 
 
 async def test_a_length_below_what_is_here_is_refused_and_changes_nothing(one: Gateway) -> None:
