@@ -1,8 +1,8 @@
-"""Sending chunks, and sessions that fail to answer."""
+"""Sending chunks; sources and sessions to which something happens meanwhile."""
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gateway.errors import (
@@ -58,3 +58,18 @@ class Mute(MemorySessions):
 
 
 UNANSWERED = SessionsUnavailable("No answer in time.")
+
+
+class Meanwhile(Bytes):
+    """A body at whose end something else has happened."""
+
+    def __init__(self, data: bytes, happens: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(data)
+        self._happens: Callable[[], Awaitable[object]] | None = happens
+
+    async def read_into(self, view: memoryview, /) -> int:
+        count = await super().read_into(view)
+        if not self.length and self._happens is not None:
+            happens, self._happens = self._happens, None
+            await happens()
+        return count

@@ -17,3 +17,10 @@ async def many(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 @pytest.fixture
 async def one(many: Fleet) -> Gateway:
     return await many.gateway()
+
+
+@pytest.fixture
+async def team(tmp_path: Path) -> AsyncIterator[Fleet]:
+    """With segments in the store."""
+    async with fleet(tmp_path, local=False) as made:
+        yield made
