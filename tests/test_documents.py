@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,3 +132,22 @@ def test_every_page_is_in_the_contents_and_every_decision_in_the_architecture() 
     pages = [path.relative_to(ROOT / "docs") for path in PAGES if ROOT / "docs" in path.parents]
     assert [page for page in pages if f" {page}\n" not in contents] == []
     assert [path.name for path in DECISIONS if f"(decisions/{path.name})" not in architecture] == []
+
+
+def test_the_architecture_has_the_rooms_that_there_are_and_imports_as_they_are_checked() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms, arrows, *_ = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    found = [
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in (ROOT / "gateway").iterdir()
+        if not path.name.startswith("_")
+    ]
+    assert [name for name in found if not re.search(rf"(^|\s){re.escape(name)}\s", rooms)] == []
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (layers,) = [
+        contract["layers"]
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+    ]
+    assert " ".join(arrows.split()) == " > ".join(layers).replace("gateway.", "")
