@@ -13,7 +13,7 @@ from gateway.errors import (
     InconsistentLength,
 )
 from gateway.model import ByteRange, ObjectKey
-from gateway.protocol.commands import Command, Reply, RequestHead, ResponseHead, Target
+from gateway.protocol.commands import RequestHead, ResponseHead, Target
 from gateway.protocol.conditions import read_conditions
 from gateway.protocol.digests import read_repr_digests
 from gateway.protocol.error_heads import challenge
@@ -22,15 +22,15 @@ from gateway.protocol.object_heads import Headers, object_key, read_length, wire
 from gateway.protocol.problems import render_problem
 from gateway.protocol.ranges import parse_content_range
 from gateway.protocol.upload_commands import (
+    AnyCommand,
+    AnyReply,
     CancelChunks,
     CreateUpload,
     InspectChunks,
     PutChunk,
     UploadAppended,
     UploadCancelled,
-    UploadCommand,
     UploadMade,
-    UploadReply,
     UploadShown,
     UploadStatus,
 )
@@ -54,7 +54,7 @@ class ChunkedDialect:
     name: ClassVar[str] = "chunked"
     methods: ClassVar[tuple[str, ...]] = ("POST", "PUT", "GET", "DELETE", "OPTIONS")
 
-    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+    def parse(self, head: RequestHead, target: Target) -> AnyCommand:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         method = head.method
         question = read_question(head, target.key, self.methods)
@@ -72,11 +72,7 @@ class ChunkedDialect:
         return InspectChunks(key=key, session=session)
 
     def render(
-        self,
-        head: RequestHead,
-        command: Command | UploadCommand,
-        reply: Reply | UploadReply,
-        request_id: str,
+        self, head: RequestHead, command: AnyCommand, reply: AnyReply, request_id: str
     ) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         match reply:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from gateway.errors import BadRequest, GatewayError
 from gateway.model import Attributes
-from gateway.protocol.commands import Command, Reply, RequestHead, ResponseHead, Target
+from gateway.protocol.commands import RequestHead, ResponseHead, Target
 from gateway.protocol.error_heads import challenge
 from gateway.protocol.legacy_paths import LEGACY, STATUS, file_name
 from gateway.protocol.methods import read_question
@@ -18,13 +18,13 @@ from gateway.protocol.object_heads import object_key, read_content_type, read_le
 from gateway.protocol.problems import render_problem
 from gateway.protocol.ranges import parse_content_range
 from gateway.protocol.upload_commands import (
+    AnyCommand,
+    AnyReply,
     CreateUpload,
     InspectUpload,
     PutNumberedChunk,
     UploadAppended,
-    UploadCommand,
     UploadMade,
-    UploadReply,
     UploadShown,
     UploadStatus,
 )
@@ -43,7 +43,7 @@ class HmacFileServerDialect:
     name: ClassVar[str] = LEGACY
     methods: ClassVar[tuple[str, ...]] = ("POST", "PUT", "GET", "OPTIONS")
 
-    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+    def parse(self, head: RequestHead, target: Target) -> AnyCommand:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         allowed = ("GET",) if head.raw_path == STATUS else ("POST", "PUT")
         question = read_question(head, target.key, allowed)
@@ -56,11 +56,7 @@ class HmacFileServerDialect:
         return _parse_chunk(head, target.upload)
 
     def render(
-        self,
-        head: RequestHead,
-        command: Command | UploadCommand,
-        reply: Reply | UploadReply,
-        request_id: str,
+        self, head: RequestHead, command: AnyCommand, reply: AnyReply, request_id: str
     ) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         match reply:

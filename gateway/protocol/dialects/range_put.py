@@ -8,7 +8,7 @@ key an object of the same length, goes on with the same upload.
 from typing import ClassVar
 
 from gateway.errors import BadRequest, GatewayError
-from gateway.protocol.commands import Command, Reply, RequestHead, ResponseHead, Target
+from gateway.protocol.commands import RequestHead, ResponseHead, Target
 from gateway.protocol.conditions import read_conditions
 from gateway.protocol.digests import read_repr_digests
 from gateway.protocol.error_heads import challenge
@@ -17,11 +17,11 @@ from gateway.protocol.object_heads import Headers, object_key, read_length, wire
 from gateway.protocol.problems import render_problem
 from gateway.protocol.ranges import parse_content_range
 from gateway.protocol.upload_commands import (
+    AnyCommand,
+    AnyReply,
     InspectChunks,
     PutChunk,
     UploadAppended,
-    UploadCommand,
-    UploadReply,
     UploadShown,
 )
 from gateway.protocol.upload_heads import (
@@ -39,7 +39,7 @@ class RangePutDialect:
     name: ClassVar[str] = "range"
     methods: ClassVar[tuple[str, ...]] = ("PUT", "OPTIONS")
 
-    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+    def parse(self, head: RequestHead, target: Target) -> AnyCommand:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         question = read_question(head, target.key, self.methods)
         if question is not None:
@@ -66,11 +66,7 @@ class RangePutDialect:
         )
 
     def render(
-        self,
-        head: RequestHead,
-        command: Command | UploadCommand,
-        reply: Reply | UploadReply,
-        request_id: str,
+        self, head: RequestHead, command: AnyCommand, reply: AnyReply, request_id: str
     ) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         assert isinstance(reply, UploadAppended | UploadShown)

@@ -18,9 +18,7 @@ from gateway.errors import (
 )
 from gateway.model import Attributes, ObjectKey
 from gateway.protocol.commands import (
-    Command,
     ObjectStored,
-    Reply,
     RequestHead,
     ResponseHead,
     Target,
@@ -44,6 +42,8 @@ from gateway.protocol.problems import render_problem
 from gateway.protocol.serving import safe_filename, stored_filename
 from gateway.protocol.structured_fields import read_size
 from gateway.protocol.upload_commands import (
+    AnyCommand,
+    AnyReply,
     AppendUpload,
     CancelUpload,
     CreateUpload,
@@ -51,9 +51,7 @@ from gateway.protocol.upload_commands import (
     Limits,
     UploadAppended,
     UploadCancelled,
-    UploadCommand,
     UploadMade,
-    UploadReply,
     UploadShown,
     UploadStatus,
 )
@@ -88,7 +86,7 @@ class RufhDialect:
         "OPTIONS",
     )
 
-    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+    def parse(self, head: RequestHead, target: Target) -> AnyCommand:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         method = head.method
         allowed = _CREATING if target.upload is None else _GOING_ON
@@ -104,11 +102,7 @@ class RufhDialect:
         return InspectUpload(upload=target.upload, takes_over="always")
 
     def render(
-        self,
-        head: RequestHead,
-        command: Command | UploadCommand,
-        reply: Reply | UploadReply,
-        request_id: str,
+        self, head: RequestHead, command: AnyCommand, reply: AnyReply, request_id: str
     ) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         version = version_of(head)

@@ -17,7 +17,7 @@ from gateway.errors import (
     UnsupportedMediaType,
     UnsupportedProtocolVersion,
 )
-from gateway.protocol.commands import Command, Reply, RequestHead, ResponseHead, Target
+from gateway.protocol.commands import RequestHead, ResponseHead, Target
 from gateway.protocol.discovery import TUS_VERSION
 from gateway.protocol.error_heads import challenge, error_headers
 from gateway.protocol.interim import absolute, complete_header, limit_header, version_of
@@ -25,14 +25,14 @@ from gateway.protocol.methods import read_question
 from gateway.protocol.object_heads import Headers, media_type, read_length, replaced, wire
 from gateway.protocol.tus_creation import OFFSET_TYPE, parse_creation, read_checksum
 from gateway.protocol.upload_commands import (
+    AnyCommand,
+    AnyReply,
     AppendUpload,
     CancelUpload,
     InspectUpload,
     UploadAppended,
     UploadCancelled,
-    UploadCommand,
     UploadMade,
-    UploadReply,
     UploadShown,
     UploadStatus,
     WatchUpload,
@@ -61,7 +61,7 @@ class TusDialect:
     name: ClassVar[str] = "tus"
     methods: ClassVar[tuple[str, ...]] = ("POST", "HEAD", "GET", "PATCH", "DELETE", "OPTIONS")
 
-    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+    def parse(self, head: RequestHead, target: Target) -> AnyCommand:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         method = head.method
         allowed = _CREATING if target.upload is None else _GOING_ON
@@ -83,11 +83,7 @@ class TusDialect:
                 return WatchUpload(upload=target.upload, events=events)
 
     def render(
-        self,
-        head: RequestHead,
-        command: Command | UploadCommand,
-        reply: Reply | UploadReply,
-        request_id: str,
+        self, head: RequestHead, command: AnyCommand, reply: AnyReply, request_id: str
     ) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         own: Headers = (*_OWN, *_NOSNIFF, (b"x-request-id", wire(request_id)))
@@ -185,7 +181,7 @@ def _offset_header(status: UploadStatus) -> Headers:
 
 def _shown(
     head: RequestHead,
-    command: Command | UploadCommand,
+    command: AnyCommand,
     status: UploadStatus,
     request_id: str,
     own: Headers,
