@@ -9,8 +9,7 @@ from gateway.errors import NotFound, StorageRejected
 from gateway.sessions.base import Sessions
 from gateway.sessions.open import open_sessions
 from gateway.sessions.owner import this_owner
-from gateway.settings import LocalStorage, MemoryStorage, S3Storage, Settings
-from gateway.settings.sections import StorageSection
+from gateway.settings import LocalStorage, MemoryStorage, S3Storage, Settings, StorageSection
 from gateway.storage.base import ObjectStore
 from gateway.storage.local import LocalStore
 from gateway.storage.memory import MemoryStore

@@ -6,8 +6,7 @@ import pytest
 
 from gateway.errors import SessionsUnavailable, StorageError, StorageRejected, StorageUnavailable
 from gateway.runtime import open_runtime, open_store, probe_any
-from gateway.settings import LocalStorage, MemoryStorage, S3Storage
-from gateway.settings.sections import StorageSection
+from gateway.settings import LocalStorage, MemoryStorage, S3Storage, StorageSection
 from gateway.storage.base import Capabilities
 from gateway.storage.local import LocalStore
 from gateway.storage.memory import MemoryStore

@@ -32,8 +32,8 @@ from gateway.protocol.upload_commands import (
     WatchUpload,
 )
 from gateway.sessions.uploads import UploadSession
+from gateway.transfer.resumable.commits import Durable
 from gateway.transfer.resumable.engine import Resumables
-from gateway.transfer.resumable.slice_sink import Durable
 from gateway.web.carry import Work
 from gateway.web.channel import source_of
 from gateway.web.heads import send_head

@@ -95,9 +95,9 @@ PLANTS: dict[str, tuple[Edit, ...]] = {
             SliceSink,
             "_send",
             (
-                "    self._sent[draft.offset] = replaced\n",
-                f"    draft.number = {_COUNT} + len(self._sent)\n"
-                "    self._sent[draft.offset] = replaced\n",
+                "    self._commits.expect(draft.offset, replaced)\n",
+                f"    draft.number = {_COUNT} + len(self._commits._sent)\n"
+                "    self._commits.expect(draft.offset, replaced)\n",
             ),
         ),
         Edit(

@@ -13,13 +13,13 @@ from gateway.transfer.exclusive import ConditionalWrites
 from gateway.transfer.placement import Placements
 from gateway.transfer.resumable.appending import Appending, Trailer
 from gateway.transfer.resumable.chunks import Chunks
+from gateway.transfer.resumable.commits import Durable
 from gateway.transfer.resumable.completing import Authority, Completing
 from gateway.transfer.resumable.creating import Allowed, Creating, Wish
 from gateway.transfer.resumable.expiry import Endings
 from gateway.transfer.resumable.joining import Joining
 from gateway.transfer.resumable.shared import Turns
 from gateway.transfer.resumable.site import Works
-from gateway.transfer.resumable.slice_sink import Durable
 from gateway.transfer.resumable.status import status_of
 from gateway.transfer.resumable.takeover import Takeovers
 from gateway.transfer.uploads import Uploads

@@ -12,7 +12,7 @@ from gateway.model import ByteRange, Source
 from gateway.pipeline.source import JoinedSource
 from gateway.protocol.commands import PutObject
 from gateway.sessions.uploads import Result, UploadSession, UploadSessions
-from gateway.settings.sections import BucketOptions
+from gateway.settings.stores import BucketOptions
 from gateway.transfer.placement import Placement, Placements
 from gateway.transfer.resumable.creating import Allowed, Wish
 from gateway.transfer.resumable.site import Works

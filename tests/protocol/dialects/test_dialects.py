@@ -45,7 +45,7 @@ SLOTS = (SlotMount("up", "/upload/", "files"),)
 
 
 def every_error(base: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError]]:
-    """The whole tree of errors.py."""
+    """The whole tree of errors."""
     for kind in base.__subclasses__():
         if kind.__module__ == errors.__name__:
             yield kind
