@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from gateway.auth.capability import UploadAccess
-from gateway.errors import BadRequest, UploadNotFound
+from gateway.errors import BadRequest, Overtaken, UploadGone, UploadNotFound
 from gateway.model import Digest, Source
 from gateway.pipeline.source import BytesSource
 from gateway.protocol.digests import parse_upload_checksum
@@ -197,6 +197,15 @@ class UploadCarrier:
         return InterimProgress(version, partial(send_interim, work.channel.scope()), self._clock)
 
     async def _chunk(self, command: PutChunk, work: Work) -> UploadReply:
+        try:
+            return await self._chunk_of(command, work)
+        except UploadGone as error:
+            if command.session is not None:
+                raise
+            # It has no name: what ended may just begin anew, and takes these bytes then.
+            raise Overtaken("This upload has ended or begins anew; ask how far it is.") from error
+
+    async def _chunk_of(self, command: PutChunk, work: Work) -> UploadReply:
         principal = work.grant.principal.id
         found = await self.engine.chunked(principal, command.key, command.session, command.total)
         if found is not None and command.session is None and begins_anew(found, command):

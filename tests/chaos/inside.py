@@ -199,6 +199,7 @@ class Inside:
                 "server": {"data_dir": folder / "data", "region": REGION},
                 "storage": {"main": {"kind": "memory"}},
                 "buckets": {BUCKET: {"storage": "main"}},
+                "compatibility": {"hmac_file_server": BUCKET},
                 "keys": {KEY_ID: {"secret": SECRET}},
                 "sessions": {"url": "redis://nowhere", "ttl": TTL},
                 "memory": {"budget": "32MiB"},

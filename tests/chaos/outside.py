@@ -86,6 +86,7 @@ class Outside:
     lanes: dict[str, Lane]
     members: list[Member] = field(default_factory=list)
     keepers: list["asyncio.Task[None]"] = field(default_factory=list)
+    shaking: "asyncio.Task[None] | None" = None
 
     def kill(self, number: int) -> None:
         """kill -9; not while all others are down, or nobody would go on."""
@@ -97,7 +98,10 @@ class Outside:
                 member.process.process.send_signal(signal.SIGKILL)
 
     async def stop(self) -> None:
-        """End the gateways in order; one that is being started again comes up before."""
+        """End the gateways in order; one that is being started again comes up before, and so does Redis."""
+        if self.shaking is not None:
+            self.shaking.cancel()
+            await asyncio.gather(self.shaking, return_exceptions=True)
         for member in self.members:
             member.wanted = False
         await asyncio.gather(*self.keepers, return_exceptions=True)
@@ -141,13 +145,10 @@ async def outside(
                     member.module, member.ahead = "tests.chaos.skewed", SKEWS[number]
             await asyncio.gather(*(member.start() for member in fleet.members))
             fleet.keepers = [asyncio.create_task(member.keep()) for member in fleet.members]
-            shaking = asyncio.create_task(_shake(redis)) if gateways > 2 else None
+            fleet.shaking = asyncio.create_task(_shake(redis)) if gateways > 2 else None
             try:
                 yield fleet
             finally:
-                if shaking is not None:
-                    shaking.cancel()
-                    await asyncio.gather(shaking, return_exceptions=True)
                 await fleet.stop()
                 shelf.client.close()
 
@@ -170,8 +171,10 @@ async def _shake(redis: RedisServer) -> None:
     while True:
         await asyncio.sleep(random.uniform(*CALM))
         redis.stop()
-        await asyncio.sleep(random.uniform(*AWAY))
-        await asyncio.to_thread(redis.start)
+        try:
+            await asyncio.sleep(random.uniform(*AWAY))
+        finally:
+            redis.start()
 
 
 def killer(fleet: Outside, number: int) -> Callable[[], None]:

@@ -337,6 +337,31 @@ async def test_who_asks_while_an_upload_without_a_session_begins_anew_hears_of_n
     await sessions.aclose()
 
 
+async def test_bytes_without_a_session_that_come_while_it_begins_anew_are_sent_again(
+    tmp_path: Path,
+) -> None:
+    sessions = SqliteSessions(tmp_path / "shared.db")
+    keys = {KEY_ID: {"secret": SECRET}}
+    url = f"sqlite:///{tmp_path}/shared.db"
+    async with gateway(tmp_path, sessions={"url": url}, keys=keys) as client:
+
+        async def put(start: int, stop: int) -> Answer:
+            headers = [("content-range", f"bytes {start}-{stop - 1}/{len(DATA)}")]
+            body, now = DATA[start:stop], time.time()
+            return await client.signed("PUT", "/photos/a.jpg", body, headers, now=now)
+
+        assert (await put(0, 1000)).status == 308
+        await sessions.start()
+        [upload] = await sessions.expired_uploads(time.time() + 10**9, 5)
+        await sessions.change_upload(upload, 0, Change(state="ending"))
+        late = await put(1000, 2000)
+        assert late.status == 409
+        assert b"upload-overtaken" in late.body
+        assert (await put(0, 1000)).get("range") == "bytes=0-999"
+        assert (await put(1000, 2000)).get("range") == "bytes=0-1999"
+    await sessions.aclose()
+
+
 # --- the upload's URL as a credential ---
 
 
