@@ -141,7 +141,7 @@ PLANTS: dict[str, tuple[Edit, ...]] = {
         ),
     ),
     "a chunk that comes again is counted again": (
-        Edit(chunks, "_runs", ("gap is not None and gap.start <= at", "True")),
+        Edit(chunks, "runs_of", ("gap is not None and gap.start <= at", "True")),
         Edit(
             status,
             "_received",
