@@ -26,7 +26,7 @@ MAX_MODULE: Final = 300
 MAX_FUNCTION: Final = 40
 
 #: Tests of no single module: rules, whole programs, and facts between several modules.
-FREE: Final = {"test_layout.py"}
+FREE: Final = {"test_layout.py", "test_documents.py"}
 FREE_FOLDERS: Final = {
     "bench",
     "loadtests",
@@ -69,7 +69,6 @@ TOGETHER: Final = {
     "gateway/auth/slots.py": "tests/auth/test_authenticator.py",
     "gateway/client/async_client.py": "tests/client/uploading/test_driver.py",
     "gateway/client/uploading/async_driver.py": "tests/client/uploading/test_driver.py",
-    "gateway/protocol/tus_creation.py": "tests/protocol/dialects/test_tus.py",
     "gateway/server/wire.py": "tests/server/test_body.py",
     "gateway/sessions/memory_uploads.py": "tests/sessions/test_uploads.py",
     "gateway/sessions/redis_link.py": "tests/sessions/test_redis.py",
@@ -79,13 +78,9 @@ TOGETHER: Final = {
     "gateway/pipeline/filling.py": "tests/pipeline/test_sink.py",
     "gateway/transfer/resumable/request_sink.py": "tests/transfer/resumable/test_takeover.py",
     "gateway/transfer/resumable/body.py": "tests/transfer/resumable/test_appending.py",
-    "gateway/transfer/resumable/chunk_sink.py": "tests/transfer/resumable/test_chunks.py",
     "gateway/transfer/resumable/commits.py": "tests/transfer/resumable/test_appending.py",
     "gateway/transfer/resumable/engine.py": "tests/transfer/resumable/test_takeover.py",
-    "gateway/transfer/resumable/kept_parts.py": "tests/transfer/resumable/test_completing.py",
     "gateway/transfer/resumable/outcome.py": "tests/transfer/resumable/test_completing.py",
-    "gateway/transfer/resumable/shared.py": "tests/transfer/resumable/test_chunks.py",
-    "gateway/transfer/resumable/site.py": "tests/transfer/resumable/test_completing.py",
     "gateway/transfer/resumable/slice_builder.py": "tests/transfer/resumable/test_appending.py",
     "gateway/web/upload_wishes.py": "tests/web/test_carry_uploads.py",
     "gateway/transfer/resumable/slice_sink.py": "tests/transfer/resumable/test_appending.py",

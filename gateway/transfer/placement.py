@@ -15,7 +15,7 @@ from gateway.storage.base import ObjectStore
 HIDDEN: Final = ".sluice/"
 
 
-@dataclass(slots=True)  # frozen: a call for each field
+@dataclass(slots=True)  # not frozen: see gateway.model
 class Placement:
     """Where an object lives: ``key`` is the store's own."""
 

@@ -7,11 +7,12 @@ key an object of the same length, goes on with the same upload.
 
 from typing import ClassVar
 
-from gateway.errors import BadRequest, GatewayError, MethodNotAllowed, Unauthenticated
-from gateway.protocol.commands import Command, Describe, Reply, RequestHead, ResponseHead, Target
+from gateway.errors import BadRequest, GatewayError
+from gateway.protocol.commands import Command, Reply, RequestHead, ResponseHead, Target
 from gateway.protocol.conditions import read_conditions
 from gateway.protocol.digests import read_repr_digests
-from gateway.protocol.error_heads import CHALLENGE
+from gateway.protocol.error_heads import challenge
+from gateway.protocol.methods import read_question
 from gateway.protocol.object_heads import Headers, object_key, read_length, wire
 from gateway.protocol.problems import render_problem
 from gateway.protocol.ranges import parse_content_range
@@ -40,10 +41,9 @@ class RangePutDialect:
 
     def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
-        if head.method == "OPTIONS":
-            return Describe(key=target.key, origin=head.get(b"origin"))
-        if head.method != "PUT":
-            raise MethodNotAllowed("There is no such method here.", allow=self.methods)
+        question = read_question(head, target.key, self.methods)
+        if question is not None:
+            return question
         key = object_key(target)
         part, total = parse_content_range(head.get(b"content-range") or "")
         body = read_length(head)
@@ -85,5 +85,4 @@ class RangePutDialect:
 
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
-        extra = CHALLENGE if isinstance(error, Unauthenticated) else ()
-        return render_problem(head, error, request_id, extra=extra)
+        return render_problem(head, error, request_id, extra=challenge(error))

@@ -7,7 +7,8 @@ places. What differs:
    serial writer leaves has no holes, and the offset is the end of what the store has acknowledged.
 2. *A slice that earlier requests have begun* is completed by one part made of their segments and the new bytes.
    When the session knows the part, the segments are removed, and then the session forgets them.
-3. *Staged* (the body has a digest of its own): nothing is committed before :meth:`keep` or :meth:`last` is called.
+3. *Staged* (the body has a digest of its own): nothing is committed before :meth:`SliceSink.keep` or
+   :meth:`SliceSink.last` is called.
 4. *Leaving the block abandons nothing*: parts that were sent and not committed are no part of the object, because
    only committed ones are named when it is completed.
 """
