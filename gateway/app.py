@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Final
@@ -133,12 +132,12 @@ class Gateway:
             drain=self._drain,
             metrics=self._metrics,
             log=self._log,
-            clock=time.time,
+            clock=runtime.sessions.now,
         )
         carrier, uploads = assembly.open_carriers(spool)
         life = max(settings.sweep.grace, SHORTEST_LIFE)
         self._background = Background(
-            Heartbeat(runtime.sessions, runtime.owner, BEAT, life),
+            Heartbeat(runtime.sessions, runtime.owner, BEAT, life, runtime.sessions.now),
             runtime.sweeper,
             runtime.targets,
             settings.sweep.interval,

@@ -123,7 +123,7 @@ async def open_runtime(
         await sessions.start()
         stack.push_async_callback(sessions.aclose)
         placements = Placements(settings, stores)
-        sweeper = Sweeper(stores, sessions, instrument, settings.sweep.grace)
+        sweeper = Sweeper(stores, sessions, instrument, settings.sweep.grace, sessions.now)
         yield Runtime(
             stores=stores,
             retriers={name: Retrier(name, settings.retry, instrument) for name in stores},

@@ -76,6 +76,11 @@ class SessionStore(Protocol):
         """Answer if reachable and writable."""
         ...
 
+    def now(self) -> float:
+        """The time that all who share these sessions agree on, in Unix seconds: what is held against what others have
+        written here is told in it. Costs no call."""
+        ...
+
     # --- intent journal ---
 
     async def put_intent(self, intent: Intent) -> None:

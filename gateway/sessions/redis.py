@@ -1,10 +1,10 @@
 """Sessions in Redis or Valkey: for gateways on several machines.
 
 Every change of more than one thing is one script, so that gateways never see half of it. Expiry is judged
-by the times that callers give, as in the other stores; Redis' own expiry only tidies up afterwards. What
-gateways hold against each other (heartbeats, leases, the age of intents) is kept in Redis' time, as their clocks may
-differ. How durable a write is when its call returns is Redis' configuration (``appendonly yes`` with
-``appendfsync always`` for a power cut). All keys begin with ``sluice:1:``.
+by the times that callers give, as in the other stores; Redis' own expiry only tidies up afterwards. The time
+that gateways agree on is Redis', as their clocks may differ. How durable a write is when its call returns is
+Redis' configuration (``appendonly yes`` with ``appendfsync always`` for a power cut). All keys begin with
+``sluice:1:``.
 """
 
 import json
@@ -84,8 +84,7 @@ class RedisSessions(RedisUploads):
     async def put_intent(self, intent: Intent) -> None:
         """Write an intent, or write it again."""
         key = intent.key
-        created = intent.created + self._ahead
-        row = [intent.store, key.bucket, key.name, intent.owner, created, intent.upload_id]
+        row = [intent.store, key.bucket, key.name, intent.owner, intent.created, intent.upload_id]
         await self._call(lambda: self._redis.hset(_INTENTS, intent.id, json.dumps(row)))
 
     async def drop_intent(self, intent_id: str) -> None:
@@ -95,19 +94,17 @@ class RedisSessions(RedisUploads):
     async def intents(self) -> list[Intent]:
         """All intents, oldest first."""
         rows: dict[str, str] = await self._call(lambda: self._redis.hgetall(_INTENTS))
-        ahead = self._ahead
-        found = [_intent(intent_id, json.loads(row), ahead) for intent_id, row in rows.items()]
+        found = [_intent(intent_id, json.loads(row)) for intent_id, row in rows.items()]
         return sorted(found, key=lambda intent: (intent.created, intent.id))
 
     async def beat(self, owner: str, expires: float) -> None:
         """Write a heartbeat, and look how far the clocks are apart now."""
         await self._compare_clocks()
-        await self._call(lambda: self._redis.zadd(_OWNERS, {owner: expires + self._ahead}))
+        await self._call(lambda: self._redis.zadd(_OWNERS, {owner: expires}))
 
     async def owners(self, now: float) -> frozenset[str]:
         """The owners that live; the others are forgotten."""
-        there = repr(now + self._ahead)
-        return frozenset(await self._call(lambda: self._live(keys=[_OWNERS], args=[there])))
+        return frozenset(await self._call(lambda: self._live(keys=[_OWNERS], args=[repr(now)])))
 
     async def use_once(self, scope: str, nonce: str, now: float, expires: float) -> bool:
         """Write a nonce, unless it is there and has not expired."""
@@ -122,8 +119,7 @@ class RedisSessions(RedisUploads):
 
     async def acquire(self, name: str, holder: str, now: float, ttl: float) -> Lease | None:
         """Take or renew a lease."""
-        there = now + self._ahead
-        args: list[str | int] = [holder, repr(there), repr(there + ttl), _keep(ttl)]
+        args: list[str | int] = [holder, repr(now), repr(now + ttl), _keep(ttl)]
         keys = [f"{PREFIX}lease:{name}", _EPOCH]
         epoch: int = await self._call(lambda: self._acquire(keys=keys, args=args))
         return Lease(name, holder, epoch, now + ttl) if epoch else None
@@ -134,14 +130,14 @@ class RedisSessions(RedisUploads):
         await self._call(lambda: self._release(keys=keys, args=[lease.holder, lease.epoch]))
 
 
-def _intent(intent_id: str, row: list[Any], ahead: float) -> Intent:
+def _intent(intent_id: str, row: list[Any]) -> Intent:
     store, bucket, name, owner, created, upload_id = row
     return Intent(
         id=intent_id,
         store=store,
         key=ObjectKey(bucket, name),
         owner=owner,
-        created=created - ahead,
+        created=created,
         upload_id=upload_id,
     )
 

@@ -71,9 +71,13 @@ class RedisLink:
             )
         await self._compare_clocks()
 
+    def now(self) -> float:
+        """Redis' time, as it was compared with ours last. Were leases and heartbeats told in our own, a gateway whose
+        clock is ahead of another's would take from it what it still holds."""
+        return time.time() + self._ahead
+
     async def _compare_clocks(self) -> None:
-        """Look how far Redis' clock is ahead of ours. Who holds what until when is judged by its time, or a gateway
-        whose clock is ahead of another's would take from it what it still holds.
+        """Look how far Redis' clock is ahead of ours.
 
         Raises:
             SessionsUnavailable: it does not answer.
