@@ -151,13 +151,3 @@ def test_what_the_front_refuses_is_worded_as_the_dialect_would(
     answer = render_refusal(head, HeadTooLarge("Too long."))
 
     assert dict(answer.headers)[b"content-type"] == type_
-
-
-async def test_a_default_section_may_open_unlisted_buckets_to_everybody(tmp_path: Path) -> None:
-    default = {"storage": "main", "anonymous": "public-read"}
-    async with lab.gateway(tmp_path, buckets_default=default) as client:
-        await client.signed("PUT", "/unlisted/a", b"x", now=time.time())
-        await client.signed("PUT", "/photos/a", b"x", now=time.time())
-
-        assert (await client.send("GET", "/unlisted/a")).status == 200
-        assert (await client.send("GET", "/photos/a")).status == 401

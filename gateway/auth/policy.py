@@ -26,7 +26,7 @@ UNTYPED: Final = "application/octet-stream"
 _DOTS: Final = frozenset({".", ".."})
 
 
-@dataclass(slots=True, kw_only=True)  # frozen: a call for each field
+@dataclass(slots=True, kw_only=True)  # not frozen: see gateway.model
 class AccessRequest:
     """What somebody wants to do. ``principal`` is None without a credential; ``size`` in bytes, None
     where it is unknown; for ``list``, ``key.name`` is the prefix that is listed."""
@@ -38,7 +38,7 @@ class AccessRequest:
     content_type: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)  # frozen: a call for each field
+@dataclass(slots=True, kw_only=True)  # not frozen: see gateway.model
 class Decision:
     """What came out. ``reason`` is for operators: it names the file and the rule.
 

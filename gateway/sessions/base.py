@@ -26,7 +26,8 @@ class Intent:
 
     A row is durable *before* CreateMultipartUpload is sent: ListMultipartUploads shows no metadata,
     so this is the only way to tell our multiparts from others'. ``upload_id`` is None until the store
-    has answered. ``owner`` is the process that works on it (see :class:`Heartbeat`), or :data:`NOBODY`.
+    has answered. ``owner`` is the process that works on it (see :class:`~gateway.sessions.heartbeat.Heartbeat`), or
+    :data:`NOBODY`.
     """
 
     id: str
@@ -73,6 +74,11 @@ class SessionStore(Protocol):
 
     async def ping(self) -> None:
         """Answer if reachable and writable."""
+        ...
+
+    def now(self) -> float:
+        """The time that all who share these sessions agree on, in Unix seconds: what is held against what others have
+        written here is told in it. Costs no call."""
         ...
 
     # --- intent journal ---

@@ -1,5 +1,6 @@
 """Sessions in this process's memory: for tests and for a single throw-away process. Nothing outlives it."""
 
+import time
 from typing import Final
 
 from gateway.sessions.base import Intent, Lease
@@ -26,6 +27,10 @@ class MemorySessions(MemoryUploads):
 
     async def ping(self) -> None:
         """Always reachable."""
+
+    def now(self) -> float:
+        """This machine's time."""
+        return time.time()
 
     async def put_intent(self, intent: Intent) -> None:
         """Keep an intent."""

@@ -11,7 +11,6 @@ from typing import ClassVar, assert_never
 from gateway.errors import (
     GatewayError,
     MethodNotAllowed,
-    Unauthenticated,
     UnsupportedMediaType,
 )
 from gateway.model import ObjectKey
@@ -19,7 +18,6 @@ from gateway.protocol.commands import (
     Command,
     Deleted,
     DeleteObject,
-    Describe,
     Described,
     NotModified,
     ObjectOpened,
@@ -32,7 +30,8 @@ from gateway.protocol.commands import (
 )
 from gateway.protocol.conditions import read_conditions
 from gateway.protocol.digests import format_digest_field, read_digests, read_wanted
-from gateway.protocol.error_heads import CHALLENGE
+from gateway.protocol.error_heads import challenge
+from gateway.protocol.methods import read_question
 from gateway.protocol.object_heads import (
     META,
     Headers,
@@ -59,10 +58,9 @@ class PlainDialect:
     def parse(self, head: RequestHead, target: Target) -> Command:
         """See :class:`~gateway.protocol.commands.Dialect`."""
         method, key = head.method, target.key
-        if method == "OPTIONS":
-            return Describe(key=key, origin=head.get(b"origin"))
-        if method not in self.methods:
-            raise MethodNotAllowed("There is no such method here.", allow=self.methods)
+        question = read_question(head, key, self.methods)
+        if question is not None:
+            return question
         if key is None or not key.name:
             if method == "POST" and key is not None:
                 raise UnsupportedMediaType(
@@ -108,8 +106,7 @@ class PlainDialect:
 
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
         """See :class:`~gateway.protocol.commands.Dialect`."""
-        extra = CHALLENGE if isinstance(error, Unauthenticated) else ()
-        return render_problem(head, error, request_id, extra=extra)
+        return render_problem(head, error, request_id, extra=challenge(error))
 
 
 def _parse_write(head: RequestHead, key: ObjectKey) -> PutObject:
