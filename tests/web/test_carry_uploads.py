@@ -389,7 +389,7 @@ async def test_bytes_without_a_session_that_come_while_it_begins_anew_are_sent_a
 async def test_a_wrong_capability_and_a_foreign_credential_find_nothing(client: Client) -> None:
     url = await made(client)
     upload, _, mac = url.rpartition("/")[2].partition(".")
-    assert mac == mac_of(SECRET, upload)
+    assert mac.startswith(mac_of(SECRET, upload))
     wrong = mac[:-2] + ("AA" if not mac.endswith("AA") else "BB")
     assert (await client.send("HEAD", f"/-/uploads/{upload}.{wrong}", headers=TUS)).status == 404
     assert (await client.send("HEAD", f"/-/uploads/{'x' * 22}.{mac}", headers=TUS)).status == 404
