@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from typing import Final, Protocol, TypeAlias, cast
 
 from gateway.model import Views
-from gateway.storage.s3.wire_answer import Answer, Garbled, Parser, find_end
+from gateway.storage.s3.wire_answer import Answer, Garbled, find_end, read_head
 from gateway.storage.s3.wire_body import Body, Cut
 from gateway.storage.s3.wire_outgoing import Outgoing
 from gateway.units import KiB
@@ -200,7 +200,7 @@ class Link(asyncio.BufferedProtocol):
         try:
             while end := find_end(self._pending, self._scanned):
                 self._scanned = 0
-                answer = Parser().parse(bytes(memoryview(self._pending)[:end]), self._method)
+                answer = read_head(bytes(memoryview(self._pending)[:end]), self._method)
                 del self._pending[:end]
                 if answer.status >= 200:
                     self._deliver(answer)
