@@ -237,8 +237,9 @@ class PromptSource(Source, Protocol):
 @dataclass(slots=True)  # frozen: a call for each field
 class Opened:
     """An object opened for reading: ``range`` is what ``source`` will deliver (None: nothing, an
-    empty object has no range)."""
+    empty object has no range). ``received``: all of it is here already, so that reading it cannot fail."""
 
     info: ObjectInfo
     range: ByteRange | None
     source: Source
+    received: bool = False

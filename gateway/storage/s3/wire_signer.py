@@ -51,6 +51,11 @@ class Signer:
         """The time that is signed with, Unix seconds."""
         return self._clock() + self.offset
 
+    @property
+    def at_hand(self) -> Credentials | None:
+        """The credentials to sign with, if nobody must be asked for them now."""
+        return self._credentials if time.monotonic() < self._until else None
+
     async def credentials(self) -> Credentials:
         """Those to sign with now.
 
