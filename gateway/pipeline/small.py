@@ -5,6 +5,7 @@ taken before a byte is asked for and nothing more is ever waited for, so it cann
 complete enough to be spilled, so it needs no place on disk; and no multipart is begun, so there is nothing to abort.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
@@ -145,6 +146,10 @@ class SmallBody:
             await self._places.acquire(self._memory.principal)
         self._sending = True
         try:
+            if self._places.shared:
+                # A turn of the event loop: so what many have to send leaves back to back, after all that came was
+                # taken in. Without it sixteen in step cost an eighth more.
+                await asyncio.sleep(0)
             return await SmallPublication(
                 self._store,
                 self._key,
