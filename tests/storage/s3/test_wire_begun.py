@@ -11,7 +11,8 @@ import pytest
 from gateway.errors import GatewayError, NotFound, StorageCorrupt, StorageUnavailable
 from gateway.model import Attributes, ObjectKey, Suffix, WriteCondition
 from gateway.pipeline.publish_small import SmallPublication
-from gateway.settings.sections import BucketOptions, RetrySection, S3Storage
+from gateway.settings.sections import RetrySection
+from gateway.settings.stores import BucketOptions, S3Storage
 from gateway.storage.base import ObjectStore
 from gateway.storage.retry import Retrier
 from gateway.storage.s3 import S3Store
