@@ -208,10 +208,8 @@ class Front(asyncio.BufferedProtocol):
         now = self.time()
         self._watch.set(now + self._rules.probe)
         missing = self._conversation.missing
-        moved, self._missing = (
-            missing != self._missing,
-            missing,
-        )  # who sends is there, and need not be looked for
+        moved = missing != self._missing  # who sends is there, and need not be looked for
+        self._missing = missing
         if self.outlet.is_stalled(now, self._rules.body_idle_timeout) or (
             not (self._reading or moved) and is_gone(self._fd, missing, tls=self.outlet.tls)
         ):

@@ -5,7 +5,8 @@ import pytest
 from gateway.errors import BadRequest, InvalidBucketName, InvalidUri, UploadNotFound
 from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
-from gateway.protocol.routing import SlotMount, dialect_of, effective_head, host_of, route
+from gateway.protocol.hosts import host_of
+from gateway.protocol.routing import SlotMount, dialect_of, effective_head, route
 from tests.protocol.heads import request
 from tests.protocol.uploads import ID, MAC, URL
 
