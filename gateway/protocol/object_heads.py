@@ -296,8 +296,3 @@ def read_get(
         overrides=overrides,
         head_only=head_only,
     )
-
-
-def repr_digest(field: str) -> Headers:
-    """Repr-Digest, unless the field is empty."""
-    return ((b"repr-digest", field.encode("ascii")),) if field else ()

@@ -160,7 +160,8 @@ class Front(asyncio.BufferedProtocol):
 
     def start(self, exchange: Exchange, app: AsgiApp) -> None:
         """Run an exchange, and from now on look after the peer from time to time."""
-        self._watch.set(self.time() + self._rules.probe)
+        if not self._watch.is_set:  # a look that an earlier request is due serves this one too
+            self._watch.set(self.time() + self._rules.probe)
         task = self._loop.create_task(exchange.run(app, self._shared.direct))
         self._server_state.tasks.add(task)
         task.add_done_callback(self._server_state.tasks.discard)

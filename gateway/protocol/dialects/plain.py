@@ -43,7 +43,6 @@ from gateway.protocol.object_heads import (
     read_get,
     read_length,
     refuse_partial,
-    repr_digest,
     wire,
 )
 from gateway.protocol.problems import render_problem
@@ -88,14 +87,14 @@ class PlainDialect:
                 headers = (
                     *own,
                     (b"etag", quoted(reply.info_etag)),
-                    *repr_digest(format_digest_field(reply.digests)),
+                    *_repr_digest(format_digest_field(reply.digests)),
                 )
                 if reply.created:
                     return ResponseHead(201, (*headers, (b"content-length", b"0")))
                 return ResponseHead(204, headers)
             case ObjectOpened():
                 headers = own + opened_headers(reply, META)
-                headers += repr_digest(format_digest_field(reply.info.digests))
+                headers += _repr_digest(format_digest_field(reply.info.digests))
                 return ResponseHead(200 if reply.range is None else 206, headers)
             case NotModified():
                 return ResponseHead(304, own + not_modified_headers(reply.info, reply.serving))
@@ -128,3 +127,8 @@ def _parse_write(head: RequestHead, key: ObjectKey) -> PutObject:
         want_digests=read_wanted(head),
         tell_created=True,
     )
+
+
+def _repr_digest(field: str) -> Headers:
+    """Repr-Digest, unless the field is empty."""
+    return ((b"repr-digest", field.encode("ascii")),) if field else ()
