@@ -1,6 +1,12 @@
 # `make help` lists what there is. Every target sets up what it needs, in .venv.
 SHELL := /bin/bash
-PYTHON ?= python3
+# The first Python that was built with optimisation, as distributions do and pyenv does not unless it is told to: the
+# gateway costs a sixth less with it. Else any: `make run PYTHON=...` has the last word.
+optimised = import ensurepip, sys, sysconfig, venv; \
+	built = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS")) or sys.base_prefix == "/usr"; \
+	sys.exit(not built or sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 /usr/bin/python3; do \
+	$$python -c '$(optimised)' 2>/dev/null && echo $$python && exit; done; echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help

@@ -1,60 +1,30 @@
-"""Composition root: the only file that knows every concrete class."""
+"""One process: its lifespan, and what it answers by itself; the rest is put together in :mod:`gateway.assembly`."""
 
 import asyncio
 import secrets
-import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.auth.authenticator import Authenticator, Rules
-from gateway.auth.capability import UploadAccess
+from gateway.assembly import DIALECTS, Assembly
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
 from gateway.drain import Drain
 from gateway.errors import GatewayError
-from gateway.pipeline.limiter import Limiter
-from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.spool import Spool
-from gateway.protocol.commands import Dialect, RequestHead, ResponseHead
-from gateway.protocol.cors import Cors
-from gateway.protocol.dialects.chunked import ChunkedDialect
-from gateway.protocol.dialects.form import FormDialect
-from gateway.protocol.dialects.hmac_file_server import HmacFileServerDialect
-from gateway.protocol.dialects.plain import PlainDialect
-from gateway.protocol.dialects.range_put import RangePutDialect
-from gateway.protocol.dialects.rufh import RufhDialect
-from gateway.protocol.dialects.s3 import S3Dialect
-from gateway.protocol.dialects.slot import SlotDialect
-from gateway.protocol.dialects.tus import TusDialect
-from gateway.protocol.routing import SlotMount, dialect_of
-from gateway.protocol.upload_commands import UploadDialect
+from gateway.protocol.commands import RequestHead, ResponseHead
+from gateway.protocol.routing import dialect_of
 from gateway.protocol.upload_paths import is_upload_path
 from gateway.runtime import Runtime, open_runtime
 from gateway.server.run import Apps
 from gateway.sessions.heartbeat import Heartbeat
 from gateway.sessions.open import weaknesses
-from gateway.sessions.uploads import UploadSession
-from gateway.settings import LocalStorage, S3Storage, Settings, SettingsError
-from gateway.transfer.ahead import ReadAhead
+from gateway.settings import S3Storage, Settings, SettingsError
 from gateway.transfer.background import PATIENCE, Background
-from gateway.transfer.deletes import Deletes
-from gateway.transfer.downloads import Downloads
-from gateway.transfer.exclusive import ConditionalWrites
-from gateway.transfer.journal import SessionJournal
-from gateway.transfer.resumable.engine import Resumables
-from gateway.transfer.resumable.site import Works
-from gateway.transfer.resumable.tail_cache import TailCache
-from gateway.transfer.resumable.tails import LocalTails, StoreTails, TailStore
-from gateway.transfer.uploads import Machinery, Uploads
 from gateway.web import upload_page
-from gateway.web.carry import Carrier
-from gateway.web.carry_uploads import UploadCarrier
 from gateway.web.channel import Channel
-from gateway.web.endpoint import Doorway, Endpoint
-from gateway.web.forms import FieldReader
-from gateway.web.forwarded import TrustedProxies
+from gateway.web.endpoint import Endpoint
 from gateway.web.log import configure as configure_log
 from gateway.web.log import flush as flush_log
 from gateway.web.log import get_log
@@ -66,42 +36,6 @@ from gateway.web.streams import Receive, Scope, Send
 #: Seconds between heartbeats, and how long one lasts at least: a lost one must kill nobody.
 BEAT: Final = 5.0
 SHORTEST_LIFE: Final = 3 * BEAT
-
-DIALECTS: Final[tuple[Dialect | UploadDialect, ...]] = (
-    PlainDialect(),
-    SlotDialect(),
-    S3Dialect(),
-    TusDialect(),
-    RufhDialect(),
-    ChunkedDialect(),
-    FormDialect(),
-    RangePutDialect(),
-    HmacFileServerDialect(),
-)
-
-
-class Confirming:
-    """Holds uploads to what is allowed now, when they are finished."""
-
-    def __init__(self, access: UploadAccess) -> None:
-        self._access = access
-
-    def confirm(self, session: UploadSession, size: int) -> bool:
-        """See :class:`gateway.transfer.resumable.completing.Authority`."""
-        return self._access.confirm(session, size, time.time())
-
-
-def open_tails(settings: Settings, runtime: Runtime) -> TailStore:
-    """Where bytes wait that are too few for a part: on this machine while the sessions are, too."""
-    if settings.sessions.url.startswith(("redis:", "rediss:", "unix:")):
-        return StoreTails(
-            runtime.placements, runtime.retriers, runtime.sessions, runtime.owner, time.time
-        )
-    careless = all(
-        isinstance(store, LocalStorage) and store.durability == "process"
-        for store in settings.storage.values()
-    )
-    return LocalTails(settings.server.data_dir / "tails", "process" if careless else "power")
 
 
 class Gateway:
@@ -190,10 +124,20 @@ class Gateway:
         spool = Spool(settings.memory.spool, settings.memory.spool_limit, self._metrics)
         await spool.start()
         stack.push_async_callback(spool.aclose)
-        carrier, uploads = self._open_carriers(runtime, spool)
+        assembly = Assembly(
+            settings,
+            runtime,
+            keys=self._keys,
+            policies=self._policies,
+            drain=self._drain,
+            metrics=self._metrics,
+            log=self._log,
+            clock=runtime.sessions.now,
+        )
+        carrier, uploads = assembly.open_carriers(spool)
         life = max(settings.sweep.grace, SHORTEST_LIFE)
         self._background = Background(
-            Heartbeat(runtime.sessions, runtime.owner, BEAT, life),
+            Heartbeat(runtime.sessions, runtime.owner, BEAT, life, runtime.sessions.now),
             runtime.sweeper,
             runtime.targets,
             settings.sweep.interval,
@@ -202,118 +146,12 @@ class Gateway:
             uploads.engine.endings,
         )
         await stack.enter_async_context(self._background.running())
-        self._endpoint = self._open_endpoint(runtime, carrier, uploads)
+        self._endpoint = assembly.open_endpoint(carrier, uploads)
         self._runtime = runtime
-
-    def _open_carriers(self, runtime: Runtime, spool: Spool) -> tuple[Carrier, UploadCarrier]:
-        settings = self._settings
-        pool = SlabPool(settings.memory.slabs, instrument=self._metrics)
-        conditional = ConditionalWrites(
-            runtime.sessions, runtime.retriers, runtime.owner, time.time
-        )
-        places = {name: Limiter.of(settings.transfer.max_in_flight) for name in runtime.stores}
-        ahead = ReadAhead(pool=pool, places=places, streams=settings.transfer.concurrency)
-        machinery = Machinery(
-            pool=pool,
-            spool=spool,
-            places=places,
-            passages=_passages(settings.transfer.max_cut_through, runtime.stores),
-            retriers=runtime.retriers,
-            journal=SessionJournal(runtime.sessions, runtime.owner, time.time),
-            settings=settings.transfer,
-            max_wait=settings.memory.max_wait,
-            instrument=self._metrics,
-        )
-        plain = Uploads(runtime.placements, conditional, machinery)
-        carrier = Carrier(
-            plain,
-            Downloads(runtime.placements, runtime.retriers, self._metrics, ahead),
-            Deletes(runtime.placements, runtime.retriers, conditional),
-            pool,
-            settings.memory.max_wait,
-        )
-        return carrier, self._open_uploads(runtime, machinery, conditional, plain)
-
-    def _open_uploads(
-        self,
-        runtime: Runtime,
-        machinery: Machinery,
-        conditional: ConditionalWrites,
-        plain: Uploads,
-    ) -> UploadCarrier:
-        settings = self._settings
-        access = UploadAccess(self._keys, self._authenticator(runtime), self._policies)
-        works = Works(
-            machinery=machinery,
-            stores=runtime.stores,
-            journal=runtime.sessions,
-            tails=open_tails(settings, runtime),
-            cache=TailCache(machinery.pool, settings.memory.budget // 16),
-            clock=time.time,
-        )
-        engine = Resumables(
-            works,
-            runtime.sessions,
-            runtime.placements,
-            conditional,
-            plain,
-            Confirming(access),
-            owner=runtime.owner,
-            drain=self._drain,
-            ttl=settings.sessions.ttl,
-        )
-        return UploadCarrier(
-            engine,
-            access,
-            interim=settings.server.interim_responses,
-            clock=time.time,
-            ended=lambda: self._drain.begun,
-        )
-
-    def _authenticator(self, runtime: Runtime) -> Authenticator:
-        settings = self._settings
-        rules = Rules(
-            region=settings.server.region,
-            auth=settings.auth,
-            slots=settings.slots,
-            anonymous=runtime.placements.anonymous(),
-        )
-        return Authenticator(self._keys, runtime.sessions, rules)
-
-    def _open_endpoint(
-        self, runtime: Runtime, carrier: Carrier, uploads: UploadCarrier
-    ) -> Endpoint:
-        settings = self._settings
-        return Endpoint(
-            Doorway(
-                dialects={dialect.name: dialect for dialect in DIALECTS},
-                authenticator=self._authenticator(runtime),
-                policies=self._policies,
-                carrier=carrier,
-                uploads=uploads,
-                limits=uploads.engine.limits(),
-                cors=Cors(frozenset(settings.cors.origins), int(settings.cors.max_age)),
-                proxies=TrustedProxies(settings.server.trusted_proxies),
-                forms=FieldReader(),
-                slots=[
-                    SlotMount(name, slot.base_path, slot.bucket)
-                    for name, slot in settings.slots.items()
-                ],
-                domains=settings.server.domains,
-                legacy=settings.compatibility.hmac_file_server,
-                drain=self._drain,
-                metrics=self._metrics,
-                log=self._log,
-            )
-        )
 
 
 def _is_operators(raw_path: bytes) -> bool:
     return raw_path == b"/-" or (raw_path.startswith(b"/-/") and not is_upload_path(raw_path))
-
-
-def _passages(places: int, stores: Iterable[str]) -> dict[str, Limiter]:
-    return {name: Limiter.of(places) for name in stores} if places else {}
 
 
 def _stores(settings: Settings) -> str:

@@ -3,6 +3,9 @@
 Three words are kept apart everywhere: ``length`` is what was declared (may be unknown), ``size``
 is what was counted, ``offset`` is what is durable. Ranges are half-open; the inclusive form of
 HTTP exists only in :mod:`gateway.protocol.ranges`.
+
+Values never change once they are made, here and in all rooms, and most are frozen. Those of which every request makes
+some are not declared so, because making a frozen one costs a call for each field (docs/decisions/0014).
 """
 
 from collections.abc import Mapping, Sequence
@@ -93,7 +96,7 @@ class Attributes:
     sse_kms_key_id: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)  # frozen: a call for each field
+@dataclass(slots=True, kw_only=True)  # not frozen: see above
 class ObjectInfo:
     """An object as its store describes it. ``etag`` is without quotes and always strong; ``digests`` are
     those of the whole object that the store keeps."""
@@ -107,7 +110,7 @@ class ObjectInfo:
     digests: tuple[Digest, ...] = ()
 
 
-@dataclass(slots=True, kw_only=True)  # frozen: a call for each field
+@dataclass(slots=True, kw_only=True)  # not frozen: see above
 class Stored:
     """A store's answer to a finished write. ``replaced`` is None where the store cannot tell."""
 
@@ -234,7 +237,7 @@ class PromptSource(Source, Protocol):
         ...
 
 
-@dataclass(slots=True)  # frozen: a call for each field
+@dataclass(slots=True)  # not frozen: see above
 class Opened:
     """An object opened for reading: ``range`` is what ``source`` will deliver (None: nothing, an
     empty object has no range)."""

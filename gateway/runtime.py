@@ -9,8 +9,7 @@ from gateway.errors import NotFound, StorageRejected
 from gateway.sessions.base import Sessions
 from gateway.sessions.open import open_sessions
 from gateway.sessions.owner import this_owner
-from gateway.settings import LocalStorage, MemoryStorage, S3Storage, Settings
-from gateway.settings.sections import StorageSection
+from gateway.settings import LocalStorage, MemoryStorage, S3Storage, Settings, StorageSection
 from gateway.storage.base import ObjectStore
 from gateway.storage.local import LocalStore
 from gateway.storage.memory import MemoryStore
@@ -124,7 +123,7 @@ async def open_runtime(
         await sessions.start()
         stack.push_async_callback(sessions.aclose)
         placements = Placements(settings, stores)
-        sweeper = Sweeper(stores, sessions, instrument, settings.sweep.grace)
+        sweeper = Sweeper(stores, sessions, instrument, settings.sweep.grace, sessions.now)
         yield Runtime(
             stores=stores,
             retriers={name: Retrier(name, settings.retry, instrument) for name in stores},

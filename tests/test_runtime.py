@@ -1,13 +1,16 @@
 """What runs below HTTP."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import SessionsUnavailable, StorageError, StorageRejected, StorageUnavailable
+from gateway.model import ObjectKey
 from gateway.runtime import open_runtime, open_store, probe_any
-from gateway.settings import LocalStorage, MemoryStorage, S3Storage
-from gateway.settings.sections import StorageSection
+from gateway.sessions.base import Intent
+from gateway.sessions.memory import MemorySessions
+from gateway.settings import LocalStorage, MemoryStorage, S3Storage, StorageSection
 from gateway.storage.base import Capabilities
 from gateway.storage.local import LocalStore
 from gateway.storage.memory import MemoryStore
@@ -40,6 +43,21 @@ async def test_everything_is_checked_and_probed_once_a_store(tmp_path: Path) -> 
         assert [target.bucket for target in runtime.targets] == ["photos", "public"]
         assert runtime.stores["main"].capabilities.conditional_put == "complete"
         assert set(runtime.retriers) == {"main"}
+
+
+@pytest.mark.parametrize(("ahead", "kept"), [(0.0, 1), (1000.0, 0)])
+async def test_the_sweep_judges_by_the_time_that_all_agree_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, kept: int
+) -> None:
+    here = time.time()
+    monkeypatch.setattr(MemorySessions, "now", lambda sessions: here + ahead)
+    async with open_runtime(settings(tmp_path)) as runtime:
+        [target] = [each for each in runtime.targets if each.bucket == "photos"]
+        key = ObjectKey("photos", "a")
+        left = Intent(id="i", store=target.store, key=key, owner="elsewhere/1", created=here)
+        await runtime.sessions.put_intent(left)
+        await runtime.sweeper.sweep()
+        assert len(await runtime.sessions.intents()) == kept
 
 
 async def test_a_bucket_that_is_not_there_fails_the_check(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from typing import Final
 from gateway.auth.key import Key
 from gateway.auth.key_file import KeyDocument, KeyEntry, KeyFile, KeysError, Stamp
 from gateway.model import ANONYMOUS
-from gateway.settings.sections import KeySection, Settings
+from gateway.settings import Settings
+from gateway.settings.sections import KeySection
 
 FILE_NAME: Final = "keys.json"
 ID_PREFIX: Final = "SLUICE"

@@ -9,7 +9,7 @@ from typing import Final
 from gateway.auth.key import Key
 from gateway.auth.policy import Policy
 from gateway.auth.policy_file import PolicyError, read_policy
-from gateway.settings.sections import Settings
+from gateway.settings import Settings
 
 #: The package's folder.
 _PACKAGE: Final = Path(__file__).parent.parent

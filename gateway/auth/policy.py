@@ -28,7 +28,7 @@ _DOTS: Final = frozenset({".", ".."})
 _MOST_STANDING: Final = 1024
 
 
-@dataclass(slots=True, kw_only=True)  # frozen: a call for each field
+@dataclass(slots=True, kw_only=True)  # not frozen: see gateway.model
 class AccessRequest:
     """What somebody wants to do. ``principal`` is None without a credential; ``size`` in bytes, None
     where it is unknown; for ``list``, ``key.name`` is the prefix that is listed."""
@@ -40,7 +40,7 @@ class AccessRequest:
     content_type: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)  # frozen: a call for each field
+@dataclass(slots=True, kw_only=True)  # not frozen: see gateway.model
 class Decision:
     """What came out. ``reason`` is for operators: it names the file and the rule.
 

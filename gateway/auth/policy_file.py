@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 
 from gateway.auth.policy import PRINCIPAL, Area, HeaderRule, Inline, Policy, Rule
 from gateway.model import Action
-from gateway.settings.sections import Section, Size
+from gateway.settings.values import Section, Size
 from gateway.settings.wording import sentence
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")

@@ -67,8 +67,8 @@ def sign(
     """Print what METHOD BUCKET/KEY needs to be allowed: a presigned URL, or a URL and headers.
 
     METHOD is GET, HEAD, PUT or DELETE. Nothing is sent. Without --slot the access key signs (sigv4,
-    jwt); with --slot the slot's secret does, as an XMPP server would (v, v2, v3, token, jwt). A key's jwt for PUT
-    or DELETE counts once, as it has a jti.
+    jwt); with --slot the slot's secret does, as an XMPP server would (v, v2, v3, token, jwt). A key's jwt
+    counts once, as it has a jti.
     """
     wanted = Wanted(
         method=method.upper(),

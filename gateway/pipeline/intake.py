@@ -95,7 +95,7 @@ class Intake:
         self._memory.close()
 
     async def admit(self, expected: int | None) -> memoryview | None:
-        """See :meth:`gateway.pipeline.sink.PartSink.admit`."""
+        """See :meth:`gateway.pipeline.filling.Filling.admit`."""
         self._expected = expected
         builder = self._builder
         if expected == 0 or not builder.draft.room:
@@ -154,7 +154,7 @@ class Intake:
             await _first(draft, spool.begin(principal, size), passing.wait(draft, size))
 
     def filled(self, size: int) -> Slab | None:
-        """See :meth:`gateway.pipeline.sink.PartSink.filled`."""
+        """See :meth:`gateway.pipeline.filling.Filling.filled`."""
         assert self._reading_since is not None, "admit() comes first"
         self._read_until = self._clock()
         waited = self._read_until - self._reading_since
@@ -174,7 +174,7 @@ class Intake:
         return slab
 
     def ended(self) -> Slab | None:
-        """See :meth:`gateway.pipeline.sink.PartSink.ended`."""
+        """See :meth:`gateway.pipeline.filling.Filling.ended`."""
         self._close_window()
         slab = self._builder.seal()
         if slab is not None:

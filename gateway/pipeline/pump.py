@@ -10,7 +10,7 @@ from gateway.pipeline.transforms import Chain
 
 
 class Sink(Protocol):
-    """What the pump fills: see :class:`gateway.pipeline.sink.PartSink`."""
+    """What the pump fills: see :class:`gateway.pipeline.filling.Filling`."""
 
     @property
     def prompt(self) -> bool:

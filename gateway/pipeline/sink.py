@@ -29,7 +29,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
@@ -40,17 +39,17 @@ from gateway.model import Attributes, MultipartRef, ObjectKey, PartReceipt, Stor
 from gateway.pipeline.filling import Filling
 from gateway.pipeline.flight import Flight, Retry
 from gateway.pipeline.intake import Intake
+from gateway.pipeline.interruption import Interruption
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal, Multipart
 from gateway.pipeline.naps import Naps
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.parts import Draft
 from gateway.pipeline.passing import Passing
-from gateway.pipeline.publish import Fingerprint, check_run, publish, publish_whole
+from gateway.pipeline.publication import Publication
 from gateway.pipeline.slabs import Account
 from gateway.pipeline.spool import Spool
 from gateway.storage.base import ObjectStore
-from gateway.storage.etags import multipart_etag
 from gateway.telemetry import Instrument
 
 #: How long parts that are being sent may go on when an upload is abandoned, in seconds.
@@ -63,11 +62,6 @@ class PartSink(Filling):
     ``memory`` is an account of its own, opened and closed here; ``places`` are the store's, for all uploads; ``limit``
     is how many parts of this one may be in flight.
     """
-
-    _error: BaseException | None = None
-    _interrupted = False
-    _leaving = False
-    _published = False
 
     def __init__(
         self,
@@ -99,13 +93,14 @@ class PartSink(Filling):
         self._condition = condition or WriteCondition()
         self._instrument = instrument or Instrument()
         self._grace = grace
+        self._interruption = Interruption()
         self._multipart = Multipart(
             store, key, self._attributes, retry=retry, journal=journal, instrument=self._instrument
         )
         self._flight = self._open_flight(limit or Limit(), clock)
         self._passing = None if passages is None else self._open_passing(passages)
         self._intake = self._open_intake(memory, spool, naps, clock)
-        self._since = datetime.now(UTC)
+        self._publication = self._open_publication()
 
     def _open_intake(
         self,
@@ -120,7 +115,7 @@ class PartSink(Filling):
             spool,
             owed=lambda: self._flight.count > 0,
             passing=self._passing,
-            failed=self._fail,
+            failed=self._interruption.fail,
             naps=naps,
             clock=clock,
         )
@@ -133,7 +128,7 @@ class PartSink(Filling):
             limit=limit,
             retry=self._retry,
             instrument=self._instrument,
-            failed=self._fail,
+            failed=self._interruption.fail,
             clock=clock,
         )
 
@@ -150,6 +145,18 @@ class PartSink(Filling):
             instrument=self._instrument,
         )
 
+    def _open_publication(self) -> Publication:
+        return Publication(
+            self._store,
+            self._key,
+            self._attributes,
+            self._condition,
+            places=self._places,
+            principal=self._principal,
+            multipart=self._multipart,
+            retry=self._retry,
+        )
+
     # --- the block ---
 
     async def __aenter__(self) -> Self:
@@ -159,9 +166,7 @@ class PartSink(Filling):
             Overloaded: no memory for one more body.
         """
         self._intake.open()
-        task = asyncio.current_task()
-        assert task is not None
-        self._task, self._cancelling = task, task.cancelling()
+        self._interruption.enter()
         return self
 
     async def __aexit__(
@@ -171,35 +176,21 @@ class PartSink(Filling):
         trace: TracebackType | None,
     ) -> None:
         """Complete or not, nothing is in flight and nothing is held afterwards."""
-        self._leaving = True
+        self._interruption.leave()
         try:
-            if self._published and not self._flight.count and not self._intake.spilling:
-                await (
-                    self._leave()
-                )  # which waits for nothing then: a task of its own would cost more than it does
+            if self._publication.done and not self._flight.count and not self._intake.spilling:
+                # It waits for nothing then: a task of its own would cost more than it does.
+                await self._leave()
             else:
                 await unbroken(self._leave())
         except asyncio.CancelledError as late:
             error = error or late
-        if self._interrupted:
-            self._task.uncancel()
-        if self._task.cancelling() > self._cancelling:
-            if not isinstance(error, asyncio.CancelledError):
-                raise asyncio.CancelledError
-        elif self._error is not None and error is not self._error and _follows(error):
-            raise self._error
-
-    def _fail(self, error: BaseException) -> None:
-        """A part failed: interrupt whoever is inside the block. On the way out it changes nothing any more."""
-        if self._error is None and not self._leaving:
-            self._error = error
-            self._interrupted = True
-            self._task.cancel()
+        self._interruption.raise_instead(error)
 
     async def _leave(self) -> None:
         landed = await self._flight.stop(self._grace)
         await self._intake.close()
-        if not self._published:
+        if not self._publication.done:
             await self._multipart.abort(confirm=not landed)
         self._instrument.client_paused(self._intake.paused)
 
@@ -256,8 +247,8 @@ class PartSink(Filling):
             GatewayError: a part failed.
         """
         await self._flight.settle()
-        if self._error is not None:
-            raise self._error
+        if self._interruption.error is not None:
+            raise self._interruption.error
         return tuple(self._flight.receipts[number] for number in sorted(self._flight.receipts))
 
     async def complete(self) -> Stored:
@@ -280,55 +271,16 @@ class PartSink(Filling):
         if draft.size:
             await self._send(self._intake.cut())
         receipts = await self.settle()
-        return await unbroken(self._complete_parts(receipts))
+        return await self._publication.complete(receipts, self._intake.draft.offset)
 
     async def _put_whole(self, draft: Draft) -> Stored:
         try:
             await self._intake.gather(draft)
             if self._passing is not None and draft.passes:
-                return await unbroken(self._finish_whole(self._passing, draft))
-            await self._places.acquire(self._principal)
-            try:
-                return await unbroken(self._put_object(draft))
-            finally:
-                self._places.release()
+                return await self._publication.finish(self._passing, draft)
+            return await self._publication.put(draft)
         finally:
             draft.release()
-
-    async def _finish_whole(self, passing: Passing, draft: Draft) -> Stored:
-        stored = await passing.finish_whole(draft)
-        self._published = True
-        return stored
-
-    async def _put_object(self, draft: Draft) -> Stored:
-        stored = await publish_whole(
-            self._store,
-            self._key,
-            draft.views(),
-            self._attributes,
-            self._condition,
-            self._retry,
-            self._since,
-        )
-        self._published = True
-        return stored
-
-    async def _complete_parts(self, receipts: tuple[PartReceipt, ...]) -> Stored:
-        ref = self._multipart.ref
-        assert ref is not None
-        size = self._intake.draft.offset
-        check_run(receipts, size)
-        stored = await publish(
-            self._store,
-            self._key,
-            self._retry,
-            "CompleteMultipartUpload",
-            lambda: self._store.complete_multipart(ref, receipts, condition=self._condition),
-            lambda: Fingerprint(size, multipart_etag(receipts), self._since),
-        )
-        self._published = True
-        await self._multipart.close()
-        return stored
 
     @property
     def multipart(self) -> MultipartRef | None:
@@ -339,8 +291,3 @@ class PartSink(Filling):
     def peak_in_flight(self) -> int:
         """The most parts that were in flight at a time."""
         return self._flight.peak
-
-
-def _follows(error: BaseException | None) -> bool:
-    """Whether ``error`` may be what a failed part brought about: nothing, the interruption, a request's failure."""
-    return error is None or isinstance(error, asyncio.CancelledError | GatewayError)

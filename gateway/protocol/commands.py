@@ -88,7 +88,7 @@ class RequestHead:
         return name in self.index
 
 
-@dataclass(slots=True)  # frozen: a call for each field
+@dataclass(slots=True)  # not frozen: see gateway.model
 class ResponseHead:
     """A response: status, headers in order, and the body where it is known at once."""
 
@@ -97,7 +97,7 @@ class ResponseHead:
     body: bytes = b""
 
 
-@dataclass(slots=True)  # frozen: a call for each field
+@dataclass(slots=True)  # not frozen: see gateway.model
 class Target:
     """Where a request points, before anything is decided about it.
 
@@ -133,7 +133,7 @@ class Preconditions:
         )
 
 
-@dataclass(slots=True, kw_only=True)  # frozen: a call for each field
+@dataclass(slots=True, kw_only=True)  # not frozen: see gateway.model
 class PutObject:
     """Store the body under ``key``. ``digests`` are the client's claims about the whole body;
     ``tell_created`` asks for ``ObjectStored.created`` to be right, which may cost a HEAD."""
@@ -147,7 +147,7 @@ class PutObject:
     tell_created: bool = False
 
 
-@dataclass(slots=True, kw_only=True)  # frozen: a call for each field
+@dataclass(slots=True, kw_only=True)  # not frozen: see gateway.model
 class GetObject:
     """Read an object. ``range_header`` and ``if_range`` are raw; ``overrides`` are response headers
     (name, value) that a signed request may set."""
@@ -179,7 +179,7 @@ class Describe:
 Command: TypeAlias = PutObject | GetObject | DeleteObject | Describe
 
 
-@dataclass(slots=True, kw_only=True)  # frozen: a call for each field
+@dataclass(slots=True, kw_only=True)  # not frozen: see gateway.model
 class ObjectStored:
     """The object is complete and readable. ``created`` is False when it replaced another."""
 
@@ -190,7 +190,7 @@ class ObjectStored:
     digests: tuple[Digest, ...] = ()
 
 
-@dataclass(slots=True, kw_only=True)  # frozen: a call for each field
+@dataclass(slots=True, kw_only=True)  # not frozen: see gateway.model
 class ObjectOpened:
     """Bytes follow (unless ``head_only``): ``range`` is None for the whole object, else what a 206
     delivers. ``serving`` are headers that policy adds (Cache-Control, CSP, ...); they come after the
@@ -201,7 +201,7 @@ class ObjectOpened:
     serving: tuple[tuple[bytes, bytes], ...] = ()
 
 
-@dataclass(slots=True)  # frozen: a call for each field
+@dataclass(slots=True)  # not frozen: see gateway.model
 class NotModified:
     """304: the client's copy is current."""
 

@@ -3,12 +3,17 @@
 import math
 from typing import Final
 
-from gateway.errors import GatewayError, InvalidRange, MethodNotAllowed
+from gateway.errors import GatewayError, InvalidRange, MethodNotAllowed, Unauthenticated
 from gateway.protocol.object_heads import Headers
 from gateway.protocol.ranges import unsatisfied_range
 
 #: With a 401. Bearer is the scheme that a person can add by hand; the others need a signer anyway.
-CHALLENGE: Final[Headers] = ((b"www-authenticate", b'Bearer realm="sluice"'),)
+_CHALLENGE: Final[Headers] = ((b"www-authenticate", b'Bearer realm="sluice"'),)
+
+
+def challenge(error: GatewayError) -> Headers:
+    """What a 401 has to say (RFC 9110, section 11.6.1); nothing with any other error."""
+    return _CHALLENGE if isinstance(error, Unauthenticated) else ()
 
 
 def error_headers(error: GatewayError, status: int) -> Headers:

@@ -234,6 +234,10 @@ class UploadCancelled:
 
 UploadReply: TypeAlias = UploadMade | UploadAppended | UploadShown | UploadCancelled
 
+#: What a dialect of uploads reads and writes: whole requests are in it, too.
+AnyCommand: TypeAlias = Command | UploadCommand
+AnyReply: TypeAlias = Reply | UploadReply
+
 
 class UploadDialect(Protocol):
     """A :class:`~gateway.protocol.commands.Dialect` that also speaks of uploads."""
@@ -242,7 +246,7 @@ class UploadDialect(Protocol):
     #: Methods that exist in it: for OPTIONS, preflights and 405.
     methods: ClassVar[tuple[str, ...]]
 
-    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+    def parse(self, head: RequestHead, target: Target) -> AnyCommand:
         """Read a command off a head whose method is the effective one
         (:func:`~gateway.protocol.routing.effective_head`).
 
@@ -252,11 +256,7 @@ class UploadDialect(Protocol):
         ...
 
     def render(
-        self,
-        head: RequestHead,
-        command: Command | UploadCommand,
-        reply: Reply | UploadReply,
-        request_id: str,
+        self, head: RequestHead, command: AnyCommand, reply: AnyReply, request_id: str
     ) -> ResponseHead:
         """Write a reply as the protocol does."""
         ...

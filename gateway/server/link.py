@@ -28,11 +28,11 @@ class Link(Protocol):
         ...
 
     def expect(self, due: float | None) -> None:
-        """Call :meth:`Conversation.expire` at ``due``; None: never."""
+        """Call :meth:`~gateway.server.conversation.Conversation.expire` at ``due``; None: never."""
         ...
 
     def update_reading(self) -> None:
-        """:attr:`Conversation.reads` may have changed."""
+        """:attr:`~gateway.server.conversation.Conversation.reads` may have changed."""
         ...
 
     def grab(self, view: memoryview) -> int:

@@ -8,7 +8,7 @@ import contextlib
 import resource
 from typing import Final
 
-from gateway.settings.sections import S3Storage, Settings
+from gateway.settings import S3Storage, Settings
 
 #: For everything that is no connection: libraries, logs, sessions, the spool's files.
 SPARE: Final = 512

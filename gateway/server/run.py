@@ -21,7 +21,8 @@ from gateway.server.http_protocol import Front, FrontFactory
 from gateway.server.listeners import Listeners, open_listeners
 from gateway.server.refusals import Render, render_refusal
 from gateway.server.rules import Rules
-from gateway.settings.sections import ServerSection, Settings
+from gateway.settings import Settings
+from gateway.settings.sections import ServerSection
 
 #: After connections were cut, how long their requests may take to clean up.
 CLEAN_UP: Final = 5

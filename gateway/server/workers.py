@@ -15,7 +15,7 @@ from typing import Final
 
 from gateway.server.listeners import Listeners
 from gateway.server.run import CLEAN_UP, MakeApps, run_worker
-from gateway.settings.sections import Settings
+from gateway.settings import Settings
 
 METRICS_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"
 #: A worker that crashes is started again, but not more often than this many seconds apart.

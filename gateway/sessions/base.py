@@ -26,7 +26,8 @@ class Intent:
 
     A row is durable *before* CreateMultipartUpload is sent: ListMultipartUploads shows no metadata,
     so this is the only way to tell our multiparts from others'. ``upload_id`` is None until the store
-    has answered. ``owner`` is the process that works on it (see :class:`Heartbeat`), or :data:`NOBODY`.
+    has answered. ``owner`` is the process that works on it (see :class:`~gateway.sessions.heartbeat.Heartbeat`), or
+    :data:`NOBODY`.
     """
 
     id: str
@@ -75,6 +76,11 @@ class SessionStore(Protocol):
         """Answer if reachable and writable."""
         ...
 
+    def now(self) -> float:
+        """The time that all who share these sessions agree on, in Unix seconds: what is held against what others have
+        written here is told in it. Costs no call."""
+        ...
+
     # --- intent journal ---
 
     async def put_intent(self, intent: Intent) -> None:
@@ -110,6 +116,10 @@ class SessionStore(Protocol):
     async def acquire(self, name: str, holder: str, now: float, ttl: float) -> Lease | None:
         """Take the lease if it is free, expired, or already ``holder``'s (then it is renewed, same epoch); None when
         somebody else has it."""
+        ...
+
+    async def held(self, name: str) -> Lease | None:
+        """The lease of this name as it was last taken or renewed, run out or not; None when there is none."""
         ...
 
     async def release(self, lease: Lease) -> None:

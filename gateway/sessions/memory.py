@@ -1,5 +1,6 @@
 """Sessions in this process's memory: for tests and for a single throw-away process. Nothing outlives it."""
 
+import time
 from typing import Final
 
 from gateway.sessions.base import Intent, Lease
@@ -26,6 +27,10 @@ class MemorySessions(MemoryUploads):
 
     async def ping(self) -> None:
         """Always reachable."""
+
+    def now(self) -> float:
+        """This machine's time."""
+        return time.time()
 
     async def put_intent(self, intent: Intent) -> None:
         """Keep an intent."""
@@ -71,6 +76,10 @@ class MemorySessions(MemoryUploads):
         lease = Lease(name, holder, epoch, now + ttl)
         self._leases[name] = lease
         return lease
+
+    async def held(self, name: str) -> Lease | None:
+        """The lease as it is."""
+        return self._leases.get(name)
 
     async def release(self, lease: Lease) -> None:
         """Give a lease back."""

@@ -1,9 +1,10 @@
 """Sessions in Redis or Valkey: for gateways on several machines.
 
 Every change of more than one thing is one script, so that gateways never see half of it. Expiry is judged
-by the times that callers give, as in the other stores; Redis' own expiry only tidies up afterwards. How
-durable a write is when its call returns is Redis' configuration (``appendonly yes`` with
-``appendfsync always`` for a power cut). All keys begin with ``sluice:1:``.
+by the times that callers give, as in the other stores; Redis' own expiry only tidies up afterwards. The time
+that gateways agree on is Redis', as their clocks may differ. How durable a write is when its call returns is
+Redis' configuration (``appendonly yes`` with ``appendfsync always`` for a power cut). All keys begin with
+``sluice:1:``.
 """
 
 import json
@@ -97,7 +98,8 @@ class RedisSessions(RedisUploads):
         return sorted(found, key=lambda intent: (intent.created, intent.id))
 
     async def beat(self, owner: str, expires: float) -> None:
-        """Write a heartbeat."""
+        """Write a heartbeat, and look how far the clocks are apart now."""
+        await self._compare_clocks()
         await self._call(lambda: self._redis.zadd(_OWNERS, {owner: expires}))
 
     async def owners(self, now: float) -> frozenset[str]:
@@ -121,6 +123,14 @@ class RedisSessions(RedisUploads):
         keys = [f"{PREFIX}lease:{name}", _EPOCH]
         epoch: int = await self._call(lambda: self._acquire(keys=keys, args=args))
         return Lease(name, holder, epoch, now + ttl) if epoch else None
+
+    async def held(self, name: str) -> Lease | None:
+        """The lease as it is."""
+        fields = ["holder", "epoch", "expires"]
+        holder, epoch, expires = await self._call(
+            lambda: self._redis.hmget(f"{PREFIX}lease:{name}", fields)
+        )
+        return None if holder is None else Lease(name, holder, int(epoch), float(expires))
 
     async def release(self, lease: Lease) -> None:
         """Give a lease back."""

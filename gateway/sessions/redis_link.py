@@ -1,6 +1,7 @@
 """The way to a Redis or Valkey: whose data it holds, and calls that end in time."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from gateway.sessions.base import SCHEMA_VERSION
 PREFIX: Final = "sluice:1:"
 #: Outside of the versioned names, so that every version finds it.
 _SCHEMA: Final = "sluice:schema"
+#: Clocks that differ by less agree, in seconds: an answer takes its time, too.
+_AGREED: Final = 1.0
 
 # KEYS: schema. ARGV: ours. An older one becomes ours: nothing that it wrote has changed its form.
 _MARK: Final = """
@@ -51,6 +54,8 @@ class RedisLink:
             retry=Retry(NoBackoff(), 0),
         )
         self._mark: Final = self._redis.register_script(_MARK)
+        #: How far Redis' clock is ahead of ours, in seconds: none where they agree as well as clocks do.
+        self._ahead = 0.0
 
     async def start(self) -> None:
         """Look whose data it is, and mark it as ours.
@@ -64,6 +69,31 @@ class RedisLink:
                 f"The session store was written by another Sluice (schema {found}, this one knows "
                 f"{SCHEMA_VERSION}); run that one, or point sessions.url at another database."
             )
+        await self._compare_clocks()
+
+    def now(self) -> float:
+        """Redis' time, as it was compared with ours last. Were leases and heartbeats told in our own, a gateway whose
+        clock is ahead of another's would take from it what it still holds."""
+        return time.time() + self._ahead
+
+    async def _compare_clocks(self) -> None:
+        """Look how far Redis' clock is ahead of ours.
+
+        Raises:
+            SessionsUnavailable: it does not answer.
+        """
+        before = time.time()
+        found = await self._call(self._time)
+        ahead = found - (before + time.time()) / 2
+        self._ahead = ahead if abs(ahead) > _AGREED else 0.0
+
+    async def _time(self) -> float:
+        """Redis' own; ours where our user may not ask it."""
+        try:
+            seconds, micros = await self._redis.time()
+        except ResponseError:
+            return time.time()
+        return float(seconds) + float(micros) / 1e6
 
     async def aclose(self) -> None:
         """Close all connections."""

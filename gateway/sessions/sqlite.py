@@ -1,6 +1,7 @@
 """Sessions in one SQLite file: the embedded default, for the processes of one machine."""
 
 import sqlite3
+import time
 from pathlib import Path
 
 from gateway.model import ObjectKey
@@ -19,6 +20,10 @@ class SqliteSessions(SqliteUploads):
     async def ping(self) -> None:
         """Answer if the file can be written now: the write lock is taken and given back."""
         await self._write(lambda db: None)
+
+    def now(self) -> float:
+        """This machine's time."""
+        return time.time()
 
     async def put_intent(self, intent: Intent) -> None:
         """Write an intent, or write it again."""
@@ -106,6 +111,15 @@ class SqliteSessions(SqliteUploads):
             return Lease(name, holder, epoch, now + ttl)
 
         return await self._write(take)
+
+    async def held(self, name: str) -> Lease | None:
+        """The lease as it is."""
+        found = await self._read(
+            lambda db: db.execute(
+                "SELECT holder, epoch, expires FROM leases WHERE name = ?", (name,)
+            ).fetchone()
+        )
+        return None if found is None else Lease(name, *found)
 
     async def release(self, lease: Lease) -> None:
         """Give a lease back."""

@@ -25,7 +25,8 @@ def after_change(found: UploadSession | None, epoch: int, change: Change) -> Upl
     Raises:
         Overtaken: the epoch is another.
         UploadGone: there is none, or it is in none of the states that the change is for.
-        Overtaken: its multipart is known and would be another; what is there already are parts of the first.
+        Overtaken: its multipart is known and would be another; what is there already are parts of the first. Or it was
+            to have expired, and somebody has written to it meanwhile.
         InconsistentLength: its length is known and would be another, or bytes would lie behind it.
         ValueError: see :func:`~gateway.sessions.uploads.changed`.
     """
@@ -35,6 +36,8 @@ def after_change(found: UploadSession | None, epoch: int, change: Change) -> Upl
         raise _overtaken()
     if found.state not in change.only_in:
         raise _gone(found)
+    if change.expired is not None and found.expires > change.expired:
+        raise _overtaken()
     if change.upload_id is not None and found.upload_id not in (None, change.upload_id):
         # Who made this one slept while another was made: the parts that are known lie in that one.
         raise Overtaken("Another request has begun to send this upload to the store; try again.")

@@ -110,12 +110,14 @@ class Change:
     ``add`` and ``drop`` are extents (told apart by offset, number, name and etag: one that is there already
     is not added again, and is left as it was); what is dropped must stay covered by what is left, unless
     it lies beyond the unbroken run: an offset never decreases. ``drop`` comes before ``add``, so that both
-    together may replace one. ``only_in`` are the states in which it may be made.
+    together may replace one. ``only_in`` are the states in which it may be made; ``expired`` (Unix seconds): only
+    if the upload has expired by then.
     """
 
     add: Sequence[Extent] = ()
     drop: Sequence[Extent] = ()
     only_in: frozenset[UploadState] = frozenset({"open"})
+    expired: float | None = None
     state: UploadState | None = None
     length: int | None = None
     expires: float | None = None
@@ -151,7 +153,8 @@ class UploadSessions(Protocol):
         """Change an upload, answering it as it is afterwards.
 
         Raises:
-            Overtaken: the epoch is another, or so is the multipart that is known already.
+            Overtaken: the epoch is another, or so is the multipart that is known already, or it lives and was to have
+                expired.
             UploadGone: it is in none of the states ``only_in`` names, or forgotten.
             InconsistentLength: another length is known already, or bytes would lie behind the length.
         """

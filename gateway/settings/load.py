@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from gateway.settings import shape
 from gateway.settings.embedded import fill
 from gateway.settings.overlay import overlay
-from gateway.settings.sections import Settings, StorageSection
+from gateway.settings.stores import StorageSection
+from gateway.settings.tree import Settings
 from gateway.settings.wording import NAME, sentence
 
 

@@ -1,6 +1,6 @@
 """What is right in a configuration and still not what its author may think."""
 
-from gateway.settings.sections import Settings
+from gateway.settings.tree import Settings
 
 
 def notices(settings: Settings) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.settings import shape
-from gateway.settings.sections import Settings
+from gateway.settings.tree import Settings
 
 PREFIX: Final = "SLUICE_"
 #: Not settings of the server: read by the command line, and by the test suite.

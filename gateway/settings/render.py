@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 
-from gateway.settings.sections import Settings
+from gateway.settings.tree import Settings
 from gateway.units import format_duration, format_size, parse_duration, parse_size
 
 #: What stands for a secret. It is no secret that anybody has: nothing is accepted in its place.

@@ -1,60 +1,26 @@
 """The sections of ``sluice.toml``. A field's docstring is its page in the configuration reference."""
 
-import ipaddress
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     model_validator,
 )
 
-from gateway.settings.shape import nearest
-from gateway.units import GiB, KiB, MiB, parse_duration, parse_size
+from gateway.settings.values import Duration, Names, Networks, Section, Size, listed
+from gateway.units import GiB, KiB, MiB
 
-Size: TypeAlias = Annotated[int, BeforeValidator(parse_size)]
-Duration: TypeAlias = Annotated[float, BeforeValidator(parse_duration)]
 SlotVersion: TypeAlias = Literal["v", "v2", "v3", "token", "jwt"]
 
-
-def _listed(value: object) -> object:
-    """Lists may be written with commas in the environment."""
-    return (
-        [item.strip() for item in value.split(",") if item.strip()]
-        if isinstance(value, str)
-        else value
-    )
-
-
-def _network(text: str) -> str:
-    ipaddress.ip_network(text, strict=False)  # its ValueError says what is wrong
-    return text
-
-
-Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Networks: TypeAlias = Annotated[
-    tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_listed)
-]
 
 #: The share of the budget that is not for bytes of bodies but for what moving them takes: 50 KiB or so each for
 #: connection, tasks and buffers of the event loop (measured with 200 uploads at a time).
 _OVERHEAD_SHARE: Final = 8
-#: The smallest budget with which a part of 5 MiB, S3's smallest, fits a quarter of the slabs beside a slab.
-SMALLEST_BUDGET_FOR_S3: Final = 23 * MiB
-
-
-class Section(BaseModel):
-    """Frozen, complete, and nothing unknown."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ServerSection(Section):
@@ -111,124 +77,6 @@ class ServerSection(Section):
         return self
 
 
-def _endpoint(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        named = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # brackets that are not closed, a port that is no number
-        named = False
-    if not named:
-        raise ValueError(
-            f"{url!r} is not the URL of a store; write for example http://127.0.0.1:9000"
-        )
-    return url
-
-
-class S3Storage(Section):
-    """A store that speaks S3."""
-
-    kind: Literal["s3"]
-    """`s3`."""
-    endpoint_url: Annotated[str, AfterValidator(_endpoint)] | None = None
-    """The store's URL; left out: Amazon's for the region."""
-    region: str = "us-east-1"
-    """The region to sign for."""
-    access_key_id: str | None = None
-    """Our credential there; left out: the standard AWS credential chain."""
-    secret_access_key: SecretStr | None = None
-    """Its secret."""
-    session_token: SecretStr | None = None
-    """Its session token, for temporary credentials."""
-    addressing: Literal["auto", "path", "virtual"] = "auto"
-    """Whether the bucket stands in the path or in the host name; `auto`: path unless the endpoint is Amazon's."""
-    tls_verify: bool = True
-    """Whether the store's certificate is checked."""
-    tls_ca: Path | None = None
-    """PEM file with the authorities that sign the store's certificate; left out: the system's."""
-    sign_payload: Literal["auto", "always", "never"] = "auto"
-    """Whether bodies are signed with their SHA-256; `auto`: over plain HTTP only, as TLS protects them already."""
-    data_plane: Literal["wire", "aiobotocore"] = "wire"
-    """What carries bodies: raw connections of our own, or aiobotocore at five times their cost, for stores behind an
-    HTTP proxy of the environment (`wire` uses none) and odd ones."""
-    connect_timeout: Duration = 5.0
-    """How long connecting may take."""
-    idle_timeout: Duration = 30.0
-    """How long a call may go without progress. There is no limit on its total."""
-    max_connections: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Connections kept to the store."""
-    uniform_parts: Literal["auto"] | bool = "auto"
-    """Equal part sizes, as Cloudflare R2 wants; `auto`: by the endpoint's name."""
-    conditional_put: Literal["auto", "none", "put", "complete"] = "auto"
-    """Which writes honour conditions; `auto`: probed at start."""
-    checksums: Names | Literal["auto"] = "auto"
-    """Checksum algorithms to send; `auto`: those the store was seen to verify."""
-
-
-class LocalStorage(Section):
-    """A folder on this machine: the embedded store."""
-
-    kind: Literal["local"]
-    """`local`."""
-    path: Path = Path(".sluice/objects")
-    """The folder."""
-    durability: Literal["power", "process"] = "power"
-    """`power`: what was acknowledged survives a power cut (fsync); `process`: survives `kill -9` only."""
-    buckets: Literal["create", "existing"] = "create"
-    """Whether a bucket's folder is made at its first use."""
-
-
-class MemoryStorage(Section):
-    """Objects in this process's memory: for trying things out; gone at the end."""
-
-    kind: Literal["memory"]
-    """`memory`."""
-
-
-StorageSection: TypeAlias = Annotated[
-    S3Storage | LocalStorage | MemoryStorage, Field(discriminator="kind")
-]
-
-
-class BucketOptions(Section):
-    """What is the same for every object written to a bucket."""
-
-    storage_class: str | None = None
-    """`x-amz-storage-class` of new objects."""
-    sse: Literal["AES256", "aws:kms"] | None = None
-    """Server-side encryption of new objects."""
-    sse_kms_key_id: str | None = None
-    """The KMS key, with `sse = "aws:kms"`."""
-    anonymous: str | None = None
-    """The policy for requests without a credential; left out: they are refused."""
-
-    @model_validator(mode="after")
-    def _key_with_kms(self) -> "BucketOptions":
-        """A key that no encryption uses would leave objects otherwise protected than was asked for."""
-        if self.sse_kms_key_id is not None and self.sse != "aws:kms":
-            raise ValueError('sse_kms_key_id needs sse = "aws:kms"')
-        return self
-
-
-class BucketSection(BucketOptions):
-    """A bucket as clients see it."""
-
-    storage: str
-    """The `[storage.<name>]` that holds it."""
-    bucket: str | None = None
-    """Its name there; left out: the same."""
-    prefix: str = ""
-    """What is put before every key there."""
-
-
-class BucketsDefault(BucketOptions):
-    """Buckets that are not listed."""
-
-    storage: str
-    """The store they are passed through to, under their own names."""
-    create: bool = False
-    """Whether clients may create buckets there. No effect yet: CreateBucket is answered 501, as `sluice check` says."""
-
-
 class KeySection(Section):
     """An access key."""
 
@@ -269,7 +117,7 @@ class SlotSection(Section):
     """The path the URLs begin with; stripped before verification."""
     secret: SecretStr
     """The secret shared with the signing server."""
-    versions: Annotated[tuple[SlotVersion, ...], BeforeValidator(_listed)] = (
+    versions: Annotated[tuple[SlotVersion, ...], BeforeValidator(listed)] = (
         "v",
         "v2",
         "token",
@@ -393,82 +241,3 @@ class LogSection(Section):
     """Least level that is written."""
     format: Literal["auto", "json", "console"] = "auto"
     """`auto`: for people on a terminal, JSON elsewhere."""
-
-
-def _missing(table: str, name: str, known: Iterable[str]) -> str:
-    """That a section is named that is not there, and the one that was probably meant."""
-    near = nearest(name, list(known))
-    hint = "" if near is None else f"; did you mean {near!r}?"
-    return f"there is no [{table}.{name}]{hint}"
-
-
-class Settings(Section):
-    """All of it."""
-
-    server: ServerSection = ServerSection()
-    storage: dict[str, StorageSection] = Field(default_factory=dict)
-    buckets: dict[str, BucketSection] = Field(default_factory=dict)
-    buckets_default: BucketsDefault | None = None
-    keys: dict[
-        Annotated[str, Field(min_length=16, max_length=128, pattern=r"^\w+$")], KeySection
-    ] = Field(default_factory=dict)
-    slots: dict[str, SlotSection] = Field(default_factory=dict)
-    sessions: SessionsSection = SessionsSection()
-    memory: MemorySection = MemorySection()
-    transfer: TransferSection = TransferSection()
-    retry: RetrySection = RetrySection()
-    sweep: SweepSection = SweepSection()
-    auth: AuthSection = AuthSection()
-    compatibility: CompatibilitySection = CompatibilitySection()
-    cors: CorsSection = CorsSection()
-    log: LogSection = LogSection()
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> "Settings":
-        """A quarter of the memory holds the oldest unfinished part, and S3 has a smallest one."""
-        speaks_s3 = any(isinstance(store, S3Storage) for store in self.storage.values())
-        if speaks_s3 and self.memory.budget < SMALLEST_BUDGET_FOR_S3:
-            raise ValueError("memory.budget: with a store that speaks S3 at least 23MiB")
-        return self
-
-    @model_validator(mode="after")
-    def _references(self) -> "Settings":
-        """What one section calls another must exist."""
-        for name, bucket in self.buckets.items():
-            if bucket.storage not in self.storage:
-                raise ValueError(
-                    f"buckets.{name}.storage: {_missing('storage', bucket.storage, self.storage)}"
-                )
-        default = self.buckets_default
-        if default is not None and default.storage not in self.storage:
-            raise ValueError(
-                f"buckets_default.storage: {_missing('storage', default.storage, self.storage)}"
-            )
-        mounted: dict[str, str] = {}
-        for name, slot in self.slots.items():
-            other = mounted.setdefault(slot.base_path, name)
-            if other != name:
-                raise ValueError(f"slots.{name}.base_path is that of slots.{other} already")
-            if slot.bucket not in self.buckets and default is None:
-                raise ValueError(
-                    f"slots.{name}.bucket: {_missing('buckets', slot.bucket, self.buckets)}"
-                )
-            if slot.base_path.strip("/") in self.buckets:
-                raise ValueError(f"slots.{name}.base_path equals the name of a bucket")
-        return self
-
-    @model_validator(mode="after")
-    def _compatible(self) -> "Settings":
-        """A mount takes its bucket from somewhere, and nobody else's paths."""
-        bucket = self.compatibility.hmac_file_server
-        if not bucket:
-            return self
-        if bucket not in self.buckets and self.buckets_default is None:
-            missing = _missing("buckets", bucket, self.buckets)
-            raise ValueError(f"compatibility.hmac_file_server: {missing}")
-        for shadowed in ("chunked-upload", "upload-status"):
-            if shadowed in self.buckets:
-                raise ValueError(
-                    f"compatibility.hmac_file_server takes the path of the bucket {shadowed}"
-                )
-        return self

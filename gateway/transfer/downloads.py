@@ -19,7 +19,7 @@ from gateway.transfer.resuming import Call, ResumingSource
 MAX_LOOKS: Final = 3
 
 
-@dataclass(slots=True)  # frozen: a call for each field
+@dataclass(slots=True)  # not frozen: see gateway.model
 class Download:
     """What to answer, and the bytes that go with it (None: no body). ``opened`` is a time of
     ``time.perf_counter``."""

@@ -8,14 +8,14 @@ from gateway.errors import BucketNotFound, Forbidden, KeyTooLong
 from gateway.model import Attributes, ObjectKey
 from gateway.protocol.paths import MAX_KEY
 from gateway.settings import Settings
-from gateway.settings.sections import BucketOptions
+from gateway.settings.stores import BucketOptions
 from gateway.storage.base import ObjectStore
 
 #: What the gateway's own keys begin with, below the prefix of each bucket. No client's key ever does.
 HIDDEN: Final = ".sluice/"
 
 
-@dataclass(slots=True)  # frozen: a call for each field
+@dataclass(slots=True)  # not frozen: see gateway.model
 class Placement:
     """Where an object lives: ``key`` is the store's own."""
 

@@ -42,7 +42,7 @@ from gateway.units import format_size
 _UNCONDITIONAL: Final = WriteCondition()
 
 
-@dataclass(slots=True, kw_only=True)  # frozen: a call for each field
+@dataclass(slots=True, kw_only=True)  # not frozen: see gateway.model
 class UploadRules:
     """What one upload is held to. ``digests`` are those that its signature covers."""
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from gateway.auth.capability import UploadAccess
-from gateway.errors import BadRequest, UploadNotFound
+from gateway.errors import BadRequest, Overtaken, UploadGone, UploadNotFound
 from gateway.model import Digest, Source
 from gateway.pipeline.source import BytesSource
 from gateway.protocol.digests import parse_upload_checksum
@@ -32,8 +32,8 @@ from gateway.protocol.upload_commands import (
     WatchUpload,
 )
 from gateway.sessions.uploads import UploadSession
+from gateway.transfer.resumable.commits import Durable
 from gateway.transfer.resumable.engine import Resumables
-from gateway.transfer.resumable.slice_sink import Durable
 from gateway.web.carry import Work
 from gateway.web.channel import source_of
 from gateway.web.heads import send_head
@@ -152,6 +152,8 @@ class UploadCarrier:
             self._announce(command, work, session, location)
             if goes_on(command):
                 session = await self._append(first_append(command, session), work, session)
+        elif session.dialect == "tus":
+            session = await self.engine.finished(session)
         status = self.engine.status(session, _chunk_size(work, session))
         return UploadMade(status=status, location=location, was_there=was_there)
 
@@ -197,6 +199,15 @@ class UploadCarrier:
         return InterimProgress(version, partial(send_interim, work.channel.scope()), self._clock)
 
     async def _chunk(self, command: PutChunk, work: Work) -> UploadReply:
+        try:
+            return await self._chunk_of(command, work)
+        except UploadGone as error:
+            if command.session is not None:
+                raise
+            # It has no name: what ended may just begin anew, and takes these bytes then.
+            raise Overtaken("This upload has ended or begins anew; ask how far it is.") from error
+
+    async def _chunk_of(self, command: PutChunk, work: Work) -> UploadReply:
         principal = work.grant.principal.id
         found = await self.engine.chunked(principal, command.key, command.session, command.total)
         if found is not None and command.session is None and begins_anew(found, command):

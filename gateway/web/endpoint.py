@@ -2,7 +2,7 @@
 
 Limits on the head (the server's) → authenticate → parse → authorise → carry out → render. A form's
 credential stands in its body: its fields, and nothing else, are read before. A new
-dialect is one pure file and one line in :mod:`gateway.app`; no handler reaches credentials or storage
+dialect is one pure file and one line in :mod:`gateway.assembly`; no handler reaches credentials or storage
 except through here, and what nobody understands fails closed.
 """
 

@@ -23,7 +23,7 @@ class Scale:
     patched: int = 128 * MiB
     patch: int = 256 * KiB
     rounds: int = 5
-    requests: int = 2000
+    requests: int = 5000
     slow_clients: int = 2000
     slow_size: int = 6 * MiB
     slow_rate: int = 64 * KiB

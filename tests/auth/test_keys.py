@@ -12,7 +12,7 @@ import pytest
 from gateway.auth.key import Key
 from gateway.auth.key_file import KeysError
 from gateway.auth.keys import KeyRing
-from gateway.settings.sections import Settings
+from gateway.settings import Settings
 
 CONFIGURED = "CONFIGURED0000000001"
 NOW = 1_700_000_000.0

@@ -10,7 +10,7 @@ from gateway.auth.policies import Policies, references, shipped_folder
 from gateway.auth.policy import AccessRequest
 from gateway.auth.policy_file import PolicyError
 from gateway.model import ObjectKey
-from gateway.settings.sections import Settings
+from gateway.settings import Settings
 
 RULE = '[[rules]]\nactions = ["read"]\nbuckets = ["*"]\n'
 

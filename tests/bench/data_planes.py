@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 import uvloop
 
 from gateway.model import Attributes, Digest, MultipartRef, ObjectKey, Part
-from gateway.settings.sections import S3Storage
+from gateway.settings import S3Storage
 from gateway.storage.s3 import S3Store
 from gateway.units import GiB, KiB, MiB
 

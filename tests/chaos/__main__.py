@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.chaos.plan import FAIR, FOUL
 from tests.chaos.runner import LANES, Report, chaos
 from tests.servers.lease import leased
 
@@ -30,6 +31,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the number of the first run (0)")
     parser.add_argument("--lanes", type=int, default=LANES, help=f"uploads at a time ({LANES})")
     parser.add_argument("--store", choices=("rgw", "moto"), default="rgw", help="which store (rgw)")
+    parser.add_argument(
+        "--foul", action="store_true", help="three gateways, other clocks, Redis dies, more faults"
+    )
     parser.add_argument("--keep", type=Path, help="a folder for logs and data, which is left")
     chosen = parser.parse_args()
     seed = int(time.time()) if chosen.seed is None else chosen.seed
@@ -55,7 +59,15 @@ def main() -> int:
         with leased(module, Path(temporary) / "servers", start_limit=120) as endpoint:
             print(f"seed {seed}", file=sys.stderr)
             report = asyncio.run(
-                chaos(endpoint, folder, seed, numbers, progress, lanes=chosen.lanes)
+                chaos(
+                    endpoint,
+                    folder,
+                    seed,
+                    numbers,
+                    progress,
+                    lanes=chosen.lanes,
+                    weather=FOUL if chosen.foul else FAIR,
+                )
             )
     print(file=sys.stderr)
     print(*report.lines(), f"{time.monotonic() - began:.0f} s in all", sep="\n")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -13,6 +13,9 @@ from tests.chaos.line import Answer, Call
 SERIAL: Final = ("tus", "rufh-3", "rufh-5", "rufh-6", "rufh-8")
 PARALLEL: Final = ("chunked", "range")
 DIALECTS: Final = (*SERIAL, *PARALLEL)
+#: Not resumable: all in one request. And what consists of two resumable uploads.
+WHOLE: Final = ("plain", "form")
+JOINED: Final = "joined"
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -20,7 +23,8 @@ Headers = tuple[tuple[str, str], ...]
 @dataclass
 class Subject:
     """One upload as its client knows it. ``url`` is the path of its own URL, once it is known; ``session`` the client's
-    own name for it; ``credential`` what begins uploads. ``told``: whether its length is said at the beginning."""
+    own name for it; ``credential`` what begins uploads. ``told``: whether its length is said at the beginning;
+    ``partial``: whether it becomes a part of another one (tus)."""
 
     bucket: str
     key: str
@@ -29,6 +33,7 @@ class Subject:
     credential: Headers
     told: bool = True
     url: str | None = None
+    partial: bool = False
 
     @property
     def length(self) -> int:
@@ -48,13 +53,34 @@ def begin(dialect: str, subject: Subject, body: bytes = b"") -> Call:
     """The beginning of a serial upload, with its first bytes, which are not all of them unless the whole is empty."""
     name = f"{subject.bucket}/{subject.key}"
     whole = len(body) == subject.length
-    length = (("Upload-Length", str(subject.length)),) if subject.told else ()
+    length: Headers = (("Upload-Length", str(subject.length)),) if subject.told else ()
     if dialect == "tus":
         headers = length or (("Upload-Defer-Length", "1"),)
+        headers += (("Upload-Concat", "partial"),) if subject.partial else ()
         kind = (("Content-Type", "application/offset+octet-stream"),) if body else ()
         own = (("Tus-Resumable", "1.0.0"), *headers, *kind)
         return Call("POST", f"/-/uploads/{name}", (*own, *subject.credential), body)
     return Call("PUT", f"/{name}", (*_rufh(dialect, whole), *length, *subject.credential), body)
+
+
+def whole(dialect: str, subject: Subject) -> Call:
+    """All of it in one request."""
+    if dialect == "plain":
+        return Call("PUT", f"/{subject.bucket}/{subject.key}", subject.credential, subject.data)
+    border = "----border-of-this-form"
+    fields = f'--{border}\r\nContent-Disposition: form-data; name="key"\r\n\r\n{subject.key}\r\n'
+    fields += f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    body = fields.encode() + subject.data + f"\r\n--{border}--\r\n".encode()
+    kind = ("Content-Type", f"multipart/form-data; boundary={border}")
+    return Call("POST", f"/{subject.bucket}", (kind, *subject.credential), body)
+
+
+def join(subject: Subject, urls: Sequence[str]) -> Call:
+    """Make one object of finished partial uploads (tus)."""
+    own = ("Tus-Resumable", "1.0.0"), ("Upload-Concat", f"final;{' '.join(urls)}")
+    named = ("Idempotency-Key", subject.session)
+    target = f"/-/uploads/{subject.bucket}/{subject.key}"
+    return Call("POST", target, (*own, named, *subject.credential))
 
 
 def append(dialect: str, subject: Subject, offset: int, body: bytes, *digests: str) -> Call:

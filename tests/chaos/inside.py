@@ -182,13 +182,25 @@ class StrictHashing(Hashing, StrictStore):
     """It takes all its parts or none besides."""
 
 
+class _Sessions(MemorySessions):
+    """At a time of their own."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def now(self) -> float:
+        """The fleet's."""
+        return self._clock()
+
+
 class Inside:
     """The fleet: ``gateways`` by number, and what they share. ``strict``: a store that takes all parts or none."""
 
     def __init__(self, folder: Path, *, strict: bool = False) -> None:
         self.folder = folder
         self.store = StrictHashing() if strict else Hashing()
-        self.sessions = MemorySessions()
+        self.sessions = _Sessions(self.clock)
         self.now = time.time()
         self.gateways: list[Process] = []
         self.opening: Process | None = None
@@ -199,6 +211,7 @@ class Inside:
                 "server": {"data_dir": folder / "data", "region": REGION},
                 "storage": {"main": {"kind": "memory"}},
                 "buckets": {BUCKET: {"storage": "main"}},
+                "compatibility": {"hmac_file_server": BUCKET},
                 "keys": {KEY_ID: {"secret": SECRET}},
                 "sessions": {"url": "redis://nowhere", "ttl": TTL},
                 "memory": {"budget": "32MiB"},
@@ -301,7 +314,6 @@ def inside(folder: Path, *, strict: bool = False) -> Iterator[Inside]:
     fleet = Inside(folder, strict=strict)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gateway.app, "open_runtime", fleet.runtime)
-        patch.setattr(gateway.app, "time", SimpleNamespace(time=fleet.clock))
         patch.setattr(memory, "datetime", SimpleNamespace(now=fleet.today))
         patch.setattr(takeover, "PATIENCE", 0.03)
         patch.setattr(takeover, "FINISH", 0.01)

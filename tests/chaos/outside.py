@@ -2,23 +2,29 @@
 in between. Who is killed is started again."""
 
 import asyncio
+import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from tests.chaos.proxy import Lane, LaneProxy
 from tests.faults.lab import Shelf, direct, far_config
-from tests.redis_server import running_redis
-from tests.servers.fixtures import create_bucket
+from tests.redis_server import RedisServer, running_redis
+from tests.servers.fixtures import own_bucket
 from tests.servers.gateway import GatewayProcess, start_gateway
 from tests.servers.lease import S3Endpoint
 from tests.servers.ports import free_port
 
 #: How long a call to the store may be silent.
 IDLE: Final = "2s"
+#: How far the clocks of three gateways are ahead, in seconds.
+SKEWS: Final = (0.0, 45.0, -45.0)
+#: Between two deaths of Redis, and how long it is away, in seconds: at least and at most.
+CALM: Final = (5.0, 15.0)
+AWAY: Final = (0.0, 3.0)
 
 _LANE: Final = """
 [buckets.{name}]
@@ -39,11 +45,18 @@ class Member:
     kills: int = 0
     wanted: bool = True
     module: str = "gateway"
+    #: How far its clock is ahead, in seconds.
+    ahead: float = 0.0
 
     async def start(self) -> None:
         """Until it serves."""
         self.process = await asyncio.to_thread(
-            start_gateway, self.folder, self.config, port=self.port, module=self.module
+            start_gateway,
+            self.folder,
+            self.config,
+            port=self.port,
+            module=self.module,
+            CHAOS_AHEAD=str(self.ahead),
         )
 
     @property
@@ -55,7 +68,8 @@ class Member:
         """Start it again whenever it has ended, as a supervisor does."""
         while self.wanted:
             if not self.alive:
-                await self.start()
+                with suppress(AssertionError):  # it ended again: then once more
+                    await self.start()
             await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
@@ -72,17 +86,22 @@ class Outside:
     lanes: dict[str, Lane]
     members: list[Member] = field(default_factory=list)
     keepers: list["asyncio.Task[None]"] = field(default_factory=list)
+    shaking: "asyncio.Task[None] | None" = None
 
     def kill(self, number: int) -> None:
-        """kill -9; not while the other one is down, or nobody would go on."""
-        member, other = self.members[number], self.members[1 - number]
-        if member.alive and other.alive and member.process is not None:
+        """kill -9; not while all others are down, or nobody would go on."""
+        member = self.members[number]
+        others = any(other.alive for other in self.members if other is not member)
+        if member.alive and others and member.process is not None:
             member.kills += 1
             with suppress(ProcessLookupError):
                 member.process.process.send_signal(signal.SIGKILL)
 
     async def stop(self) -> None:
-        """End the gateways in order; one that is being started again comes up before."""
+        """End the gateways in order; one that is being started again comes up before, and so does Redis."""
+        if self.shaking is not None:
+            self.shaking.cancel()
+            await asyncio.gather(self.shaking, return_exceptions=True)
         for member in self.members:
             member.wanted = False
         await asyncio.gather(*self.keepers, return_exceptions=True)
@@ -106,23 +125,27 @@ class Outside:
 
 @asynccontextmanager
 async def outside(
-    endpoint: S3Endpoint, folder: Path, lanes: int, module: str = "gateway"
+    endpoint: S3Endpoint, folder: Path, lanes: int, module: str = "gateway", gateways: int = 2
 ) -> AsyncIterator[Outside]:
-    """A fleet for the length of the block; ``module`` is what its gateways run."""
-    bucket = await asyncio.to_thread(create_bucket, endpoint, f"chaos-{free_port()}")
+    """A fleet for the length of the block; ``module`` is what its gateways run. Of more than two, each has another
+    time, and their Redis is killed now and then."""
+    bucket = await asyncio.to_thread(own_bucket, endpoint, "chaos")
     shelf = Shelf(await asyncio.to_thread(direct, endpoint), bucket)
     await asyncio.to_thread(shelf.warm_up)
     names = {f"lane{number:02}": Lane() for number in range(lanes)}
     (folder / "redis").mkdir(parents=True, exist_ok=True)
     with running_redis(folder / "redis", durable=True) as redis:
         fleet = Outside(shelf, names)
-        async with _proxies(endpoint, fleet) as proxies:
+        async with _proxies(endpoint, fleet, gateways) as proxies:
             for number, proxy in enumerate(proxies):
                 config = _config(endpoint, bucket, proxy.url, redis.url(), names)
-                home = folder / f"gateway{number}"
-                fleet.members.append(Member(home, config, free_port(), module=module))
+                member = Member(folder / f"gateway{number}", config, free_port(), module=module)
+                fleet.members.append(member)
+                if gateways > 2:
+                    member.module, member.ahead = "tests.chaos.skewed", SKEWS[number]
             await asyncio.gather(*(member.start() for member in fleet.members))
             fleet.keepers = [asyncio.create_task(member.keep()) for member in fleet.members]
+            fleet.shaking = asyncio.create_task(_shake(redis)) if gateways > 2 else None
             try:
                 yield fleet
             finally:
@@ -131,12 +154,27 @@ async def outside(
 
 
 @asynccontextmanager
-async def _proxies(endpoint: S3Endpoint, fleet: Outside) -> AsyncIterator[list[LaneProxy]]:
-    made = [
-        LaneProxy(endpoint.url, lanes=fleet.lanes, kill=killer(fleet, number)) for number in (0, 1)
-    ]
-    async with made[0], made[1]:
-        yield made
+async def _proxies(
+    endpoint: S3Endpoint, fleet: Outside, count: int
+) -> AsyncIterator[list[LaneProxy]]:
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                LaneProxy(endpoint.url, lanes=fleet.lanes, kill=killer(fleet, number))
+            )
+            for number in range(count)
+        ]
+
+
+async def _shake(redis: RedisServer) -> None:
+    """Kill Redis and start it again: what it has answered is on its disk."""
+    while True:
+        await asyncio.sleep(random.uniform(*CALM))
+        redis.stop()
+        try:
+            await asyncio.sleep(random.uniform(*AWAY))
+        finally:
+            redis.start()
 
 
 def killer(fleet: Outside, number: int) -> Callable[[], None]:

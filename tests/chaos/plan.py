@@ -7,10 +7,12 @@ from typing import Final
 
 from gateway.units import KiB, MiB
 from tests.chaos.client import Move
-from tests.chaos.dialects import DIALECTS, PARALLEL, SERIAL
+from tests.chaos.dialects import DIALECTS, JOINED, PARALLEL, SERIAL, WHOLE
 from tests.chaos.proxy import FAULTS
 
 PART: Final = 5 * MiB
+#: Into how many chunks a small upload may be cut where chunks are tiny.
+TINY: Final = 30
 #: Sizes of uploads, and how often each kind comes.
 _SMALL, _AROUND, _LARGE = range(3)
 _KINDS: Final = (_SMALL,) * 14 + (_AROUND,) * 3 + (_LARGE,) * 3
@@ -19,6 +21,24 @@ ENDS: Final = ("finished",) * 18 + ("cancelled", "forgotten")
 _DIGESTS: Final = ("", "", "", "right", "wrong")
 #: Two kinds of faults take seconds: they come less often.
 _WEIGHTS: Final = {"silence": 0.3, "kill before": 0.8, "kill after": 0.8}
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How bad things are. ``writers`` and ``faults`` are how many of them a run may have, ``kills`` how often a fault
+    is one. ``more``: what is no resumable upload, too, and chunks of a few hundred bytes."""
+
+    gateways: int = 2
+    writers: tuple[int, ...] = (1, 1, 2, 3)
+    kills: float = 0.8
+    faults: tuple[int, ...] = (0, 1, 1, 2, 3)
+    more: bool = False
+
+
+FAIR: Final = Weather()
+FOUL: Final = Weather(
+    gateways=3, writers=(1, 2, 3, 4, 6), kills=2.5, faults=(0, 1, 2, 3, 4), more=True
+)
 
 
 @dataclass(frozen=True)
@@ -36,22 +56,24 @@ class Plan:
     faults: dict[int, str]
 
 
-def plan(seed: int, number: int) -> Plan:
+def plan(seed: int, number: int, weather: Weather = FAIR) -> Plan:
     """Of run ``number`` (from 0)."""
     rng = random.Random(f"{seed}/{number}")
-    dialect = rng.choice(DIALECTS)
+    dialect = rng.choice((*DIALECTS, *WHOLE, JOINED) if weather.more else DIALECTS)
     length = _length(rng)
-    writers = rng.choice((1, 1, 2, 3))
+    writers = rng.choice(weather.writers)
     end = rng.choice(ENDS)
+    if dialect in (*WHOLE, JOINED):
+        end = "finished"
     return Plan(
         number=number,
         dialect=dialect,
         length=length,
         told=dialect == "range" or rng.random() < 0.7,
         end="finished" if end == "cancelled" and dialect == "range" else end,
-        writers=tuple(_moves(rng, dialect, length) for _ in range(writers)),
-        chunks=_chunks(rng, length) if dialect in PARALLEL else (),
-        faults=_faults(rng),
+        writers=tuple(_moves(rng, dialect, length, weather) for _ in range(writers)),
+        chunks=_chunks(rng, length, weather) if dialect in PARALLEL else (),
+        faults=_faults(rng, weather),
     )
 
 
@@ -64,12 +86,13 @@ def _length(rng: random.Random) -> int:
     return rng.choice((2 * PART, rng.randint(2 * PART + 1, 3 * PART)))
 
 
-def _moves(rng: random.Random, dialect: str, length: int) -> tuple[Move, ...]:
+def _moves(rng: random.Random, dialect: str, length: int, weather: Weather) -> tuple[Move, ...]:
+    last = weather.gateways - 1
     asks = ("", "", dialect, "json", *SERIAL) if dialect in SERIAL else ("",)
     moves = tuple(
         Move(
             size=max(1, int(length * rng.choice((0.05, 0.2, 0.4, 0.6, 1.0)))),
-            gateway=rng.randint(0, 1),
+            gateway=rng.randint(0, last),
             asks=rng.choice(asks),
             digest=rng.choice(_DIGESTS),
             cut=rng.random() if rng.random() < 0.15 else None,
@@ -78,12 +101,14 @@ def _moves(rng: random.Random, dialect: str, length: int) -> tuple[Move, ...]:
         for _ in range(rng.randint(3, 8))
     )
     # One of them succeeds, or it would never end.
-    return (*moves, Move(size=max(1, length // 2), gateway=rng.randint(0, 1)))
+    return (*moves, Move(size=max(1, length // 2), gateway=rng.randint(0, last)))
 
 
-def _chunks(rng: random.Random, length: int) -> tuple[tuple[int, int], ...]:
+def _chunks(rng: random.Random, length: int, weather: Weather) -> tuple[tuple[int, int], ...]:
     """Pieces of one size or at random places, the first one first, some of them twice and some overlapping."""
-    if rng.random() < 0.5 or length < 4:
+    if weather.more and 4 <= length <= PART and rng.random() < 0.4:
+        bounds = [0, *sorted(rng.sample(range(1, length), min(length - 1, TINY))), length]
+    elif rng.random() < 0.5 or length < 4:
         size = max(1, length // rng.randint(1, 8), min(length, PART) if length > PART else 1)
         bounds = [*range(0, length, size), length]
     else:
@@ -97,11 +122,12 @@ def _chunks(rng: random.Random, length: int) -> tuple[tuple[int, int], ...]:
     return (first, *rest)
 
 
-def _faults(rng: random.Random) -> dict[int, str]:
+def _faults(rng: random.Random, weather: Weather) -> dict[int, str]:
     """In two thirds of the runs; sometimes the attempts of one call fail altogether."""
     found: dict[int, str] = {}
-    for _ in range(rng.choice((0, 1, 1, 2, 3))):
-        fault = rng.choices(FAULTS, [_WEIGHTS.get(each, 2.0) for each in FAULTS])[0]
+    weights = _WEIGHTS | dict.fromkeys(("kill before", "kill after"), weather.kills)
+    for _ in range(rng.choice(weather.faults)):
+        fault = rng.choices(FAULTS, [weights.get(each, 2.0) for each in FAULTS])[0]
         at = rng.randint(1, 14)
         times = 3 if fault in ("500", "503", "reset", "lost") and rng.random() < 0.3 else 1
         found |= dict.fromkeys(range(at, at + times), fault)

@@ -95,9 +95,9 @@ PLANTS: dict[str, tuple[Edit, ...]] = {
             SliceSink,
             "_send",
             (
-                "    self._sent[draft.offset] = replaced\n",
-                f"    draft.number = {_COUNT} + len(self._sent)\n"
-                "    self._sent[draft.offset] = replaced\n",
+                "    self._commits.expect(draft.offset, replaced)\n",
+                f"    draft.number = {_COUNT} + len(self._commits._sent)\n"
+                "    self._commits.expect(draft.offset, replaced)\n",
             ),
         ),
         Edit(
@@ -141,7 +141,7 @@ PLANTS: dict[str, tuple[Edit, ...]] = {
         ),
     ),
     "a chunk that comes again is counted again": (
-        Edit(chunks, "_runs", ("gap is not None and gap.start <= at", "True")),
+        Edit(chunks, "runs_of", ("gap is not None and gap.start <= at", "True")),
         Edit(
             status,
             "_received",

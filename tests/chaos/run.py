@@ -6,8 +6,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.chaos import dialects
-from tests.chaos.client import Client
-from tests.chaos.dialects import SERIAL, Subject, ask, begin, cancel, chunk
+from tests.chaos.client import TRIES, Client
+from tests.chaos.dialects import (
+    JOINED,
+    SERIAL,
+    WHOLE,
+    Subject,
+    ask,
+    begin,
+    cancel,
+    chunk,
+    join,
+    whole,
+)
 from tests.chaos.ledger import Broken
 from tests.chaos.line import PASSING
 from tests.chaos.outside import Outside
@@ -45,9 +56,13 @@ async def run(
     began, failure = time.monotonic(), None
     try:
         async with asyncio.timeout(LIMIT):
-            if plan.end == "finished":
+            if plan.dialect in WHOLE:
+                await _whole(client, plan)
+            elif plan.dialect == JOINED:
+                await _joined(client, plan)
+            elif plan.end == "finished":
                 await client.run(plan.writers, plan.chunks)
-                await _same_everywhere(client)
+                await _same_everywhere(client, len(ports))
             else:
                 await _unfinished(client, plan)
         await _stored(fleet, subject, plan)
@@ -57,16 +72,50 @@ async def run(
     return Outcome(plan, time.monotonic() - began, client.refused, failure, met)
 
 
-async def _same_everywhere(client: Client) -> None:
-    """Both gateways say that it is finished, in another dialect as well."""
+async def _whole(client: Client, plan: Plan) -> None:
+    """One request, again and again until it is answered that the object is there."""
+    for tries in range(TRIES):
+        move = plan.writers[0][tries % len(plan.writers[0])]
+        call = whole(plan.dialect, client.subject)
+        answer, _ = await client.say(move.gateway, plan.dialect, call, move.broken(call.body))
+        if answer.status in (200, 201, 204):
+            return
+    raise Broken("it does not end")
+
+
+async def _joined(client: Client, plan: Plan) -> None:
+    """Two partial uploads at a time, and then what they make together."""
+    subject, halves = client.subject, []
+    for number, data in enumerate(_cut(subject.data)):
+        name = f"{subject.session}-{number}"
+        half = Subject(subject.bucket, subject.key, data, name, subject.credential, partial=True)
+        halves.append(Client(half, "tus", client.line, PAUSE))
+    await asyncio.gather(*(half.run(plan.writers[:1], ()) for half in halves))
+    call = join(subject, [str(half.subject.url) for half in halves])
+    for tries in range(TRIES):
+        move = plan.writers[0][tries % len(plan.writers[0])]
+        answer, _ = await client.say(move.gateway, "tus", call)
+        if answer.status == 201:
+            return
+    raise Broken("its parts can't be joined")
+
+
+def _cut(data: bytes) -> tuple[bytes, bytes]:
+    return data[: len(data) // 3], data[len(data) // 3 :]
+
+
+async def _same_everywhere(client: Client, gateways: int) -> None:
+    """All gateways say that it is finished, in another dialect as well."""
     spoken = "json" if client.subject.url is not None else client.dialect
-    for number in (0, 1):
+    for number in range(gateways):
         for _ in range(200):
             answer, found = await client.say(number, spoken, ask(spoken, client.subject))
-            if found.done:
+            if found.done or client.stray:
                 break
             if answer.status not in PASSING:
                 raise Broken(f"gateway {number} does not know that it is finished: {answer}")
+        else:
+            raise Broken(f"gateway {number} does not answer")
 
 
 async def _unfinished(client: Client, plan: Plan) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from tests.chaos.credential import bearer
 from tests.chaos.end import Left, sweep
 from tests.chaos.outside import outside
-from tests.chaos.plan import plan
+from tests.chaos.plan import FAIR, Weather, plan
 from tests.chaos.run import Outcome, run
 from tests.servers.gateway import KEY_ID, SECRET
 from tests.servers.lease import S3Endpoint
@@ -24,6 +24,7 @@ class Report:
     """``left`` is known when the fleet has ended; ``kills`` are of gateways, ``bugs`` lines of their logs."""
 
     seed: int
+    foul: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
     kills: int = 0
     bugs: tuple[str, ...] = ()
@@ -31,7 +32,7 @@ class Report:
 
     def broken(self, each: Outcome) -> str:
         """What went wrong in a run, and what repeats it."""
-        again = f"--seed {self.seed} --only {each.plan.number}"
+        again = f"--seed {self.seed} --only {each.plan.number}{' --foul' if self.foul else ''}"
         return f"{again}: {each.failure}\n  {each.plan}\n  {each.met}"
 
     @property
@@ -67,16 +68,19 @@ async def chaos(
     progress: Callable[[Report], None] = lambda report: None,
     lanes: int = LANES,
     module: str = "gateway",
+    weather: Weather = FAIR,
 ) -> Report:
     """Carry out the runs of these numbers, ``lanes`` at a time; ``module`` is what the gateways run."""
-    report = Report(seed)
-    async with outside(endpoint, folder, min(lanes, len(numbers)), module) as fleet:
+    report = Report(seed, foul=weather != FAIR)
+    count = min(lanes, len(numbers))
+    async with outside(endpoint, folder, count, module, weather.gateways) as fleet:
         todo = iter(numbers)
 
         async def work(lane: str) -> None:
             credential = bearer(lane, KEY_ID, SECRET)
             for number in todo:
-                report.outcomes.append(await run(fleet, lane, plan(seed, number), seed, credential))
+                made = plan(seed, number, weather)
+                report.outcomes.append(await run(fleet, lane, made, seed, credential))
                 report.kills = fleet.kills
                 progress(report)
 

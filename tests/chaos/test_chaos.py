@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.plan import plan
+from tests.chaos.plan import FOUL, plan
 from tests.chaos.runner import chaos
 from tests.servers.lease import S3Endpoint
 
@@ -17,6 +17,7 @@ def test_a_plan_is_decided_by_its_seed_and_number() -> None:
     assert plan(1, 2) == plan(1, 2)
     assert plan(1, 2) != plan(1, 3)
     assert plan(1, 2) != plan(2, 2)
+    assert plan(1, 2, FOUL) != plan(1, 2)
 
 
 @pytest.mark.ci
@@ -37,3 +38,16 @@ async def test_a_thousand_runs_keep_every_promise(rgw: S3Endpoint, tmp_path: Pat
     print(*report.lines(), sep="\n")
     assert report.failures == []
     assert report.kills > 30
+
+
+@pytest.mark.slow
+@pytest.mark.s3
+@pytest.mark.redis
+@pytest.mark.timeout(900)
+async def test_a_few_hundred_runs_in_foul_weather_keep_every_promise(
+    rgw: S3Endpoint, tmp_path: Path
+) -> None:
+    report = await chaos(rgw, tmp_path, SEED, range(200), weather=FOUL)
+    print(*report.lines(), sep="\n")
+    assert report.failures == []
+    assert report.kills > 10

@@ -1,9 +1,14 @@
 """One fault at every call to the store of an upload of ten parts, by one to three writers, in every dialect: the stored
 bytes are the source's, no offset goes back, nothing is left."""
 
+import asyncio
+import hashlib
+import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +17,7 @@ from tests.chaos.credential import bearer
 from tests.chaos.dialects import DIALECTS, Subject
 from tests.chaos.fate import FAULTS
 from tests.chaos.inside import BUCKET, PART, TTL, Inside, inside
-from tests.chaos.line import Answer, Break, Call
+from tests.chaos.line import PASSING, Answer, Break, Call
 from tests.protocol.signatures.wire import KEY_ID, SECRET
 
 DATA = random.Random(10).randbytes(9 * PART + 777)
@@ -70,8 +75,15 @@ class Reviving:
         return answer
 
 
-async def every_call(fleet: Inside, dialect: str, writers: int, fault: str, times: int) -> int:
-    """The fault at the first call, the second, ..., as long as there is one. Answers how many there were."""
+async def every_call(
+    fleet: Inside,
+    upload: Callable[[str], Awaitable[object]],
+    writers: int,
+    fault: str,
+    times: int,
+) -> int:
+    """The fault at the first call of an upload under each key, the second, ..., as long as there is one. Answers how
+    many there were."""
     at, cases = 0, 0
     reached = True
     while reached:
@@ -80,7 +92,7 @@ async def every_call(fleet: Inside, dialect: str, writers: int, fault: str, time
         for number in range(min(writers, 2)):
             fate = fleet.gateways[number].fate
             fate.calls, fate.faults = 0, dict.fromkeys(range(at, at + times), fault)
-            await uploaded(fleet, dialect, writers, f"{times}-{at}-{number}")
+            await upload(f"{times}-{at}-{number}")
             reached |= at not in fate.faults
             cases += at not in fate.faults
             fate.faults = {}
@@ -102,7 +114,8 @@ async def nothing_is_left(fleet: Inside) -> None:
 @pytest.mark.ci
 @pytest.mark.parametrize("dialect", ["tus", "rufh-8", "chunked"])
 async def test_a_gateway_that_dies_at_any_call_costs_nothing(fleet: Inside, dialect: str) -> None:
-    assert await every_call(fleet, dialect, 1, "kill after", 1) > 10
+    upload = partial(uploaded, fleet, dialect, 1)
+    assert await every_call(fleet, upload, 1, "kill after", 1) > 10
     await nothing_is_left(fleet)
 
 
@@ -113,6 +126,63 @@ async def test_a_gateway_that_dies_at_any_call_costs_nothing(fleet: Inside, dial
 async def test_a_fault_at_any_call_costs_nothing(
     fleet: Inside, dialect: str, writers: int, fault: str
 ) -> None:
+    upload = partial(uploaded, fleet, dialect, writers)
     for times in TIMES if "kill" not in fault else (1,):
-        assert await every_call(fleet, dialect, writers, fault, times) > 5
+        assert await every_call(fleet, upload, writers, fault, times) > 5
+    await nothing_is_left(fleet)
+
+
+async def mounted(fleet: Inside, writers: int, key: str) -> None:
+    """By clients of HMAC File Server, which know their chunks by number and are told how many are there."""
+    ways = [Reviving(fleet, number) for number in (0, 1)]
+    begin = (("X-Filename", key), ("X-Total-Size", str(len(DATA))), *CREDENTIAL)
+    begun = await _until(201, ways[0], Call("POST", "/chunked-upload", begin))
+    session, size = begun["session_id"], begun["chunk_size"]
+    todo = list(range(begun["total_chunks"]))
+    random.Random(key).shuffle(todo)
+    told = [0]
+
+    async def write(number: int) -> None:
+        while todo:
+            chunk = todo.pop()
+            body = DATA[chunk * size : (chunk + 1) * size]
+            named = ("X-Upload-Session-ID", session), ("X-Chunk-Number", str(chunk))
+            since = told[-1]
+            call = Call("PUT", "/chunked-upload", (*named, *CREDENTIAL), body)
+            answer = await _until(200, ways[number % 2], call)
+            assert answer["uploaded_bytes"] >= since
+            told.append(max(told[-1], answer["uploaded_bytes"]))
+
+    await asyncio.gather(*(write(number) for number in range(writers)))
+    status = Call("GET", f"/upload-status?session_id={session}", CREDENTIAL)
+    found = await _until(200, ways[1], status)
+    if not found["completed"]:  # whoever was to finish it has died: the last one again
+        todo.append(begun["total_chunks"] - 1)
+        await write(0)
+        found = await _until(200, ways[1], status)
+    assert (found["completed"], found["uploaded_bytes"]) == (True, len(DATA))
+    assert fleet.sha256(key) == hashlib.sha256(DATA).hexdigest()
+
+
+async def _until(status: int, way: Reviving, call: Call) -> dict[str, Any]:
+    """The answer of this status; others have to pass."""
+    for _ in range(50):
+        answer = await way.send(call)
+        if answer.status == status:
+            found: dict[str, Any] = json.loads(answer.body)
+            return found
+        assert answer.status in PASSING, answer
+        await asyncio.sleep(0.001)
+    raise AssertionError("it does not end")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("writers", [1, 2, 3])
+async def test_a_fault_at_any_call_costs_clients_of_the_mount_nothing(
+    fleet: Inside, writers: int, fault: str
+) -> None:
+    upload = partial(mounted, fleet, writers)
+    for times in TIMES if "kill" not in fault else (1,):
+        assert await every_call(fleet, upload, writers, fault, times) > 5
     await nothing_is_left(fleet)

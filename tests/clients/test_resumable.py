@@ -21,7 +21,7 @@ from tusclient import client as tus
 from tusclient.exceptions import TusUploadFailed
 
 from tests.redis_server import RedisServer
-from tests.servers.fixtures import create_bucket
+from tests.servers.fixtures import own_bucket
 from tests.servers.gateway import (
     CONFIG,
     KEY_ID,
@@ -341,7 +341,7 @@ def test_a_fleet_before_a_real_s3_leaves_the_object_and_nothing_else(
     tmp_path: Path, rgw: S3Endpoint
 ) -> None:
     """Parts that replace those of overtaken writers, segments as objects, chunks in any order."""
-    bucket = create_bucket(rgw, f"resumable-{time.time_ns()}")
+    bucket = own_bucket(rgw, "resumable")
     redis = RedisServer(tmp_path, durable=True)
     redis.start()
     config = (

@@ -20,7 +20,7 @@ from tests.clients.test_resumable import DATA, TUS, begin, stored
 from tests.conformance.wire import Answer, Connection, WireError, head
 from tests.faults.lab import far_config
 from tests.redis_server import running_redis
-from tests.servers.fixtures import create_bucket
+from tests.servers.fixtures import own_bucket
 from tests.servers.gateway import CONFIG, GatewayProcess, running_gateway
 from tests.servers.lease import S3Endpoint
 
@@ -77,7 +77,7 @@ def fleet(folder: Path, config: str) -> Iterator[list[GatewayProcess]]:
 @contextmanager
 def before_ceph(folder: Path, rgw: S3Endpoint) -> Iterator[Team]:
     """Two gateways in front of Ceph RGW, where each slice has one part number only."""
-    bucket = create_bucket(rgw, f"takeover-{time.time_ns()}")
+    bucket = own_bucket(rgw, "takeover")
     config = far_config(rgw, bucket).replace("[buckets.public]", "[buckets.other]")
     config = config.replace("[buckets.far]", '[buckets.public]\nanonymous = "public-read"')
     with fleet(folder, config) as both:
@@ -104,15 +104,23 @@ def ask(method: str, url: str, fields: dict[str, str], body: bytes = b"") -> Ans
 
 def go_on(url: str, kind: str, remembered: int, other: bytes) -> int:
     """What a newcomer does until all is there; answers where it went on."""
-    offset = remembered
-    if kind != "remembered":
-        offset = ask("HEAD", url, DRAFT if kind == "ietf" else TUS).number("upload-offset") or 0
+    offset = remembered if kind == "remembered" else told_offset(url, kind)
     answer = rest(url, kind, offset, other[offset:])
     if kind == "remembered" and answer.status == 409:  # not all that was sent had come
         offset = answer.number("upload-offset") or 0
         answer = rest(url, kind, offset, other[offset:])
+    for _ in range(3):
+        # Who asks in tus takes nothing over yet: on a busy machine more of what was sent may become durable meanwhile.
+        if kind != "tus" or answer.status != 409:
+            break
+        offset = told_offset(url, kind)
+        answer = rest(url, kind, offset, other[offset:])
     assert answer.status in (201, 204), (kind, offset, answer, answer.body)
     return offset
+
+
+def told_offset(url: str, kind: str) -> int:
+    return ask("HEAD", url, DRAFT if kind == "ietf" else TUS).number("upload-offset") or 0
 
 
 def rest(url: str, kind: str, offset: int, body: bytes) -> Answer:

@@ -15,7 +15,7 @@ from tests.conformance.peers import ROOT, Peer, revivable
 from tests.conformance.tus.trial import MiB, Options
 from tests.faults.lab import far_config
 from tests.redis_server import running_redis
-from tests.servers.fixtures import create_bucket
+from tests.servers.fixtures import own_bucket
 from tests.servers.gateway import CONFIG, KEY_ID, SECRET
 from tests.servers.lease import S3Endpoint
 from tests.servers.ports import free_port
@@ -114,7 +114,7 @@ def embedded(folder: Path, lifetime: int = LIFETIME) -> Iterator[Options]:
 @contextmanager
 def fleet(folder: Path, store: FaultyStore, lifetime: int = LIFETIME) -> Iterator[Options]:
     """In front of an S3, sessions in Redis."""
-    bucket = create_bucket(store.endpoint, f"tus-{time.time_ns()}")
+    bucket = own_bucket(store.endpoint, "tus")
     with running_redis(folder) as redis:
         config = far_config(store.endpoint, bucket, url=store.url, budget="512MiB")
         config = config.replace('"sqlite:///{folder}/sessions.db"', f'"{redis.url()}"')

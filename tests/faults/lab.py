@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from gateway.storage.base import PROBE_MARK
 from gateway.transfer.sweep_report import SweepReport
 from gateway.transfer.sweeper import Sweeper
 from tests.servers.faulty_s3 import FaultyS3
-from tests.servers.fixtures import create_bucket
+from tests.servers.fixtures import own_bucket
 from tests.servers.gateway import CONFIG, GatewayProcess, running_gateway
 from tests.servers.lease import S3Endpoint
 
@@ -203,11 +202,10 @@ async def fault_lab(
     sessions: str = "",
     part_size: str = "5MiB",
 ) -> AsyncIterator[FaultLab]:
-    """One for the length of the block, its store probed. The bucket is this process's own: its tests look at all that
-    is in it. ``single_stream``: no read-ahead, which asks for more as the machine is slow, so that calls can be
-    counted. ``sessions``: their URL; SQLite's when it is empty."""
-    bucket = f"{bucket}-{os.getpid()}"
-    await asyncio.to_thread(create_bucket, endpoint, bucket)
+    """One for the length of the block, its store probed. The bucket, whose name begins with ``bucket``, is its own: its
+    tests look at all that is in it. ``single_stream``: no read-ahead, which asks for more as the machine is slow, so
+    that calls can be counted. ``sessions``: their URL; SQLite's when it is empty."""
+    bucket = await asyncio.to_thread(own_bucket, endpoint, bucket)
     shelf = Shelf(await asyncio.to_thread(direct, endpoint), bucket)
     await asyncio.to_thread(shelf.warm_up)
     async with FaultyS3(endpoint.url) as proxy:

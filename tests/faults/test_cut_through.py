@@ -23,7 +23,8 @@ from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
 from gateway.pipeline.slabs import Slab, SlabPool
 from gateway.pipeline.transforms import Chain
-from gateway.settings.sections import RetrySection, S3Storage
+from gateway.settings import S3Storage
+from gateway.settings.sections import RetrySection
 from gateway.storage.retry import Retrier
 from gateway.storage.s3 import S3Store
 from gateway.telemetry import Instrument

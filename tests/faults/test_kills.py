@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from gateway.settings import load_settings
 from gateway.units import KiB, MiB
 from tests.faults.lab import Shelf, direct, eventually, far_config
 from tests.faults.traffic import Answer, pattern_digest, upload
-from tests.servers.fixtures import create_bucket
+from tests.servers.fixtures import own_bucket
 from tests.servers.gateway import GatewayProcess, running_gateway, start_gateway
 from tests.servers.lease import S3Endpoint
 
@@ -134,7 +133,7 @@ async def sha256_of(store: Any, name: str) -> str | None:
 @contextmanager
 def site(endpoint: S3Endpoint, folder: Path) -> Iterator[Site]:
     """A site with a bucket of its own (tests of other processes share the store), and a stranger's multipart in it."""
-    bucket = create_bucket(endpoint, f"killed-{time.time_ns()}")
+    bucket = own_bucket(endpoint, "killed")
     client = direct(endpoint)
     theirs = client.create_multipart_upload(Bucket=bucket, Key="theirs.bin")["UploadId"]
     try:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from gateway.units import GiB, KiB, MiB
 from tests.faults.traffic import pattern_digest, upload
-from tests.servers.fixtures import create_bucket
+from tests.servers.fixtures import own_bucket
 from tests.servers.gateway import CONFIG, GatewayProcess, running_gateway
 from tests.servers.lease import S3Endpoint
 
@@ -49,7 +48,7 @@ def s3_config(endpoint: S3Endpoint, bucket: str) -> str:
 
 @pytest.fixture(scope="module")
 def gateway(rgw: S3Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    bucket = create_bucket(rgw, f"memory-{time.time_ns()}")
+    bucket = own_bucket(rgw, "memory")
     with running_gateway(tmp_path_factory.mktemp("gateway"), s3_config(rgw, bucket)) as process:
         yield process
 

@@ -11,8 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from gateway.units import KiB, MiB
+from loadtests.null_connection import PATTERN_SIZE
 from loadtests.null_objects import KEEP
-from loadtests.null_s3 import PATTERN_SIZE
 from loadtests.processes import Server, running_module
 from loadtests.signing import plain
 from loadtests.wire import CHUNK, Pattern, UnexpectedAnswer, Wire

@@ -54,8 +54,9 @@ from gateway.units import KiB, MiB
 T = TypeVar("T")
 
 KEY = ObjectKey("bucket", "key")
-#: Parts of 64 KiB and more, so that tests move little.
-SMALL = PartLimits(min_size=64 * KiB, max_size=MiB, max_parts=100)
+#: The smallest part of the store here, so that tests move little.
+PART = 64 * KiB
+SMALL = PartLimits(min_size=PART, max_size=MiB, max_parts=100)
 
 
 class MemoryPartStore:
@@ -442,7 +443,7 @@ class Bench:
         if passages:
             self.store.passages = FakePassages(self.store)
 
-    def plan(self, length: int | None, preferred: int = 64 * KiB) -> PartPlan:
+    def plan(self, length: int | None, preferred: int = PART) -> PartPlan:
         limits = self.store.capabilities.parts
         return plan(length, limits, preferred=preferred, memory_cap=self.pool.part_cap)
 
@@ -455,7 +456,7 @@ class Bench:
         condition: WriteCondition | None = None,
         attempts: int = 1,
         concurrency: int = 4,
-        preferred: int = 64 * KiB,
+        preferred: int = PART,
         grace: float = 0.2,
     ) -> PartSink:
         return PartSink(

@@ -11,9 +11,7 @@ from gateway.pipeline.naps import Naps
 from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.spool import Spool
 from gateway.units import KiB, MiB
-from tests.pipeline.fakes import spool_in
-
-PART = 64 * KiB
+from tests.pipeline.fakes import PART, spool_in
 
 
 class Clock:

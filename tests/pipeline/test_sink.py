@@ -11,19 +11,14 @@ from gateway.errors import (
     DigestMismatch,
     GatewayError,
     IncompleteBody,
-    MultipartLost,
     Overloaded,
-    PreconditionFailed,
-    SessionsUnavailable,
-    StorageCorrupt,
     StorageError,
-    StorageRejected,
     StorageThrottled,
     StorageTimeout,
     StorageUnavailable,
     TooLarge,
 )
-from gateway.model import Digest, MultipartRef, Part, PartLimits, PartReceipt, WriteCondition
+from gateway.model import Digest, MultipartRef, Part, PartLimits, PartReceipt
 from gateway.pipeline.pump import pump
 from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.source import BytesSource
@@ -31,14 +26,13 @@ from gateway.pipeline.transforms import Chain
 from gateway.units import KiB, MiB
 from tests.pipeline.fakes import (
     KEY,
+    PART,
     Bench,
     Gate,
     MemoryPartStore,
     TrickleSource,
     failing,
 )
-
-PART = 64 * KiB
 
 
 async def test_a_body_within_the_first_part_is_one_put() -> None:
@@ -209,25 +203,6 @@ async def test_a_stalled_store_stops_the_source_within_the_budget() -> None:
     bench.assert_clean()
 
 
-async def test_an_error_in_a_part_surfaces_as_itself_while_the_client_is_silent() -> None:
-    bench = Bench()
-    bench.store.before = failing("upload_part", StorageRejected("no"))
-
-    class Silent(TrickleSource):
-        async def read_into(self, view: memoryview, /) -> int:
-            if self.given >= 2 * PART:
-                await asyncio.Event().wait()
-            return await super().read_into(view)
-
-    with pytest.raises(StorageRejected):
-        await asyncio.wait_for(bench.upload(Silent(bytes(4 * PART), PART), bench.sink(4 * PART)), 5)
-    task = asyncio.current_task()
-    assert task is not None
-    assert task.cancelling() == 0
-    assert bench.store.calls["abort_multipart"] == 1
-    bench.assert_clean()
-
-
 @pytest.mark.parametrize("attempts", [1, 3])
 async def test_a_throttled_part_is_resent_without_the_client(attempts: int) -> None:
     bench = Bench()
@@ -307,190 +282,6 @@ async def test_pitfall_28_a_part_that_never_ends_is_cut_off_and_the_abort_confir
     bench.assert_clean()
 
 
-async def test_an_abort_is_repeated_while_the_store_shows_parts() -> None:
-    bench = Bench()
-    gate = Gate("upload_part")
-    bench.store.before = gate
-    abort = bench.store.abort_multipart
-
-    async def late(ref: MultipartRef) -> None:
-        await abort(ref)
-        if bench.store.calls["abort_multipart"] < 3:
-            bench.store.uploads[ref.upload_id] = {}
-
-    bench.store.abort_multipart = late  # type: ignore[method-assign]
-    task = asyncio.ensure_future(
-        bench.upload(BytesSource(bytes(3 * PART)), bench.sink(3 * PART, grace=0.01))
-    )
-    await gate.reached.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert bench.store.calls["abort_multipart"] == 3
-    bench.assert_clean()
-
-
-@pytest.mark.parametrize("lasting", [False, True])
-async def test_an_abort_that_fails_keeps_its_intent_and_the_first_error(lasting: bool) -> None:
-    bench = Bench()
-    bench.store.before = failing("upload_part", StorageRejected("no"))
-
-    async def stubborn(ref: MultipartRef) -> None:
-        if not lasting:
-            raise StorageUnavailable("down")
-
-    async def stuck(operation: str, number: int) -> None:
-        if operation == "upload_part":
-            if number == 1:
-                await asyncio.sleep(0.01)
-                raise StorageRejected("no")
-            await asyncio.Event().wait()
-
-    if lasting:
-        bench.store.before = stuck
-    bench.store.abort_multipart = stubborn  # type: ignore[method-assign]
-    with pytest.raises(StorageRejected):
-        await bench.upload(BytesSource(bytes(3 * PART)), bench.sink(3 * PART, grace=0.01))
-    assert len(bench.facts.aborts_failed) == 1
-    assert len(bench.journal.open) == 1
-    assert bench.pool.statistics().used == 0
-
-
-@pytest.mark.parametrize("plain", [True, False])
-async def test_a_lost_answer_of_complete_is_settled_by_looking(plain: bool) -> None:
-    bench = Bench()
-    bench.store.plain_etags = plain
-    bench.store.after = failing("complete_multipart", StorageTimeout("no answer"))
-    data = os.urandom(3 * PART)
-    stored = await bench.upload(BytesSource(data), bench.sink(len(data), attempts=2))
-    assert stored.size == len(data)
-    assert stored.etag == bench.store.etags[KEY]
-    assert bench.store.objects[KEY] == data
-    bench.assert_clean()
-
-
-async def test_complete_is_never_assumed_to_be_done() -> None:
-    """The multipart vanished after an unanswered Complete, and another's object of the same size is there."""
-    bench = Bench()
-    data = os.urandom(3 * PART)
-
-    async def vanish(operation: str, number: int) -> None:
-        if operation == "complete_multipart" and number == 1:
-            other = MultipartRef("fake", KEY, "other")
-            bench.store.uploads["other"] = {1: bytes(len(data))}
-            receipt = PartReceipt(1, 0, len(data), "x")
-            await bench.store.complete_multipart(other, [receipt])
-            bench.store.uploads.clear()
-            raise StorageTimeout("no answer")
-
-    bench.store.before = vanish
-    with pytest.raises(MultipartLost):
-        await bench.upload(BytesSource(data), bench.sink(len(data), attempts=2))
-    assert bench.store.calls["head"] == 1
-    bench.assert_clean()
-
-
-async def test_a_multipart_that_is_lost_without_doubt_is_not_looked_for() -> None:
-    bench = Bench()
-
-    async def vanish(operation: str, number: int) -> None:
-        if operation == "complete_multipart":
-            bench.store.uploads.clear()
-
-    bench.store.before = vanish
-    with pytest.raises(MultipartLost):
-        await bench.upload(BytesSource(bytes(3 * PART)), bench.sink(3 * PART, attempts=2))
-    assert bench.store.calls["head"] == 0
-
-
-@pytest.mark.parametrize("size", [PART // 2, 3 * PART])
-async def test_a_conditional_write_whose_answer_was_lost_is_not_beaten_by_itself(size: int) -> None:
-    bench = Bench()
-    data = os.urandom(size)
-    for operation in ("put", "complete_multipart"):
-        bench.store.after = failing(operation, StorageUnavailable("reset"))
-        if size < PART and operation == "complete_multipart":
-            break
-        stored = await bench.upload(
-            BytesSource(data),
-            bench.sink(size, attempts=2, condition=WriteCondition(absent=True)),
-        )
-        assert stored.size == size
-        bench.store.objects.clear()
-        bench.store.calls.clear()
-    bench.assert_clean()
-
-
-@pytest.mark.parametrize("size", [PART // 2, 3 * PART])
-async def test_a_condition_that_does_not_hold_leaves_the_other_object(size: int) -> None:
-    bench = Bench()
-    await bench.upload(BytesSource(b"first"), bench.sink(5))
-    with pytest.raises(PreconditionFailed):
-        await bench.upload(
-            BytesSource(bytes(size)), bench.sink(size, condition=WriteCondition(absent=True))
-        )
-    assert bench.store.objects[KEY] == b"first"
-    bench.assert_clean()
-
-
-async def test_an_unanswered_publication_that_cannot_be_looked_up_is_an_error() -> None:
-    bench = Bench()
-
-    async def down(operation: str, number: int) -> None:
-        if operation in {"put", "head"}:
-            raise StorageUnavailable("down")
-
-    bench.store.before = down
-    with pytest.raises(StorageUnavailable):
-        await bench.upload(BytesSource(b"x"), bench.sink(1))
-    bench.assert_clean()
-
-
-async def test_a_journal_that_is_down_stops_the_upload_before_create() -> None:
-    bench = Bench()
-    bench.journal.failing["intend"] = SessionsUnavailable("down")
-    with pytest.raises(SessionsUnavailable):
-        await bench.upload(BytesSource(bytes(3 * PART)), bench.sink(3 * PART))
-    assert bench.store.calls == {}
-    bench.assert_clean()
-
-
-async def test_a_multipart_that_could_not_be_journalled_is_aborted() -> None:
-    bench = Bench()
-    bench.journal.failing["attached"] = SessionsUnavailable("down")
-    with pytest.raises(SessionsUnavailable):
-        await bench.upload(BytesSource(bytes(3 * PART)), bench.sink(3 * PART))
-    bench.assert_clean()
-
-
-async def test_a_journal_that_fails_at_the_end_does_not_undo_the_object() -> None:
-    bench = Bench()
-    bench.journal.failing["closed"] = SessionsUnavailable("down")
-    stored = await bench.upload(BytesSource(bytes(3 * PART)), bench.sink(3 * PART))
-    assert stored.size == 3 * PART
-    bench.assert_clean(journal=False)
-    assert len(bench.journal.open) == 1
-
-
-async def test_each_attempt_to_create_has_an_intent_of_its_own() -> None:
-    """An attempt whose answer was lost may have left a multipart: its intent must stay for the sweep."""
-    bench = Bench()
-    bench.store.after = failing("create_multipart", StorageTimeout("no answer"))
-    await bench.upload(BytesSource(bytes(3 * PART)), bench.sink(3 * PART, attempts=2))
-    assert bench.journal.log == ["intend", "given_up", "intend", "attached", "closed"]
-    assert list(bench.journal.open.values()) == [None]
-    assert list(bench.store.uploads) == ["upload-1"]
-
-
-@pytest.mark.parametrize("error", [StorageThrottled("slow"), PreconditionFailed("no")])
-async def test_a_create_that_was_certainly_refused_leaves_no_intent(error: GatewayError) -> None:
-    bench = Bench()
-    bench.store.before = failing("create_multipart", error)
-    with pytest.raises(type(error)):
-        await bench.upload(BytesSource(bytes(3 * PART)), bench.sink(3 * PART))
-    bench.assert_clean()
-
-
 @pytest.mark.parametrize("checksums", [frozenset({"crc64nvme", "crc32c"}), frozenset({"crc32c"})])
 async def test_parts_carry_a_checksum_that_the_store_verifies(checksums: frozenset[str]) -> None:
     bench = Bench(store=MemoryPartStore(checksums=checksums))
@@ -507,52 +298,6 @@ async def test_parts_carry_a_checksum_that_the_store_verifies(checksums: frozens
     assert algorithms == {"crc64nvme" if "crc64nvme" in checksums else "crc32c"}
 
 
-@pytest.mark.parametrize("wrong", [{"number": 9}, {"size": 1}, {"offset": 7}])
-async def test_a_receipt_for_something_else_is_a_corrupt_store(wrong: dict[str, int]) -> None:
-    bench = Bench()
-    upload_part = bench.store.upload_part
-
-    async def confuse(ref: MultipartRef, part: Part) -> PartReceipt:
-        receipt = await upload_part(ref, part)
-        fields = {"number": receipt.number, "offset": receipt.offset, "size": receipt.size} | wrong
-        return PartReceipt(fields["number"], fields["offset"], fields["size"], receipt.etag)
-
-    bench.store.upload_part = confuse  # type: ignore[method-assign]
-    with pytest.raises(StorageCorrupt):
-        await bench.upload(BytesSource(bytes(3 * PART)), bench.sink(3 * PART))
-    bench.assert_clean()
-
-
-async def test_an_external_cancellation_wins_over_a_part_that_failed() -> None:
-    bench = Bench()
-    bench.store.before = failing("upload_part", StorageRejected("no"))
-    gate = Gate("abort_multipart")
-    bench.store.after = gate
-    task = asyncio.ensure_future(bench.upload(BytesSource(bytes(4 * PART)), bench.sink(4 * PART)))
-    await gate.reached.wait()
-    task.cancel()
-    await asyncio.sleep(0)
-    gate.open()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    bench.assert_clean()
-
-
-async def test_a_bug_in_the_block_surfaces_as_itself() -> None:
-    bench = Bench()
-    sink = bench.sink(3 * PART)
-
-    async def stumble() -> None:
-        async with sink:
-            await pump(BytesSource(bytes(3 * PART)), Chain(), sink)
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await stumble()
-    assert sink.multipart is None
-    bench.assert_clean()
-
-
 async def test_settle_answers_the_receipts_in_order() -> None:
     bench = Bench()
     async with bench.sink(3 * PART) as sink:
@@ -560,20 +305,6 @@ async def test_settle_answers_the_receipts_in_order() -> None:
         receipts = await sink.settle()
         assert [receipt.number for receipt in receipts] == [1, 2, 3]
         assert sink.multipart is not None
-    bench.assert_clean()
-
-
-async def test_settle_raises_what_a_part_failed_with() -> None:
-    bench = Bench()
-    bench.store.before = failing("upload_part", StorageRejected("no"))
-
-    async def run() -> None:
-        async with bench.sink(2 * PART) as sink:
-            await pump(BytesSource(bytes(2 * PART)), Chain(), sink)
-            await sink.settle()
-
-    with pytest.raises(StorageRejected):
-        await run()
     bench.assert_clean()
 
 
@@ -623,28 +354,6 @@ async def _fault(
     assert bench.pool.statistics().used == 0
 
 
-async def test_a_part_that_fails_on_the_way_out_does_not_hide_why_we_leave() -> None:
-    bench = Bench()
-    leaving = asyncio.Event()
-
-    async def late(operation: str, number: int) -> None:
-        if operation == "upload_part":
-            await leaving.wait()
-            raise StorageRejected("too late")
-
-    class Leaves(TrickleSource):
-        async def read_into(self, view: memoryview, /) -> int:
-            if self.given >= 2 * PART:
-                asyncio.get_running_loop().call_later(0.01, leaving.set)
-                raise ClientGone("gone")
-            return await super().read_into(view)
-
-    bench.store.before = late
-    with pytest.raises(ClientGone):
-        await bench.upload(Leaves(bytes(4 * PART), PART), bench.sink(4 * PART, grace=1))
-    bench.assert_clean()
-
-
 async def test_a_source_that_says_less_than_it_has_is_found_out() -> None:
     class Short(TrickleSource):
         @property
@@ -654,13 +363,4 @@ async def test_a_source_that_says_less_than_it_has_is_found_out() -> None:
     bench = Bench()
     with pytest.raises(IncompleteBody):
         await bench.upload(Short(b"xy", 1), bench.sink(1))
-    bench.assert_clean()
-
-
-async def test_a_plan_with_a_length_is_not_completed_with_less() -> None:
-    """Also without a chain that knows the length."""
-    bench = Bench()
-    with pytest.raises(IncompleteBody, match="after 2 of its declared 3"):
-        await bench.upload(TrickleSource(b"ab", 9, known=False), bench.sink(3))
-    assert bench.store.objects == {}
     bench.assert_clean()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.errors import InvalidRange, MethodNotAllowed, NotFound, Overloaded
-from gateway.protocol.error_heads import error_headers
+from gateway.errors import InvalidRange, MethodNotAllowed, NotFound, Overloaded, Unauthenticated
+from gateway.protocol.error_heads import challenge, error_headers
 
 COMMON = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
@@ -31,3 +31,8 @@ def test_a_416_tells_the_size_where_it_is_known() -> None:
         (b"content-range", b"bytes */10"),
     )
     assert error_headers(InvalidRange("x"), 416) == COMMON
+
+
+def test_a_401_names_a_scheme_and_nothing_else_does() -> None:
+    assert challenge(Unauthenticated("x")) == ((b"www-authenticate", b'Bearer realm="sluice"'),)
+    assert challenge(NotFound("x")) == ()

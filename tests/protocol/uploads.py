@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from gateway.errors import GatewayError
 from gateway.model import ByteRange, Digest
-from gateway.protocol.commands import Command, ObjectStored, RequestHead, ResponseHead
+from gateway.protocol.commands import ObjectStored, RequestHead, ResponseHead
 from gateway.protocol.routing import effective_head, route
 from gateway.protocol.upload_commands import (
+    AnyCommand,
     Limits,
-    UploadCommand,
     UploadDialect,
     UploadReply,
     UploadStatus,
@@ -30,7 +30,7 @@ DONE: Final = replace(FRESH, offset=10, received=10, complete=True, stored=STORE
 LIMITS: Final = Limits(max_size=1000, max_age=60)
 
 
-def parsed(dialect: UploadDialect, text: str) -> Command | UploadCommand:
+def parsed(dialect: UploadDialect, text: str) -> AnyCommand:
     """What a whole request means, by the way that the shell goes: route, override, parse."""
     head = request(text)
     target = route(head, (), ())

@@ -10,7 +10,7 @@ import sys
 from gateway.drain import Drain
 from gateway.server.exchange import AsgiApp, Receive, Scope, Send
 from gateway.server.run import Apps, serve
-from gateway.settings.sections import Settings
+from gateway.settings import Settings
 
 
 def make_apps(settings: Settings, drain: Drain) -> Apps:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from gateway.server.open_files import SPARE, allow, wanted
-from gateway.settings.sections import S3Storage, Settings
+from gateway.settings import S3Storage, Settings
 
 PROGRAM = """
 import json, resource, sys

@@ -16,7 +16,7 @@ from gateway.server import workers
 from gateway.server.listeners import Listeners
 from gateway.server.run import Apps
 from gateway.server.workers import METRICS_DIR, Supervisor, work
-from gateway.settings.sections import Settings
+from gateway.settings import Settings
 
 
 class Worker:

@@ -1,6 +1,7 @@
 """Fixtures that give tests a real server. One server per test run, shared by its processes."""
 
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,12 @@ def rgw(servers_folder: Path) -> Iterator[S3Endpoint]:
         pytest.skip(f"Ceph RGW: {reason}")
     with leased("rgw", servers_folder, start_limit=90) as endpoint:
         yield endpoint
+
+
+def own_bucket(endpoint: S3Endpoint, stem: str) -> str:
+    """Make a bucket that no other test has, in this process or another, and answer its name, which begins with
+    ``stem``. Test processes share servers: who looks at all that is in a bucket needs one, and who kills who writes."""
+    return create_bucket(endpoint, f"{stem}-{secrets.token_hex(5)}")
 
 
 def create_bucket(endpoint: S3Endpoint, bucket: str) -> str:

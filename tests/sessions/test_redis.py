@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,54 @@ async def test_two_gateways_see_the_same(redis_url: str) -> None:
     assert sum(await asyncio.gather(*uses)) == 1
     await one.aclose()
     await two.aclose()
+
+
+@pytest.mark.parametrize("ahead", [45.0, -45.0])
+async def test_gateways_whose_clocks_differ_take_nothing_from_each_other(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    one, two = RedisSessions(redis_url), RedisSessions(redis_url)
+    true = time.time
+    await one.start()
+    assert await one.acquire("lease", "one", one.now(), 30) is not None
+    monkeypatch.setattr("gateway.sessions.redis_link.time.time", lambda: true() + ahead)
+    await two.start()
+    assert two.now() == pytest.approx(true(), abs=1)
+    assert await two.acquire("lease", "two", two.now() + 25, 30) is None
+    assert await two.acquire("lease", "two", two.now() + 35, 30) is not None
+    await one.aclose()
+    await two.aclose()
+
+
+async def test_a_clock_that_is_set_is_seen_by_the_next_heartbeat(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = RedisSessions(redis_url)
+    true = time.time
+    await sessions.start()
+    monkeypatch.setattr("gateway.sessions.redis_link.time.time", lambda: true() + 300)
+    assert sessions.now() > true() + 290
+    await sessions.beat("owner", sessions.now() + 30)
+    assert sessions.now() == pytest.approx(true(), abs=1)
+    await sessions.aclose()
+
+
+async def test_a_user_who_may_not_ask_for_the_time_has_it_from_here(redis_url: str) -> None:
+    redis = Redis.from_url(redis_url)
+    await redis.acl_setuser(
+        "timeless",
+        enabled=True,
+        nopass=True,
+        keys=["*"],
+        channels=["*"],
+        commands=["+@all", "-time"],
+    )
+    sessions = RedisSessions(redis_url.replace("redis://", "redis://timeless:x@"))
+    await sessions.start()
+    assert await sessions.acquire("lease", "one", NOW, 30) is not None
+    await sessions.aclose()
+    await redis.acl_deluser("timeless")
+    await redis.aclose()
 
 
 async def test_newer_data_is_refused(redis_url: str) -> None:

@@ -18,6 +18,7 @@ from tests.sessions.test_sqlite_schema import VERSION_1
 from tests.sessions.upload_contract import (
     UPLOAD_STEPS,
     count_decoded,
+    only_what_is_new_is_read_again,
     part,
     segment,
     upload,
@@ -180,17 +181,8 @@ async def test_only_what_is_new_is_read_again(path: Path, monkeypatch: pytest.Mo
     one, two = SqliteSessions(path), SqliteSessions(path)
     await one.start()
     await two.start()
-    await one.create_upload(upload())
-    for number in range(1, 51):
-        await one.change_upload("u1", 0, Change(add=[part(number)]))
-    await two.upload("u1")
-    await one.change_upload("u1", 0, Change(add=[part(51)]))
     decoded = count_decoded(monkeypatch, "gateway.sessions.sqlite_uploads")
-    assert await two.upload("u1") == await one.upload("u1") == await two.upload("u1")
-    assert len(decoded) == 1
-    await one.change_upload("u1", 0, Change(drop=[part(51)], add=[segment(400, 8)]))
-    assert await two.upload("u1") == await one.upload("u1")
-    assert len(decoded) == 1 + 51
+    await only_what_is_new_is_read_again(one, two, decoded)
     await one.aclose()
     await two.aclose()
 

@@ -48,6 +48,13 @@ def test_the_epoch_is_judged_before_the_state() -> None:
         after_change(replace(upload(), state="done", epoch=1), 0, Change())
 
 
+def test_what_was_to_have_expired_is_left_when_it_lives() -> None:
+    ending = Change(state="ending", expired=NOW)
+    with pytest.raises(Overtaken):
+        after_change(replace(upload(), expires=NOW + 0.1), 0, ending)
+    assert after_change(replace(upload(), expires=NOW), 0, ending).state == "ending"
+
+
 @pytest.mark.parametrize("state", sorted(LIVE - {"ending"}))
 def test_taking_keeps_all_but_holder_and_epoch(state: UploadState) -> None:
     before = replace(upload(), state=state, epoch=4, yield_asked=True, extents=(part(1),))

@@ -13,7 +13,7 @@ from gateway.model import Attributes, ByteRange, Digest, ObjectKey, Principal, W
 from gateway.sessions.base import Sessions
 from gateway.sessions.extents import Extent, Piece
 from gateway.sessions.upload_codec import decode_extent
-from gateway.sessions.uploads import Change, Cut, Result, UploadSession, UploadState
+from gateway.sessions.uploads import Change, Cut, Result, UploadSession, UploadSessions, UploadState
 from tests.sessions.conftest import Another
 
 NOW = 1_700_000_000.25
@@ -56,6 +56,23 @@ def count_decoded(monkeypatch: pytest.MonkeyPatch, module: str) -> list[str]:
 
     monkeypatch.setattr(f"{module}.decode_extent", decode)
     return decoded
+
+
+async def only_what_is_new_is_read_again(
+    one: UploadSessions, two: UploadSessions, decoded: list[str]
+) -> None:
+    """Of an upload that ``two`` has seen. ``decoded`` grows with what is read."""
+    await one.create_upload(upload())
+    for number in range(1, 51):
+        await one.change_upload("u1", 0, Change(add=[part(number)]))
+    await two.upload("u1")
+    await one.change_upload("u1", 0, Change(add=[part(51)]))
+    decoded.clear()
+    assert await two.upload("u1") == await one.upload("u1") == await two.upload("u1")
+    assert len(decoded) == 1
+    await one.change_upload("u1", 0, Change(drop=[part(51)], add=[segment(400, 8)]))
+    assert await two.upload("u1") == await one.upload("u1")
+    assert len(decoded) == 1 + 51
 
 
 #: Every field differs from its default, and holds what is hard to store.

@@ -34,7 +34,7 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[SlabPool]:
             super().__init__(*args, **more)
             made.append(self)
 
-    monkeypatch.setattr("gateway.app.SlabPool", Known)
+    monkeypatch.setattr("gateway.assembly.SlabPool", Known)
     return made
 
 

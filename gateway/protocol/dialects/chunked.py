@@ -11,27 +11,26 @@ from gateway.errors import (
     BadRequest,
     GatewayError,
     InconsistentLength,
-    MethodNotAllowed,
-    Unauthenticated,
 )
 from gateway.model import ByteRange, ObjectKey
-from gateway.protocol.commands import Command, Describe, Reply, RequestHead, ResponseHead, Target
+from gateway.protocol.commands import RequestHead, ResponseHead, Target
 from gateway.protocol.conditions import read_conditions
 from gateway.protocol.digests import read_repr_digests
-from gateway.protocol.error_heads import CHALLENGE
+from gateway.protocol.error_heads import challenge
+from gateway.protocol.methods import read_question
 from gateway.protocol.object_heads import Headers, object_key, read_length, wire
 from gateway.protocol.problems import render_problem
 from gateway.protocol.ranges import parse_content_range
 from gateway.protocol.upload_commands import (
+    AnyCommand,
+    AnyReply,
     CancelChunks,
     CreateUpload,
     InspectChunks,
     PutChunk,
     UploadAppended,
     UploadCancelled,
-    UploadCommand,
     UploadMade,
-    UploadReply,
     UploadShown,
     UploadStatus,
 )
@@ -55,13 +54,12 @@ class ChunkedDialect:
     name: ClassVar[str] = "chunked"
     methods: ClassVar[tuple[str, ...]] = ("POST", "PUT", "GET", "DELETE", "OPTIONS")
 
-    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+    def parse(self, head: RequestHead, target: Target) -> AnyCommand:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         method = head.method
-        if method == "OPTIONS":
-            return Describe(key=target.key, origin=head.get(b"origin"))
-        if method not in self.methods:
-            raise MethodNotAllowed("There is no such method here.", allow=self.methods)
+        question = read_question(head, target.key, self.methods)
+        if question is not None:
+            return question
         key, session = object_key(target), read_session(head)
         if method == "POST":
             return _parse_request(head, key, session)
@@ -74,11 +72,7 @@ class ChunkedDialect:
         return InspectChunks(key=key, session=session)
 
     def render(
-        self,
-        head: RequestHead,
-        command: Command | UploadCommand,
-        reply: Reply | UploadReply,
-        request_id: str,
+        self, head: RequestHead, command: AnyCommand, reply: AnyReply, request_id: str
     ) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         match reply:
@@ -102,8 +96,7 @@ class ChunkedDialect:
 
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
-        extra = CHALLENGE if isinstance(error, Unauthenticated) else ()
-        return render_problem(head, error, request_id, extra=extra)
+        return render_problem(head, error, request_id, extra=challenge(error))
 
 
 def _stored(status: UploadStatus) -> Headers:

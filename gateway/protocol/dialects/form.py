@@ -15,7 +15,6 @@ from gateway.errors import (
     GatewayError,
     InvalidArgument,
     NotImplementedHere,
-    Unauthenticated,
 )
 from gateway.model import ObjectKey
 from gateway.protocol.commands import (
@@ -29,7 +28,7 @@ from gateway.protocol.commands import (
 )
 from gateway.protocol.conditions import read_conditions
 from gateway.protocol.digests import agreed, checksum_headers, one_checksum, read_digests
-from gateway.protocol.error_heads import CHALLENGE
+from gateway.protocol.error_heads import challenge
 from gateway.protocol.forms import FORM, FormHead
 from gateway.protocol.interim import absolute
 from gateway.protocol.object_heads import META, Headers, quoted, refuse_partial, wire
@@ -121,8 +120,7 @@ class FormDialect:
         """See :class:`~gateway.protocol.commands.Dialect`."""
         if isinstance(head, FormHead) and head.form.signed:
             return render_s3_error(head, error, request_id)
-        extra = CHALLENGE if isinstance(error, Unauthenticated) else ()
-        return render_problem(head, error, request_id, extra=extra)
+        return render_problem(head, error, request_id, extra=challenge(error))
 
 
 def _check_request(head: FormHead) -> None:

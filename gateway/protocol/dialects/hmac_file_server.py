@@ -8,22 +8,23 @@ a key that policies judge, and all headers that are sent have to agree.
 
 from typing import Any, ClassVar
 
-from gateway.errors import BadRequest, GatewayError, MethodNotAllowed, Unauthenticated
+from gateway.errors import BadRequest, GatewayError
 from gateway.model import Attributes
-from gateway.protocol.commands import Command, Describe, Reply, RequestHead, ResponseHead, Target
-from gateway.protocol.error_heads import CHALLENGE
+from gateway.protocol.commands import RequestHead, ResponseHead, Target
+from gateway.protocol.error_heads import challenge
 from gateway.protocol.legacy_paths import LEGACY, STATUS, file_name
+from gateway.protocol.methods import read_question
 from gateway.protocol.object_heads import object_key, read_content_type, read_length
 from gateway.protocol.problems import render_problem
 from gateway.protocol.ranges import parse_content_range
 from gateway.protocol.upload_commands import (
+    AnyCommand,
+    AnyReply,
     CreateUpload,
     InspectUpload,
     PutNumberedChunk,
     UploadAppended,
-    UploadCommand,
     UploadMade,
-    UploadReply,
     UploadShown,
     UploadStatus,
 )
@@ -42,13 +43,12 @@ class HmacFileServerDialect:
     name: ClassVar[str] = LEGACY
     methods: ClassVar[tuple[str, ...]] = ("POST", "PUT", "GET", "OPTIONS")
 
-    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+    def parse(self, head: RequestHead, target: Target) -> AnyCommand:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
-        if head.method == "OPTIONS":
-            return Describe(key=target.key, origin=head.get(b"origin"))
         allowed = ("GET",) if head.raw_path == STATUS else ("POST", "PUT")
-        if head.method not in allowed:
-            raise MethodNotAllowed("There is no such method here.", allow=allowed)
+        question = read_question(head, target.key, allowed)
+        if question is not None:
+            return question
         if target.upload is None:
             return _parse_beginning(head, target)
         if head.raw_path == STATUS:
@@ -56,11 +56,7 @@ class HmacFileServerDialect:
         return _parse_chunk(head, target.upload)
 
     def render(
-        self,
-        head: RequestHead,
-        command: Command | UploadCommand,
-        reply: Reply | UploadReply,
-        request_id: str,
+        self, head: RequestHead, command: AnyCommand, reply: AnyReply, request_id: str
     ) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         match reply:
@@ -86,8 +82,7 @@ class HmacFileServerDialect:
 
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
-        extra = CHALLENGE if isinstance(error, Unauthenticated) else ()
-        return render_problem(head, error, request_id, extra=extra)
+        return render_problem(head, error, request_id, extra=challenge(error))
 
 
 def _name(status: UploadStatus) -> str | None:

@@ -11,7 +11,6 @@ from typing import ClassVar, assert_never
 from gateway.errors import (
     GatewayError,
     MethodNotAllowed,
-    Unauthenticated,
     UnsupportedMediaType,
 )
 from gateway.model import ObjectKey
@@ -19,7 +18,6 @@ from gateway.protocol.commands import (
     Command,
     Deleted,
     DeleteObject,
-    Describe,
     Described,
     NotModified,
     ObjectOpened,
@@ -31,8 +29,9 @@ from gateway.protocol.commands import (
     Target,
 )
 from gateway.protocol.conditions import read_conditions
-from gateway.protocol.digests import format_digest_field, read_digests, read_wanted
-from gateway.protocol.error_heads import CHALLENGE
+from gateway.protocol.digests import format_digest_field, read_digests, read_wanted, repr_digest
+from gateway.protocol.error_heads import challenge
+from gateway.protocol.methods import read_question
 from gateway.protocol.object_heads import (
     META,
     Headers,
@@ -58,10 +57,9 @@ class PlainDialect:
     def parse(self, head: RequestHead, target: Target) -> Command:
         """See :class:`~gateway.protocol.commands.Dialect`."""
         method, key = head.method, target.key
-        if method == "OPTIONS":
-            return Describe(key=key, origin=head.get(b"origin"))
-        if method not in self.methods:
-            raise MethodNotAllowed("There is no such method here.", allow=self.methods)
+        question = read_question(head, key, self.methods)
+        if question is not None:
+            return question
         if key is None or not key.name:
             if method == "POST" and key is not None:
                 raise UnsupportedMediaType(
@@ -87,14 +85,14 @@ class PlainDialect:
                 headers = (
                     *own,
                     (b"etag", quoted(reply.info_etag)),
-                    *_repr_digest(format_digest_field(reply.digests)),
+                    *repr_digest(format_digest_field(reply.digests)),
                 )
                 if reply.created:
                     return ResponseHead(201, (*headers, (b"content-length", b"0")))
                 return ResponseHead(204, headers)
             case ObjectOpened():
                 headers = own + opened_headers(reply, META)
-                headers += _repr_digest(format_digest_field(reply.info.digests))
+                headers += repr_digest(format_digest_field(reply.info.digests))
                 return ResponseHead(200 if reply.range is None else 206, headers)
             case NotModified():
                 return ResponseHead(304, own + not_modified_headers(reply.info, reply.serving))
@@ -107,8 +105,7 @@ class PlainDialect:
 
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
         """See :class:`~gateway.protocol.commands.Dialect`."""
-        extra = CHALLENGE if isinstance(error, Unauthenticated) else ()
-        return render_problem(head, error, request_id, extra=extra)
+        return render_problem(head, error, request_id, extra=challenge(error))
 
 
 def _parse_write(head: RequestHead, key: ObjectKey) -> PutObject:
@@ -127,8 +124,3 @@ def _parse_write(head: RequestHead, key: ObjectKey) -> PutObject:
         want_digests=read_wanted(head),
         tell_created=True,
     )
-
-
-def _repr_digest(field: str) -> Headers:
-    """Repr-Digest, unless the field is empty."""
-    return ((b"repr-digest", field.encode("ascii")),) if field else ()

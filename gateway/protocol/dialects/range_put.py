@@ -7,20 +7,21 @@ key an object of the same length, goes on with the same upload.
 
 from typing import ClassVar
 
-from gateway.errors import BadRequest, GatewayError, MethodNotAllowed, Unauthenticated
-from gateway.protocol.commands import Command, Describe, Reply, RequestHead, ResponseHead, Target
+from gateway.errors import BadRequest, GatewayError
+from gateway.protocol.commands import RequestHead, ResponseHead, Target
 from gateway.protocol.conditions import read_conditions
 from gateway.protocol.digests import read_repr_digests
-from gateway.protocol.error_heads import CHALLENGE
+from gateway.protocol.error_heads import challenge
+from gateway.protocol.methods import read_question
 from gateway.protocol.object_heads import Headers, object_key, read_length, wire
 from gateway.protocol.problems import render_problem
 from gateway.protocol.ranges import parse_content_range
 from gateway.protocol.upload_commands import (
+    AnyCommand,
+    AnyReply,
     InspectChunks,
     PutChunk,
     UploadAppended,
-    UploadCommand,
-    UploadReply,
     UploadShown,
 )
 from gateway.protocol.upload_heads import (
@@ -38,12 +39,11 @@ class RangePutDialect:
     name: ClassVar[str] = "range"
     methods: ClassVar[tuple[str, ...]] = ("PUT", "OPTIONS")
 
-    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+    def parse(self, head: RequestHead, target: Target) -> AnyCommand:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
-        if head.method == "OPTIONS":
-            return Describe(key=target.key, origin=head.get(b"origin"))
-        if head.method != "PUT":
-            raise MethodNotAllowed("There is no such method here.", allow=self.methods)
+        question = read_question(head, target.key, self.methods)
+        if question is not None:
+            return question
         key = object_key(target)
         part, total = parse_content_range(head.get(b"content-range") or "")
         body = read_length(head)
@@ -66,11 +66,7 @@ class RangePutDialect:
         )
 
     def render(
-        self,
-        head: RequestHead,
-        command: Command | UploadCommand,
-        reply: Reply | UploadReply,
-        request_id: str,
+        self, head: RequestHead, command: AnyCommand, reply: AnyReply, request_id: str
     ) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         assert isinstance(reply, UploadAppended | UploadShown)
@@ -85,5 +81,4 @@ class RangePutDialect:
 
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
-        extra = CHALLENGE if isinstance(error, Unauthenticated) else ()
-        return render_problem(head, error, request_id, extra=extra)
+        return render_problem(head, error, request_id, extra=challenge(error))

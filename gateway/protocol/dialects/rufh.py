@@ -12,25 +12,20 @@ from gateway.errors import (
     BadRequest,
     GatewayError,
     InconsistentLength,
-    MethodNotAllowed,
     OffsetMismatch,
     TooLarge,
-    Unauthenticated,
     UnsupportedMediaType,
 )
 from gateway.model import Attributes, ObjectKey
 from gateway.protocol.commands import (
-    Command,
-    Describe,
     ObjectStored,
-    Reply,
     RequestHead,
     ResponseHead,
     Target,
 )
 from gateway.protocol.conditions import read_conditions
 from gateway.protocol.digests import read_repr_digests, read_wanted
-from gateway.protocol.error_heads import CHALLENGE
+from gateway.protocol.error_heads import challenge
 from gateway.protocol.interim import (
     INVERTED,
     absolute,
@@ -40,12 +35,15 @@ from gateway.protocol.interim import (
     read_complete,
     version_of,
 )
+from gateway.protocol.methods import read_question
 from gateway.protocol.object_heads import Headers, media_type, object_key, read_length, wire
 from gateway.protocol.paths import check_key
 from gateway.protocol.problems import render_problem
 from gateway.protocol.serving import safe_filename, stored_filename
 from gateway.protocol.structured_fields import read_size
 from gateway.protocol.upload_commands import (
+    AnyCommand,
+    AnyReply,
     AppendUpload,
     CancelUpload,
     CreateUpload,
@@ -53,9 +51,7 @@ from gateway.protocol.upload_commands import (
     Limits,
     UploadAppended,
     UploadCancelled,
-    UploadCommand,
     UploadMade,
-    UploadReply,
     UploadShown,
     UploadStatus,
 )
@@ -90,14 +86,13 @@ class RufhDialect:
         "OPTIONS",
     )
 
-    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+    def parse(self, head: RequestHead, target: Target) -> AnyCommand:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         method = head.method
-        if method == "OPTIONS":
-            return Describe(key=target.key, origin=head.get(b"origin"))
         allowed = _CREATING if target.upload is None else _GOING_ON
-        if method not in allowed:
-            raise MethodNotAllowed("There is no such method here.", allow=allowed)
+        question = read_question(head, target.key, allowed)
+        if question is not None:
+            return question
         if target.upload is None:
             return _parse_creation(head, target)
         if method == "PATCH":
@@ -107,11 +102,7 @@ class RufhDialect:
         return InspectUpload(upload=target.upload, takes_over="always")
 
     def render(
-        self,
-        head: RequestHead,
-        command: Command | UploadCommand,
-        reply: Reply | UploadReply,
-        request_id: str,
+        self, head: RequestHead, command: AnyCommand, reply: AnyReply, request_id: str
     ) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         version = version_of(head)
@@ -142,7 +133,7 @@ class RufhDialect:
     def render_error(self, head: RequestHead, error: GatewayError, request_id: str) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         version = version_of(head)
-        extra = CHALLENGE if isinstance(error, Unauthenticated) else ()
+        extra = challenge(error)
         if head.method in ("PUT", "POST", "PATCH"):
             extra += complete_header(version, error.final)
         extra += _error_facts(error, version)

@@ -11,7 +11,6 @@ from typing import ClassVar, assert_never
 from gateway.errors import (
     GatewayError,
     LengthRequired,
-    MethodNotAllowed,
     PreconditionFailed,
     Unauthenticated,
 )
@@ -20,7 +19,6 @@ from gateway.protocol.commands import (
     Command,
     Deleted,
     DeleteObject,
-    Describe,
     Described,
     NotModified,
     ObjectOpened,
@@ -32,6 +30,7 @@ from gateway.protocol.commands import (
     Target,
 )
 from gateway.protocol.digests import read_digests
+from gateway.protocol.methods import read_question
 from gateway.protocol.object_heads import (
     Headers,
     not_modified_headers,
@@ -58,10 +57,9 @@ class SlotDialect:
     def parse(self, head: RequestHead, target: Target) -> Command:
         """See :class:`~gateway.protocol.commands.Dialect`."""
         method = head.method
-        if method == "OPTIONS":
-            return Describe(key=target.key, origin=head.get(b"origin"))
-        if method not in self.methods:
-            raise MethodNotAllowed("There is no such method here.", allow=self.methods)
+        question = read_question(head, target.key, self.methods)
+        if question is not None:
+            return question
         key = object_key(target)
         if method == "PUT":
             return _parse_put(head, key)

@@ -11,29 +11,28 @@ from gateway.errors import (
     BadRequest,
     DigestMismatch,
     GatewayError,
-    MethodNotAllowed,
     OffsetMismatch,
     PayloadHashMismatch,
     TooLarge,
-    Unauthenticated,
     UnsupportedMediaType,
     UnsupportedProtocolVersion,
 )
-from gateway.protocol.commands import Command, Describe, Reply, RequestHead, ResponseHead, Target
+from gateway.protocol.commands import RequestHead, ResponseHead, Target
 from gateway.protocol.discovery import TUS_VERSION
-from gateway.protocol.error_heads import CHALLENGE, error_headers
+from gateway.protocol.error_heads import challenge, error_headers
 from gateway.protocol.interim import absolute, complete_header, limit_header, version_of
+from gateway.protocol.methods import read_question
 from gateway.protocol.object_heads import Headers, media_type, read_length, replaced, wire
 from gateway.protocol.tus_creation import OFFSET_TYPE, parse_creation, read_checksum
 from gateway.protocol.upload_commands import (
+    AnyCommand,
+    AnyReply,
     AppendUpload,
     CancelUpload,
     InspectUpload,
     UploadAppended,
     UploadCancelled,
-    UploadCommand,
     UploadMade,
-    UploadReply,
     UploadShown,
     UploadStatus,
     WatchUpload,
@@ -62,14 +61,13 @@ class TusDialect:
     name: ClassVar[str] = "tus"
     methods: ClassVar[tuple[str, ...]] = ("POST", "HEAD", "GET", "PATCH", "DELETE", "OPTIONS")
 
-    def parse(self, head: RequestHead, target: Target) -> Command | UploadCommand:
+    def parse(self, head: RequestHead, target: Target) -> AnyCommand:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         method = head.method
-        if method == "OPTIONS":
-            return Describe(key=target.key, origin=head.get(b"origin"))
         allowed = _CREATING if target.upload is None else _GOING_ON
-        if method not in allowed:
-            raise MethodNotAllowed("There is no such method here.", allow=allowed)
+        question = read_question(head, target.key, allowed)
+        if question is not None:
+            return question
         _check_version(head)
         if target.upload is None:
             return parse_creation(head, target)
@@ -85,11 +83,7 @@ class TusDialect:
                 return WatchUpload(upload=target.upload, events=events)
 
     def render(
-        self,
-        head: RequestHead,
-        command: Command | UploadCommand,
-        reply: Reply | UploadReply,
-        request_id: str,
+        self, head: RequestHead, command: AnyCommand, reply: AnyReply, request_id: str
     ) -> ResponseHead:
         """See :class:`~gateway.protocol.upload_commands.UploadDialect`."""
         own: Headers = (*_OWN, *_NOSNIFF, (b"x-request-id", wire(request_id)))
@@ -124,6 +118,7 @@ class TusDialect:
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"x-request-id", wire(request_id)),
             *error_headers(error, status),
+            *challenge(error),
             *_error_facts(error),
         )
         if head.method == "HEAD":
@@ -135,8 +130,6 @@ class TusDialect:
 def _error_facts(error: GatewayError) -> Headers:
     if isinstance(error, UnsupportedProtocolVersion):
         return ((b"tus-version", TUS_VERSION),)
-    if isinstance(error, Unauthenticated):
-        return CHALLENGE
     expected = error.members.get("expected")
     if isinstance(error, OffsetMismatch) and expected is not None:
         return ((b"upload-offset", str(expected).encode()),)
@@ -188,7 +181,7 @@ def _offset_header(status: UploadStatus) -> Headers:
 
 def _shown(
     head: RequestHead,
-    command: Command | UploadCommand,
+    command: AnyCommand,
     status: UploadStatus,
     request_id: str,
     own: Headers,

@@ -146,8 +146,5 @@ def sign_headers(
     )
     names = ";".join(name.decode("latin-1") for name, _ in signed)
     made = signature(credentials.secret, timestamp, scope, canonical)
-    value = (
-        f"{ALGORITHM} Credential={credentials.key_id}/{scope}, SignedHeaders={names},"
-        f" Signature={made}"
-    )
+    value = f"{ALGORITHM} Credential={credentials.key_id}/{scope}, SignedHeaders={names}, Signature={made}"
     return [*added, (b"authorization", value.encode("latin-1"))]

@@ -159,18 +159,12 @@ def make_claim(
         stand_ins: ``x-amz-*`` query parameters of a presigned URL, by lower-case name.
 
     Raises:
-        BadRequest: a streaming payload on a method that takes none (security case 6).
-        InvalidDigest: ``payload`` is neither a SHA-256 in hex nor a known constant.
         MalformedCredential: the list of signed headers is malformed.
-        UnsignedHeader: ``host``, an ``x-amz-*`` header or ``x-http-method-override`` was sent and not signed.
         SignatureMismatch: a signed header was not sent.
-        InvalidToken: a session token was sent.
+        GatewayError: as :func:`_check_sent`.
     """
     names = read_signed_names(signed_names)
-    _check_payload(head.method, payload)
-    _check_all_signed(head, names)
-    if head.has(b"x-amz-security-token") or b"x-amz-security-token" in stand_ins:
-        raise InvalidToken("No key here has a session token; sign with the access key alone.")
+    _check_sent(head, names, payload, stand_ins)
     key_id, scope = credential
     return Claim(
         key_id=key_id,
@@ -186,6 +180,23 @@ def make_claim(
             payload.encode(),
         ),
     )
+
+
+def _check_sent(
+    head: RequestHead, names: Sequence[bytes], payload: str, stand_ins: Mapping[bytes, bytes]
+) -> None:
+    """Hold what was sent against the rules of what may be signed, and has to be.
+
+    Raises:
+        BadRequest: a streaming payload on a method that takes none (security case 6).
+        InvalidDigest: ``payload`` is neither a SHA-256 in hex nor a known constant.
+        UnsignedHeader: ``host``, an ``x-amz-*`` header or ``x-http-method-override`` was sent and not signed.
+        InvalidToken: a session token was sent.
+    """
+    _check_payload(head.method, payload)
+    _check_all_signed(head, names)
+    if head.has(b"x-amz-security-token") or b"x-amz-security-token" in stand_ins:
+        raise InvalidToken("No key here has a session token; sign with the access key alone.")
 
 
 def read_credential(text: str, timestamp: str, region: str) -> tuple[str, Scope]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.errors import StorageRejected
 from gateway.model import PartLimits
-from gateway.settings.sections import LocalStorage
+from gateway.settings import LocalStorage
 from gateway.storage.local.disk import (
     Disk,
     locked,

@@ -22,7 +22,7 @@ from gateway.model import (
     Views,
     WriteCondition,
 )
-from gateway.settings.sections import LocalStorage
+from gateway.settings import LocalStorage
 from gateway.storage import checksums
 from gateway.storage.base import Capabilities
 from gateway.storage.local.folder import Folder

@@ -32,7 +32,7 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import NoCredentialsError
 
-from gateway.settings.sections import S3Storage
+from gateway.settings import S3Storage
 from gateway.storage.s3.body import ViewsBody
 from gateway.storage.s3.service_files import service_files
 

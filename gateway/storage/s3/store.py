@@ -35,7 +35,7 @@ from gateway.model import (
     Views,
     WriteCondition,
 )
-from gateway.settings.sections import S3Storage
+from gateway.settings import S3Storage
 from gateway.storage.base import Capabilities
 from gateway.storage.etags import multipart_etag
 from gateway.storage.rules import check_match

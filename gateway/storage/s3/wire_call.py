@@ -46,7 +46,7 @@ _MANY: Final = 10_000
 _USER_AGENT: Final = b"user-agent: sluice\r\n"
 
 
-@dataclass(slots=True, kw_only=True)  # frozen costs 2 µs more
+@dataclass(slots=True, kw_only=True)  # not frozen: see gateway.model
 class Call:
     """A request to make. ``headers``: lower-case names; ``repeatable``: doing it twice does no harm."""
 

@@ -25,7 +25,7 @@ _LABELS: Final = re.compile(r"(?=.{3,63}$)[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]*[a-z0
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-@dataclass(slots=True)  # frozen: a call for each field
+@dataclass(slots=True)  # not frozen: see gateway.model
 class Target:
     """``host`` is a name or an address without brackets; ``authority`` the Host header's value;
     ``path`` is percent-encoded, in the canonical spelling that is signed."""

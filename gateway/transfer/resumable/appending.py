@@ -22,9 +22,10 @@ from gateway.protocol.upload_commands import AppendUpload
 from gateway.sessions.uploads import Change, UploadSession
 from gateway.storage.checksums import ALGORITHMS
 from gateway.transfer.resumable.body import may_be_kept, take_in
+from gateway.transfer.resumable.commits import Durable
 from gateway.transfer.resumable.completing import Completing
 from gateway.transfer.resumable.site import Works
-from gateway.transfer.resumable.slice_sink import Durable, SliceSink
+from gateway.transfer.resumable.slice_sink import SliceSink
 from gateway.transfer.resumable.takeover import Takeovers, Writer
 from gateway.transfer.resumable.whole_digests import Running, WholeDigests
 from gateway.transfer.resumable.writing import Writing, slices_of

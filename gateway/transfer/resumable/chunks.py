@@ -7,8 +7,7 @@ part of it. Whoever brings the last byte finishes the upload. Both are done by o
 A chunk whose upload somebody else finishes meanwhile is a repeat: it is heard to its end and compared.
 """
 
-from collections.abc import Awaitable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
 
 from gateway.errors import (
     ChunkDiffers,
@@ -27,19 +26,12 @@ from gateway.sessions.uploads import Change, UploadSession, UploadSessions
 from gateway.transfer.resumable.chunk_body import ChunkBody
 from gateway.transfer.resumable.chunk_sink import ChunkSink, add_segments, check_same
 from gateway.transfer.resumable.completing import Completing
+from gateway.transfer.resumable.runs import runs_of
 from gateway.transfer.resumable.shared import SharedWriting, Turns
 from gateway.transfer.resumable.site import Works
 from gateway.transfer.resumable.slice_sink import SliceSink
 from gateway.transfer.resumable.takeover import Takeovers
 from gateway.transfer.resumable.writing import Writing
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Bytes of a chunk within one slice that are all new, or all there already."""
-
-    span: ByteRange
-    new: bool
 
 
 class Chunks:
@@ -92,7 +84,14 @@ class Chunks:
         length = writing.session.length
         if length is not None and command.range.stop > length:
             raise InconsistentLength(f"The upload was finished meanwhile, with {length} bytes.")
-        return await self.finish(writing)
+        if writing.session.state == "done":
+            # Also if somebody has begun it anew since: these bytes are in the object.
+            return writing.session
+        await self._merge(writing)
+        session = await self.finish(writing)
+        if session.state not in ("open", "completing", "done"):
+            raise UploadGone("This upload was cancelled or begun anew meanwhile.")
+        return session
 
     async def _check(self, writing: SharedWriting, command: PutChunk) -> None:
         session, span = writing.session, command.range
@@ -116,7 +115,7 @@ class Chunks:
     async def _receive(
         self, writing: SharedWriting, command: PutChunk, incoming: ChunkBody, *, staged: bool
     ) -> None:
-        runs = list(_runs(writing, command.range))
+        runs = list(runs_of(writing.session.extents, writing.slices, command.range))
         staged = staged and len(runs) > 1
         site = self._works.site(writing.session)
         pending: list[Extent] = []
@@ -147,7 +146,6 @@ class Chunks:
             await self._unless_finished(writing, added)
             for extent in pending:
                 check_same(writing.session, extent.pieces[0])
-        await self._merge(writing)
 
     async def _unless_finished(self, writing: SharedWriting, work: Awaitable[object]) -> None:
         """Add to the upload. Where that fails because somebody else has finished it meanwhile, nothing is to be added:
@@ -278,18 +276,3 @@ def _is_whole(writing: SharedWriting, index: int) -> bool:
     end = stop if length is None else min(stop, length)
     gaps = holes(writing.segments(index), end)
     return not any(gap.stop > start for gap in gaps)
-
-
-def _runs(writing: SharedWriting, span: ByteRange) -> Iterator[Run]:
-    """A chunk, cut at the bounds of slices, and where what is there begins or ends."""
-    gaps = holes(writing.session.extents, span.stop)
-    at = span.start
-    while at < span.stop:
-        _, stop = writing.slices.bounds(writing.slices.index_of(at))
-        stop = min(stop, span.stop)
-        gap = next((gap for gap in gaps if gap.stop > at), None)
-        new = gap is not None and gap.start <= at
-        if gap is not None:
-            stop = min(stop, gap.stop if new else gap.start)
-        yield Run(ByteRange(at, stop), new)
-        at = stop

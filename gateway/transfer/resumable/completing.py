@@ -16,7 +16,7 @@ again, whatever was allowed when the upload began.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Protocol
 
 from gateway.errors import (
     DigestMismatch,
@@ -33,20 +33,19 @@ from gateway.pipeline.flight import part_digests
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.publish import Fingerprint, publish
 from gateway.protocol.commands import Preconditions
-from gateway.sessions.uploads import Change, Result, UploadSession, UploadState
-from gateway.settings.sections import BucketOptions
+from gateway.sessions.uploads import Change, Result, UploadSession
+from gateway.settings.stores import BucketOptions
 from gateway.storage.checksums import compute
 from gateway.storage.etags import is_computed, multipart_etag, whole_etag
 from gateway.transfer.exclusive import ConditionalWrites, WriteRule, judges_alone
 from gateway.transfer.placement import Placement
 from gateway.transfer.resumable.kept_parts import digests_of, lost, receipts_of
+from gateway.transfer.resumable.outcome import Outcome
 from gateway.transfer.resumable.proof import CRC, crc_of_parts, find_ours
 from gateway.transfer.resumable.site import Site, Works
 from gateway.transfer.resumable.slice_sink import SliceSink
 from gateway.transfer.resumable.whole_digests import Running
 from gateway.transfer.resumable.writing import Writing
-
-_COMPLETING: Final[frozenset[UploadState]] = frozenset({"completing"})
 
 
 class Authority(Protocol):
@@ -66,6 +65,7 @@ class Completing:
 
     def __init__(self, works: Works, conditional: ConditionalWrites, authority: Authority) -> None:
         self._works = works
+        self._outcome = Outcome(works)
         self._conditional = conditional
         self._authority = authority
 
@@ -135,9 +135,9 @@ class Completing:
         site = self._works.site(session)
         found = await find_ours(site, noted.size, None, crc, session.created)
         if found is None:
-            await writing.change(Change(state="open", only_in=_COMPLETING))
+            await self._outcome.reopened(writing)
         else:
-            await self._done(writing, _stored(found), session.claims, created=noted.created)
+            await self._outcome.done(writing, _stored(found), session.claims, created=noted.created)
 
     # --- verification ---
 
@@ -182,10 +182,10 @@ class Completing:
                     lambda: Fingerprint(size, whole_etag(views), since),
                 )
             except PreconditionFailed as error:
-                raise await self._reopen(writing, error) from None
+                raise await self._outcome.refused(writing, error) from None
             finally:
                 places.release()
-        await self._done(writing, stored, known, created=created)
+        await self._outcome.done(writing, stored, known, created=created)
 
     # --- parts ---
 
@@ -212,12 +212,12 @@ class Completing:
                     lambda: Fingerprint(size, etag, since),
                 )
             except PreconditionFailed as error:
-                raise await self._reopen(writing, error) from None
+                raise await self._outcome.refused(writing, error) from None
             except (MultipartLost, InvalidPart):
                 stored = await self._found(writing, site, receipts)
         await self._check(writing, site, stored, etag)
         await site.forget_multipart(ref)
-        await self._done(writing, stored, known, created=created)
+        await self._outcome.done(writing, stored, known, created=created)
 
     async def _redo_parts(self, writing: Writing) -> None:
         session = writing.session
@@ -230,13 +230,13 @@ class Completing:
             stored = await self._found(writing, site, receipts)
             await site.forget_multipart(ref)
             created = bool(session.condition.absent) or not session.overwrite
-            await self._done(writing, stored, session.claims, created=created)
+            await self._outcome.done(writing, stored, session.claims, created=created)
             return
         try:
             await self._publish_parts(writing, session.claims)
         except (ObjectExists, PreconditionFailed) as error:
             if writing.session.state == "completing":
-                raise await self._reopen(writing, error) from None
+                raise await self._outcome.refused(writing, error) from None
             raise
 
     async def _found(self, writing: Writing, site: Site, receipts: Sequence[PartReceipt]) -> Stored:
@@ -245,7 +245,7 @@ class Completing:
         etag, crc = multipart_etag(receipts), crc_of_parts(receipts)
         found = await find_ours(site, size, etag, crc, writing.session.created)
         if found is None:
-            await self._fail(writing)
+            await self._outcome.failed(writing)
             raise await lost(writing.session, site, receipts)
         return _stored(found)
 
@@ -257,40 +257,8 @@ class Completing:
             info = await site.retrier.call("HeadObject", lambda: site.store.head(site.key))
             whole = info.size == writing.session.length
         if not whole:
-            await self._fail(writing)
+            await self._outcome.failed(writing)
             raise StorageCorrupt("The object is not the one that was uploaded; send it again.")
-
-    # --- states ---
-
-    async def _done(
-        self, writing: Writing, stored: Stored, known: tuple[Digest, ...], *, created: bool
-    ) -> None:
-        session = writing.session
-        if stored.replaced is not None:
-            created = not stored.replaced
-        result = Result(
-            etag=stored.etag,
-            size=stored.size,
-            created=created,
-            version=stored.version,
-            digests=known,
-        )
-        segments = [extent for extent in session.extents if not extent.number]
-        await writing.change(Change(state="done", result=result, holder="", only_in=_COMPLETING))
-        for segment in segments:
-            self._works.cache.drop(session.id, segment.name)
-        await self._works.tails.drop(session, [segment.name for segment in segments])
-
-    async def _reopen(self, writing: Writing, error: GatewayError) -> GatewayError:
-        """It may not be stored as things are. That may change, so the bytes are kept. Answers what to raise."""
-        await writing.change(Change(state="open", only_in=_COMPLETING))
-        if not writing.session.overwrite:
-            return ObjectExists("Another request has stored this object meanwhile.")
-        return error
-
-    async def _fail(self, writing: Writing) -> None:
-        change = Change(state="failed", expires=self._works.clock(), only_in=_COMPLETING)
-        await writing.change(change)
 
     @asynccontextmanager
     async def _conditioned(

@@ -85,10 +85,9 @@ class Creating:
             Conflict: the name is another upload's of the same principal.
             GatewayError: the bucket does not exist, or nobody can tell.
         """
-        if wish.name is not None:
-            found = await self._sessions.upload_named(allowed.principal.id, wish.name)
-            if found is not None and keeps_name(found, self._works.clock()):
-                return _same(found, wish), True
+        known = await find_named(self._sessions, wish, allowed.principal.id, self._works.clock())
+        if known is not None:
+            return known, True
         session = await self._new(wish, allowed, secrets.token_urlsafe(16))
         made = await self._sessions.create_upload(session)
         if made.id == session.id:
@@ -181,6 +180,19 @@ def _check_claims(wish: Wish, slices: Slices, store: ObjectStore) -> None:
                 f" {format_size(slices.bounds(0)[1])} of a length that is told: {instead},"
                 " or upload it in order."
             )
+
+
+async def find_named(
+    sessions: UploadSessions, wish: Wish, principal: str, now: float
+) -> UploadSession | None:
+    """The upload that has the name which the wish gives it, at ``now`` (Unix seconds); None where it is free.
+
+    Raises:
+        Conflict: it is another upload.
+        InconsistentLength: it is of another length.
+    """
+    found = None if wish.name is None else await sessions.upload_named(principal, wish.name)
+    return _same(found, wish) if found is not None and keeps_name(found, now) else None
 
 
 def _same(found: UploadSession, wish: Wish) -> UploadSession:

@@ -13,13 +13,13 @@ from gateway.transfer.exclusive import ConditionalWrites
 from gateway.transfer.placement import Placements
 from gateway.transfer.resumable.appending import Appending, Trailer
 from gateway.transfer.resumable.chunks import Chunks
+from gateway.transfer.resumable.commits import Durable
 from gateway.transfer.resumable.completing import Authority, Completing
 from gateway.transfer.resumable.creating import Allowed, Creating, Wish
 from gateway.transfer.resumable.expiry import Endings
 from gateway.transfer.resumable.joining import Joining
 from gateway.transfer.resumable.shared import Turns
 from gateway.transfer.resumable.site import Works
-from gateway.transfer.resumable.slice_sink import Durable
 from gateway.transfer.resumable.status import status_of
 from gateway.transfer.resumable.takeover import Takeovers
 from gateway.transfer.uploads import Uploads
@@ -154,11 +154,15 @@ class Resumables:
         silent = here is not None and here.silent >= SILENT and here.received != session.length
         if silent and self._works.tails.near:
             session = await self._takeovers.relieve(session)
-        return await self._finished(session)
+        return await self.finished(session)
 
-    async def _finished(self, session: UploadSession) -> UploadSession:
+    async def finished(self, session: UploadSession) -> UploadSession:
         """tus has no other word for "the object is there" than an offset that is the length: where all bytes are here
-        and whoever was to finish the upload could not, it is finished before that is said."""
+        and whoever was to finish the upload could not, it is finished before that is said.
+
+        Raises:
+            GatewayError: all bytes are here, and it can't be finished.
+        """
         if session.state in ("open", "completing") and session.offset == session.length:
             session = await self._takeovers.finished(session)
         if session.state in ("open", "completing") and session.offset == session.length:

@@ -1,8 +1,8 @@
 """The end of uploads that nobody finishes, and of the memory of those that were.
 
-Who ends an upload takes it first: the epoch is raised by one of many sweepers only, so a multipart is aborted once
-across a fleet, and a writer that is still at it can commit nothing more. What could not be cleaned is tried
-again by the next sweep.
+Who ends an upload changes its state first, and only if it has expired still: one of many sweepers does, a writer
+that is at it can commit nothing more, and one that has just committed keeps the upload alive. What could not be
+cleaned is tried again by the next sweep.
 """
 
 from dataclasses import dataclass, field
@@ -56,8 +56,8 @@ class Endings:
         return report
 
     async def _expire(self, upload: str, report: Ended) -> None:
-        session = await self._sessions.upload(upload)
-        if session is None or session.expires > self._works.clock():
+        session, now = await self._sessions.upload(upload), self._works.clock()
+        if session is None or session.expires > now:
             return
         if session.state in ("done", "gone"):
             if session.state == "done":
@@ -65,14 +65,15 @@ class Endings:
             await self._sessions.forget_upload(session.id, session.epoch)
             report.forgotten.append(upload)
         else:
-            await self.end(session)
+            await self.end(session, expired=now)
             report.expired.append(upload)
 
-    async def end(self, session: UploadSession) -> None:
-        """End an upload: from here on nothing can be added, and what was kept is removed.
+    async def end(self, session: UploadSession, *, expired: float | None = None) -> None:
+        """End an upload: from here on nothing can be added, and what was kept is removed. ``expired`` (Unix seconds):
+        only if it has expired by then.
 
         Raises:
-            Overtaken: somebody else took it meanwhile.
+            Overtaken: somebody else took it meanwhile, or wrote to it.
             GatewayError: something could not be removed; the next sweep tries again.
         """
         now = self._works.clock()
@@ -81,11 +82,11 @@ class Endings:
             session = await self._sessions.change_upload(
                 session.id,
                 session.epoch,
-                Change(state="ending", expires=now + CLEANING, only_in=states),
+                Change(state="ending", expires=now + CLEANING, only_in=states, expired=expired),
             )
         else:
             # Whoever began has had his time: the expiry is moved by one of those who come now.
-            change = Change(expires=now + CLEANING, only_in=frozenset({"ending"}))
+            change = Change(expires=now + CLEANING, only_in=frozenset({"ending"}), expired=expired)
             session = await self._sessions.change_upload(session.id, session.epoch, change)
         await self._clean(session)
         gone = Change(

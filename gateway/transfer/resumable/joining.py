@@ -12,9 +12,9 @@ from gateway.model import ByteRange, Source
 from gateway.pipeline.source import JoinedSource
 from gateway.protocol.commands import PutObject
 from gateway.sessions.uploads import Result, UploadSession, UploadSessions
-from gateway.settings.sections import BucketOptions
+from gateway.settings.stores import BucketOptions
 from gateway.transfer.placement import Placement, Placements
-from gateway.transfer.resumable.creating import Allowed, Wish
+from gateway.transfer.resumable.creating import Allowed, Wish, find_named
 from gateway.transfer.resumable.site import Works
 from gateway.transfer.resumable.writing import cut_of, slices_of
 from gateway.transfer.resuming import ResumingSource
@@ -48,10 +48,9 @@ class Joining:
             TooLarge: together they are over a limit.
             GatewayError: as an ordinary upload.
         """
-        if wish.name is not None:
-            found = await self._sessions.upload_named(allowed.principal.id, wish.name)
-            if found is not None:
-                return found, True
+        known = await find_named(self._sessions, wish, allowed.principal.id, self._works.clock())
+        if known is not None:
+            return known, True
         sources = [await self._source(upload, allowed) for upload in wish.sources]
         size = sum(_size(source) for source in sources)
         if allowed.max_size is not None and size > allowed.max_size:

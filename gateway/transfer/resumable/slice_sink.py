@@ -7,32 +7,30 @@ places. What differs:
    serial writer leaves has no holes, and the offset is the end of what the store has acknowledged.
 2. *A slice that earlier requests have begun* is completed by one part made of their segments and the new bytes.
    When the session knows the part, the segments are removed, and then the session forgets them.
-3. *Staged* (the body has a digest of its own): nothing is committed before :meth:`keep` or :meth:`last` is called.
+3. *Staged* (the body has a digest of its own): nothing is committed before :meth:`SliceSink.keep` or
+   :meth:`SliceSink.last` is called.
 4. *Leaving the block abandons nothing*: parts that were sent and not committed are no part of the object, because
    only committed ones are named when it is completed.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from gateway.adapt.concurrency import Limit
 from gateway.errors import GatewayError, TooLarge
-from gateway.model import ByteRange, PartReceipt
+from gateway.model import ByteRange
 from gateway.pipeline.flight import Flight
 from gateway.pipeline.intake import Intake
-from gateway.pipeline.owner import Owner, unbroken
+from gateway.pipeline.owner import unbroken
 from gateway.pipeline.parts import Draft
 from gateway.pipeline.sink import GRACE
-from gateway.sessions.extents import Extent, Piece
+from gateway.sessions.extents import Extent
 from gateway.sessions.uploads import Change
+from gateway.transfer.resumable.commits import Commits, Durable
 from gateway.transfer.resumable.request_sink import RequestSink
 from gateway.transfer.resumable.site import Site
 from gateway.transfer.resumable.slice_builder import SliceBuilder
 from gateway.transfer.resumable.writing import REFUSALS, Writing, covering
-
-#: Hears an offset that would survive anything, while a body is still coming.
-Durable = Callable[[int], None]
 
 
 class SliceSink(RequestSink):
@@ -53,9 +51,8 @@ class SliceSink(RequestSink):
         self._site = site
         self._writing = writing
         self._end = end
-        self._staged = staged
-        self._durable = durable
         self._memory = machinery.pool.account(writing.session.principal.id)
+        self._commits = Commits(writing, offset, staged=staged, durable=durable, failed=self._fail)
         self._flight = self._open_flight()
         builder = SliceBuilder(writing.slices, writing.session.epoch, offset, end)
         self._intake = Intake(
@@ -69,11 +66,6 @@ class SliceSink(RequestSink):
         self._instrument = machinery.instrument
         #: How long the body may wait for its first memory, in seconds.
         self.max_wait = machinery.max_wait
-        self._reached = offset
-        self._sent: dict[int, list[Extent]] = {}
-        self._landed: dict[int, PartReceipt] = {}
-        self._commits = Owner()
-        self._merged: list[Extent] = []
         #: Resolved by the first failure of a part or a commit.
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -87,7 +79,7 @@ class SliceSink(RequestSink):
             retry=site.retrier.call,
             instrument=machinery.instrument,
             failed=self._fail,
-            received=self._received,
+            received=self._commits.received,
         )
 
     # --- the block ---
@@ -99,8 +91,8 @@ class SliceSink(RequestSink):
         self._instrument.client_paused(self._intake.paused)
         if self.broken.done():
             self.broken.exception()  # seen
-        if self._merged and self._writing.session.state == "open":
-            await self._remove(self._merged)
+        if self._commits.merged and self._writing.session.state == "open":
+            await self._remove(self._commits.merged)
 
     async def _remove(self, merged: list[Extent]) -> None:
         """Remove segments that are parts now. The session forgets them last, so that none is left behind unknown."""
@@ -160,8 +152,7 @@ class SliceSink(RequestSink):
         except BaseException:
             draft.release()
             raise
-        self._sent[draft.offset] = replaced
-        self._reached = min(self._reached, draft.offset)
+        self._commits.expect(draft.offset, replaced)
         await self._flight.send(ref, draft)
 
     async def _complete(self, draft: Draft, index: int) -> list[Extent]:
@@ -195,40 +186,6 @@ class SliceSink(RequestSink):
         await self._site.tails.read(self._writing.session, extent.name, span, view)
         return view.toreadonly()
 
-    # --- commits ---
-
-    def _received(self, receipt: PartReceipt) -> None:
-        self._landed[receipt.offset] = receipt
-        if not self._staged and not len(self._commits):
-            self._commits.start(self._commit(), name="commit")
-
-    def _due(self) -> Iterator[PartReceipt]:
-        while (receipt := self._landed.pop(self._reached, None)) is not None:
-            self._reached += receipt.size
-            yield receipt
-
-    async def _commit(self) -> None:
-        """Tell the session what has landed without a hole, again and again until nothing has."""
-        try:
-            while receipts := list(self._due()):
-                added = [
-                    Extent(
-                        offset=receipt.offset,
-                        size=receipt.size,
-                        number=receipt.number,
-                        etag=receipt.etag,
-                        digests=receipt.digests,
-                        pieces=_pieces(self._sent[receipt.offset]),
-                    )
-                    for receipt in receipts
-                ]
-                session = await self._writing.change(Change(add=added))
-                if self._durable is not None:
-                    self._durable(session.offset)
-                self._merged += [each for part in added for each in self._sent.pop(part.offset)]
-        except BaseException as error:  # noqa: BLE001 - it surfaces where the block waits
-            self._fail(error)
-
     async def settle(self) -> None:
         """Wait until everything that was sent is acknowledged and committed; also what was staged.
 
@@ -236,10 +193,9 @@ class SliceSink(RequestSink):
             GatewayError: a part failed, or the upload was overtaken.
         """
         await self._flight.settle()
-        self._staged = False
         await self._commits.join()
         if not self.broken.done():
-            await self._commit()
+            await self._commits.flush()
         if self.broken.done():
             self.broken.result()
 
@@ -302,7 +258,7 @@ class SliceSink(RequestSink):
         end = max(extent.stop for extent in self._writing.segments(index))
         assert end in (stop, self._writing.session.length)
         self._memory.start_part()
-        self._reached = start
+        self._commits.restart(start)
         number = slices.number(index, self._writing.session.epoch)
         await self._send(Draft(number, end, 0), index)
         await self.settle()
@@ -321,8 +277,3 @@ class SliceSink(RequestSink):
             draft.release()
             raise
         return draft
-
-
-def _pieces(segments: list[Extent]) -> tuple[Piece, ...]:
-    """What is known of the chunks that a part was made of."""
-    return tuple(piece for segment in segments for piece in segment.pieces)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from gateway import errors
 from gateway.errors import GatewayError, MethodNotAllowed
 from gateway.protocol.commands import (
-    Command,
     Dialect,
     GetObject,
     NotModified,
@@ -29,7 +28,7 @@ from gateway.protocol.dialects.tus import TusDialect
 from gateway.protocol.problems import problem_type
 from gateway.protocol.routing import SlotMount, dialect_of, route
 from gateway.protocol.s3xml import S3_ERRORS
-from gateway.protocol.upload_commands import UploadCommand, UploadDialect
+from gateway.protocol.upload_commands import AnyCommand, UploadDialect
 from tests.protocol.heads import info, request
 
 DIALECTS: dict[str, Dialect] = {
@@ -45,7 +44,7 @@ SLOTS = (SlotMount("up", "/upload/", "files"),)
 
 
 def every_error(base: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError]]:
-    """The whole tree of errors.py."""
+    """The whole tree of errors."""
     for kind in base.__subclasses__():
         if kind.__module__ == errors.__name__:
             yield kind
@@ -189,7 +188,7 @@ def test_any_head_is_a_command_or_a_gateway_error(
     try:
         target = route(head, SLOTS, ())
         assert dialect_of(head, SLOTS) == target.dialect
-        command: Command | UploadCommand = ALL[target.dialect].parse(head, target)
+        command: AnyCommand = ALL[target.dialect].parse(head, target)
     except GatewayError as error:
         assert dialect_of(head, SLOTS) in ALL
         for dialect in ALL.values():

@@ -15,15 +15,15 @@ from gateway.errors import (
     UploadNotFound,
 )
 from gateway.model import Attributes, ByteRange, Digest, ObjectKey
-from gateway.protocol.commands import Command, Describe
+from gateway.protocol.commands import Describe
 from gateway.protocol.dialects.hmac_file_server import HmacFileServerDialect
 from gateway.protocol.routing import route
 from gateway.protocol.upload_commands import (
+    AnyCommand,
     CreateUpload,
     InspectUpload,
     PutNumberedChunk,
     UploadAppended,
-    UploadCommand,
     UploadMade,
     UploadShown,
     UploadStatus,
@@ -38,7 +38,7 @@ CHUNK = f"PUT /chunked-upload\nX-Upload-Session-ID: {ID}\nX-Chunk-Number: 1\nCon
 ASKED = f"GET /upload-status?session_id={ID}"
 
 
-def read(text: str) -> Command | UploadCommand:
+def read(text: str) -> AnyCommand:
     head = request(text)
     target = route(head, (), (), "drop")
     assert target.dialect == MOUNT.name

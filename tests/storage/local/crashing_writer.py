@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 from gateway.model import Attributes, MultipartRef, ObjectKey, PartReceipt
-from gateway.settings.sections import LocalStorage
+from gateway.settings import LocalStorage
 from gateway.storage.checksums import compute
 from gateway.storage.local import LocalStore
 from tests.storage.contract_base import part, views

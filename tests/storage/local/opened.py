@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gateway.model import ObjectKey
-from gateway.settings.sections import LocalStorage
+from gateway.settings import LocalStorage
 from gateway.storage.local import LocalStore
 
 KEY = ObjectKey("photos", "album/one.jpg")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.errors import MultipartLost, PreconditionFailed
 from gateway.model import Attributes, MultipartRef, ObjectKey, PartReceipt, WriteCondition
-from gateway.settings.sections import LocalStorage
+from gateway.settings import LocalStorage
 from gateway.storage.local import LocalStore
 from tests.storage.contract_base import part, views
 

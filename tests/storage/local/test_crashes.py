@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ObjectNotFound
-from gateway.settings.sections import LocalStorage
+from gateway.settings import LocalStorage
 from gateway.storage.local import LocalStore
 from tests.storage.contract_base import body
 from tests.storage.local import crashing_writer

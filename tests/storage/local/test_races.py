@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from gateway.model import ObjectKey
-from gateway.settings.sections import LocalStorage
+from gateway.settings import LocalStorage
 from gateway.storage.local import LocalStore
 from tests.storage.contract_base import PLAIN, body, part
 from tests.storage.local import racing_writer

@@ -3,6 +3,7 @@ import io
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,28 @@ def threads() -> Iterator[Threads]:
 def file(tmp_path: Path) -> io.FileIO:
     (tmp_path / "file").write_bytes(b"0123456789")
     return io.FileIO(tmp_path / "file")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A read of the file system that has begun, and waits until it is released."""
+
+    began: threading.Event = field(default_factory=threading.Event)
+    release: threading.Event = field(default_factory=threading.Event)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    """Every read waits."""
+    held, real = Held(), os.preadv
+
+    def slow(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        held.began.set()
+        held.release.wait(5)
+        return real(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", slow)
+    return held
 
 
 @settings(deadline=None)
@@ -69,47 +92,31 @@ async def test_after_the_store_was_closed_nothing_is_read(
 
 
 async def test_closing_under_a_running_read_waits_for_it(
-    file: io.FileIO, threads: Threads, monkeypatch: pytest.MonkeyPatch
+    file: io.FileIO, threads: Threads, held: Held
 ) -> None:
-    began, release, real = threading.Event(), threading.Event(), os.preadv
-
-    def slow(descriptor: int, buffers: list[memoryview], offset: int) -> int:
-        began.set()
-        release.wait(5)
-        return real(descriptor, buffers, offset)
-
-    monkeypatch.setattr(os, "preadv", slow)
     source = FileSource(file, [(0, 10)], threads)
     buffer = bytearray(10)
     reading = asyncio.create_task(source.read_into(memoryview(buffer)))
-    await asyncio.to_thread(began.wait)
+    await asyncio.to_thread(held.began.wait)
     await source.aclose()
     assert not file.closed
-    release.set()
+    held.release.set()
     assert await reading == 10
     assert file.closed
     assert await source.read_into(memoryview(buffer)) == 0
 
 
 async def test_a_cancelled_read_has_left_the_view_alone_when_it_returns(
-    file: io.FileIO, threads: Threads, monkeypatch: pytest.MonkeyPatch
+    file: io.FileIO, threads: Threads, held: Held
 ) -> None:
-    began, release, real = threading.Event(), threading.Event(), os.preadv
-
-    def slow(descriptor: int, buffers: list[memoryview], offset: int) -> int:
-        began.set()
-        release.wait(5)
-        return real(descriptor, buffers, offset)
-
-    monkeypatch.setattr(os, "preadv", slow)
     source = FileSource(file, [(0, 10)], threads)
     buffer = bytearray(10)
     reading = asyncio.create_task(source.read_into(memoryview(buffer)))
-    await asyncio.to_thread(began.wait)
+    await asyncio.to_thread(held.began.wait)
     reading.cancel()
     await asyncio.sleep(0.01)
     assert not reading.done(), "the thread may still write into the view"
-    release.set()
+    held.release.set()
     with pytest.raises(asyncio.CancelledError):
         await reading
     await source.aclose()

@@ -10,7 +10,7 @@ from gateway.errors import (
     StorageUnavailable,
 )
 from gateway.model import Attributes, ObjectInfo, ObjectKey
-from gateway.settings.sections import LocalStorage
+from gateway.settings import LocalStorage
 from gateway.storage.base import ObjectStore
 from gateway.storage.local import LocalStore
 from tests.storage.contract import StoreContract

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvloop
 
-from gateway.settings.sections import S3Storage
+from gateway.settings import S3Storage
 from gateway.storage.s3 import S3Store
 from tests.servers.faulty_s3 import FaultyS3
 from tests.servers.fixtures import create_bucket

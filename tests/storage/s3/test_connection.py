@@ -13,7 +13,7 @@ from botocore.exceptions import NoCredentialsError
 
 from gateway.errors import StorageRejected
 from gateway.model import ObjectKey
-from gateway.settings.sections import S3Storage
+from gateway.settings import S3Storage
 from gateway.storage.s3.connection import Connection, Credentials
 from tests.servers.faulty_s3 import FaultyS3
 from tests.servers.lease import S3Endpoint

@@ -1,7 +1,6 @@
 """Serial writers: what was acknowledged is kept, and nothing else counts."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from hashlib import sha1, sha256
 from pathlib import Path
@@ -29,17 +28,6 @@ from tests.transfer.lab import KEY, Bytes
 from tests.transfer.resumable.lab import ALICE, PART, CountingStore, Fleet, Gateway, content, fleet
 
 DATA = content(5 * PART + 777)
-
-
-@pytest.fixture(params=["local tails", "store tails"])
-async def many(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Fleet]:
-    async with fleet(tmp_path, local=request.param == "local tails") as made:
-        yield made
-
-
-@pytest.fixture
-async def one(many: Fleet) -> Gateway:
-    return await many.gateway()
 
 
 # --- bytes ---

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,8 +17,6 @@ from gateway.errors import (
     GatewayError,
     InconsistentLength,
     InvalidDigest,
-    Overtaken,
-    SessionsUnavailable,
     StorageCorrupt,
     StorageError,
     StorageUnavailable,
@@ -27,49 +24,13 @@ from gateway.errors import (
     UploadGone,
 )
 from gateway.model import ByteRange, Digest, ObjectKey
-from gateway.protocol.upload_commands import PutChunk
-from gateway.sessions.base import Intent
 from gateway.sessions.extents import Extent
-from gateway.sessions.memory import MemorySessions
-from gateway.sessions.uploads import Change, Result, UploadSession
+from gateway.sessions.uploads import Change
 from gateway.storage.checksums import compute
 from gateway.units import KiB
 from tests.transfer.lab import KEY, Bytes
+from tests.transfer.resumable.chunk_lab import DATA, Meanwhile, pieces, put
 from tests.transfer.resumable.lab import PART, Fleet, Gateway, content, fleet
-
-DATA = content(6 * PART + 777)
-
-
-@pytest.fixture(params=["local tails", "store tails"])
-async def many(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Fleet]:
-    async with fleet(tmp_path, local=request.param == "local tails") as made:
-        yield made
-
-
-@pytest.fixture
-async def one(many: Fleet) -> Gateway:
-    return await many.gateway()
-
-
-async def put(
-    gateway: Gateway, session: UploadSession, start: int, data: bytes | Bytes, **more: Any
-) -> UploadSession:
-    source = Bytes(data) if isinstance(data, bytes) else data
-    more.setdefault("range", ByteRange(start, start + len(source.data)))
-    command = PutChunk(
-        key=KEY,
-        total=more.pop("total", session.length),
-        body=more["range"].size,
-        session=session.id,
-        **more,
-    )
-    return await gateway.engine.put_chunk(session, command, source)
-
-
-def pieces(size: int, seed: int = 1) -> list[tuple[int, bytes]]:
-    found = [(at, DATA[at : at + size]) for at in range(0, len(DATA), size)]
-    random.Random(seed).shuffle(found)
-    return found
 
 
 @pytest.mark.parametrize("size", [10_000, PART - 1, PART, PART + 1, 3 * PART, len(DATA)])
@@ -170,232 +131,6 @@ async def test_a_chunk_of_a_finished_upload_is_compared_still(one: Gateway) -> N
         await put(one, session, PART, bytes(PART))
 
 
-class Meanwhile(Bytes):
-    """A body at whose end something else has happened."""
-
-    def __init__(self, data: bytes, happens: Callable[[], Awaitable[object]]) -> None:
-        super().__init__(data)
-        self._happens: Callable[[], Awaitable[object]] | None = happens
-
-    async def read_into(self, view: memoryview, /) -> int:
-        count = await super().read_into(view)
-        if not self.length and self._happens is not None:
-            happens, self._happens = self._happens, None
-            await happens()
-        return count
-
-
-@pytest.mark.parametrize("digest", [False, True])
-@pytest.mark.parametrize(
-    ("size", "start", "stop"),
-    [
-        (200, 100, 200),  # a PutObject
-        (2 * PART, PART, 2 * PART),  # a whole slice
-        (2 * PART, PART + 5, 2 * PART),  # a segment of one
-        (4 * PART, 5, 4 * PART),  # several
-    ],
-)
-async def test_a_chunk_whose_upload_is_finished_meanwhile_is_a_repeat(
-    many: Fleet, size: int, start: int, stop: int, *, digest: bool
-) -> None:
-    one, other = await many.gateway(), await many.gateway()
-    data = DATA[:size]
-    made = await one.create(size, chunk_size=PART)
-    await put(other, made, 0, data[:5])
-
-    async def finish() -> None:
-        assert (await put(other, made, 5, data[5:])).state == "done"
-
-    def body() -> Bytes:
-        return Meanwhile(data[start:stop], finish)
-
-    digests = {"body_digest": Digest("sha-256", sha256(data[start:stop]).digest())}
-    late = await put(one, made, start, body(), **digests if digest else {})
-    assert late.state == "done"
-    assert late.result is not None
-    assert many.store.data() == data
-    assert many.store.keys == {KEY.name}
-    assert many.store.unfinished == 0
-
-
-@pytest.mark.parametrize(
-    ("size", "start", "digest"),
-    [(200, 100, False), (2 * PART, PART, False), (2 * PART, PART - 9, True)],
-)
-async def test_other_bytes_for_an_upload_that_is_finished_meanwhile_are_refused(
-    many: Fleet, size: int, start: int, *, digest: bool
-) -> None:
-    one, other = await many.gateway(), await many.gateway()
-    made = await one.create(size, chunk_size=PART)
-    data, garbage = DATA[:size], bytes(size - start)
-    await put(other, made, 0, data[:start])
-
-    async def finish() -> None:
-        await put(other, made, start, data[start:])
-
-    digests = {"body_digest": Digest("sha-256", sha256(garbage).digest())}
-    with pytest.raises(ChunkDiffers):
-        await put(one, made, start, Meanwhile(garbage, finish), **digests if digest else {})
-    assert many.store.data() == data
-    assert many.store.keys == {KEY.name}
-
-
-async def test_a_digest_that_is_wrong_is_refused_though_its_upload_is_finished(
-    many: Fleet,
-) -> None:
-    one, other = await many.gateway(), await many.gateway()
-    wrong = Digest("sha-256", sha256(b"other").digest())
-    for serial in (False, True):
-        made = await one.create(200)
-        if not serial:
-            await put(other, made, 0, DATA[:100])
-
-        async def finish(made: UploadSession = made, *, serial: bool = serial) -> None:
-            if serial:
-                await other.append(made.id, 0, DATA[:200])
-            else:
-                await put(other, made, 100, DATA[100:200])
-
-        for body in (Meanwhile(DATA[100:200], finish), Bytes(DATA[100:200])):
-            with pytest.raises(DigestMismatch):
-                await put(one, await one.engine.find(made.id), 100, body, body_digest=wrong)
-        assert (await one.engine.find(made.id)).state == "done"
-        assert many.store.data() == DATA[:200]
-
-
-@pytest.mark.parametrize(("total", "refused"), [(200, False), (300, True)])
-async def test_a_length_that_comes_when_the_upload_is_finished_is_held_to_it(
-    many: Fleet, monkeypatch: pytest.MonkeyPatch, total: int, *, refused: bool
-) -> None:
-    one, other = await many.gateway(), await many.gateway()
-    made = await one.create(None)
-    await put(one, made, 0, DATA[:100])
-    sessions = many.sessions
-    known = sessions.change_upload
-
-    async def slow(upload_id: str, epoch: int, change: Change) -> UploadSession:
-        monkeypatch.undo()
-        found = await other.engine.find(upload_id)
-        await put(other, found, 100, DATA[100:200], total=200)
-        return await known(upload_id, epoch, change)
-
-    monkeypatch.setattr(sessions, "change_upload", slow)
-    if refused:
-        with pytest.raises(InconsistentLength):
-            await put(one, made, 0, DATA[:100], total=total)
-    else:
-        assert (await put(one, made, 0, DATA[:100], total=total)).state == "done"
-
-
-async def test_a_chunk_behind_the_end_of_what_is_finished_meanwhile_is_refused(many: Fleet) -> None:
-    one, other = await many.gateway(), await many.gateway()
-    made = await one.create(None)
-    await put(one, made, 0, DATA[:100])
-
-    async def finish() -> None:
-        assert (await put(other, made, 100, DATA[100:150], total=150)).state == "done"
-
-    with pytest.raises(InconsistentLength, match="150 bytes"):
-        await put(one, made, 100, Meanwhile(DATA[100:200], finish))
-    assert many.store.data() == DATA[:150]
-    assert many.store.keys == {KEY.name}
-
-
-async def test_a_chunk_is_sent_again_where_who_was_to_finish_meanwhile_has_died(
-    many: Fleet,
-) -> None:
-    one = await many.gateway()
-    made = await one.create(200)
-    crc = compute("crc64nvme", [memoryview(DATA[:200])])
-
-    async def die() -> None:
-        noted = Result(etag="", size=200, created=True, digests=(crc,))
-        epoch = (await one.engine.find(made.id)).epoch
-        await many.sessions.change_upload(made.id, epoch, Change(state="completing", result=noted))
-
-    with pytest.raises(Overtaken, match="send the chunk again"):
-        await put(one, made, 0, Meanwhile(DATA[:100], die))
-    await put(one, made, 0, DATA[:100])
-    done = await put(one, made, 100, DATA[100:200])
-    assert done.state == "done"
-    assert many.store.data() == DATA[:200]
-    assert many.store.keys == {KEY.name}
-
-
-async def test_a_slice_that_somebody_else_merges_meanwhile_needs_nothing_more(
-    many: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, other = await many.gateway(), await many.gateway()
-    data = DATA[: 2 * PART]
-    made = await one.create(len(data), chunk_size=PART)
-    await put(other, made, 0, data[: PART + 100])
-    read = one.works.tails.read
-
-    async def late(session: UploadSession, name: str, span: ByteRange, view: memoryview) -> None:
-        done = await other.engine.inspect(await other.engine.find(made.id), "stale")
-        assert done.state == "done"
-        await read(session, name, span, view)
-
-    monkeypatch.setattr(one.works.tails, "read", late)
-    assert (await put(one, made, PART + 100, data[PART + 100 :])).state == "done"
-    assert many.store.data() == data
-    assert many.store.keys == {KEY.name}
-
-
-async def test_two_last_chunks_of_a_slice_at_once_send_its_part_once(
-    many: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who finishes the upload, under an epoch of its own, and who merges the slice would both send the same part."""
-    one, other = await many.gateway(), await many.gateway()
-    half = PART + PART // 2
-    look = many.sessions.upload
-
-    async def slowly(upload_id: str) -> UploadSession | None:
-        await asyncio.sleep(random.random() / 200)
-        return await look(upload_id)
-
-    monkeypatch.setattr(many.sessions, "upload", slowly)
-    for second in (one, other) * 8:
-        made = await one.create(2 * PART, chunk_size=PART)
-        await put(one, made, 0, DATA[:PART])
-        many.store.calls.clear()
-        await asyncio.gather(
-            put(one, made, PART, DATA[PART:half]), put(second, made, half, DATA[half : 2 * PART])
-        )
-        assert many.store.calls.count("part") == 1
-        assert (await one.engine.find(made.id)).state == "done"
-        assert many.store.data() == DATA[: 2 * PART]
-
-
-async def test_a_slice_whose_segments_are_others_meanwhile_is_merged_from_those(
-    many: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, other = await many.gateway(), await many.gateway()
-    tails = one.works.tails
-    made = await one.create(2 * PART, chunk_size=PART)
-    await put(other, made, 0, DATA[:100])
-    read = tails.read
-    moved = False
-
-    async def late(session: UploadSession, name: str, span: ByteRange, view: memoryview) -> None:
-        nonlocal moved
-        old = next(extent for extent in session.extents if extent.offset == 0)
-        if not moved:
-            moved = True
-            name_now = await tails.put(session, [memoryview(DATA[:100])])
-            change = Change(add=[replace(old, name=name_now)], drop=[old])
-            await many.sessions.change_upload(session.id, session.epoch, change)
-            await tails.drop(session, [old.name])
-        await read(session, name, span, view)
-
-    monkeypatch.setattr(tails, "read", late)
-    await put(one, made, 100, DATA[100:PART])
-    await put(one, made, PART, DATA[PART : 2 * PART])
-    assert moved
-    assert many.store.data() == DATA[: 2 * PART]
-    assert many.store.keys == {KEY.name}
-
-
 async def test_a_slice_whose_segment_is_lost_is_not_taken_for_merged(many: Fleet) -> None:
     one, other = await many.gateway(), await many.gateway()
     made = await one.create(2 * PART, chunk_size=PART)
@@ -473,6 +208,20 @@ async def test_a_cancelled_upload_takes_no_chunks(one: Gateway) -> None:
     assert one.fleet.store.keys == set()
 
 
+async def test_a_repeat_of_what_was_finished_is_one_though_the_upload_begins_anew(
+    many: Fleet,
+) -> None:
+    one, other = await many.gateway(), await many.gateway()
+    made = await one.create(200)
+    done = await put(one, made, 0, DATA[:200])
+
+    async def begin_anew() -> None:
+        await other.engine.endings.end(done)
+
+    late = await put(one, done, 100, Meanwhile(DATA[100:200], begin_anew))
+    assert (late.state, late.offset) == ("done", 200)
+
+
 async def test_uploads_in_chunks_are_found_by_name_by_id_or_by_their_total(one: Gateway) -> None:
     engine = one.engine
     named = await one.create(100, name="mine")
@@ -512,194 +261,6 @@ async def test_parts_with_a_hole_are_never_published(one: Gateway) -> None:
     with pytest.raises(StorageCorrupt):
         await one.append(made.id, PART, b"")
     assert not one.fleet.store.has()
-
-
-class Mute(MemorySessions):
-    """Sessions that make a change, and then fail to answer or are slow to: as when the connection breaks."""
-
-    def __init__(self, which: Callable[[Change], bool], error: Exception | None) -> None:
-        super().__init__()
-        self.which, self.error = which, error
-        self.made = asyncio.Event()
-
-    async def change_upload(self, upload_id: str, epoch: int, change: Change) -> UploadSession:
-        after = await super().change_upload(upload_id, epoch, change)
-        if self.which(change) and not self.made.is_set():
-            self.made.set()
-            if self.error is not None:
-                raise self.error
-            await asyncio.sleep(0.05)
-        return after
-
-
-UNANSWERED = SessionsUnavailable("No answer in time.")
-
-
-async def test_segments_that_the_session_may_name_are_never_dropped(many: Fleet) -> None:
-    """The change was made, and its answer was lost."""
-    many.sessions = Mute(lambda change: len(change.add) > 1, UNANSWERED)
-    one = await many.gateway()
-    made = await one.create(len(DATA))
-    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
-    with pytest.raises(SessionsUnavailable):
-        await put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
-    one.cache.clear()
-    await put(one, made, 0, DATA[:100])
-    await put(one, made, PART + 100, DATA[PART + 100 :])
-    assert many.store.data() == DATA
-
-
-async def test_who_leaves_while_segments_become_known_takes_none_away(many: Fleet) -> None:
-    sessions = many.sessions = Mute(lambda change: len(change.add) > 1, None)
-    one = await many.gateway()
-    made = await one.create(len(DATA))
-    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
-    sent = put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
-    request = asyncio.create_task(sent)
-    await sessions.made.wait()
-    request.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await request
-    one.cache.clear()
-    await put(one, made, 0, DATA[:100])
-    await put(one, made, PART + 100, DATA[PART + 100 :])
-    assert many.store.data() == DATA
-
-
-async def test_segments_that_the_session_refuses_are_dropped(many: Fleet) -> None:
-    one = await many.gateway()
-    made = await one.create(len(DATA))
-    digest = Digest("sha-256", sha256(DATA[: PART + 100]).digest())
-
-    class Last(Bytes):
-        async def read_into(self, view: memoryview, /) -> int:
-            count = await super().read_into(view)
-            if not count:
-                await many.sessions.change_upload(made.id, 0, Change(state="failed"))
-            return count
-
-    with pytest.raises(UploadGone):
-        await put(one, made, 0, Last(DATA[: PART + 100]), body_digest=digest)
-    assert many.store.keys == set()
-    assert not list(many.folder.glob("data/tails/*/*"))
-    assert (await one.engine.find(made.id)).extents == ()
-
-
-async def test_known_segments_leave_no_intents(many: Fleet) -> None:
-    one = await many.gateway()
-    made = await one.create(len(DATA))
-    digest = Digest("sha-256", sha256(DATA[100 : PART + 100]).digest())
-    await put(one, made, 100, DATA[100 : PART + 100], body_digest=digest)
-    assert await many.sessions.intents() == []
-
-
-async def test_a_multipart_that_the_session_may_name_is_never_aborted(many: Fleet) -> None:
-    """The change was made, and its answer was lost."""
-    many.sessions = Mute(lambda change: change.upload_id is not None, UNANSWERED)
-    one = await many.gateway()
-    made = await one.create(len(DATA), chunk_size=PART)
-    with pytest.raises(SessionsUnavailable):
-        await put(one, made, 0, DATA[:PART])
-    for start, data in pieces(PART):
-        await put(one, made, start, data)
-    assert many.store.data() == DATA
-    assert many.store.calls.count("create") == 1
-
-
-async def test_who_leaves_while_a_multipart_becomes_known_does_not_abort_it(many: Fleet) -> None:
-    sessions = many.sessions = Mute(lambda change: change.upload_id is not None, None)
-    one = await many.gateway()
-    made = await one.create(len(DATA))
-    await put(one, made, 0, DATA[:100])
-    request = asyncio.create_task(put(one, made, 100, DATA[100:PART]))  # its slice is merged
-    await sessions.made.wait()
-    request.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await request
-    await put(one, made, PART, DATA[PART:])
-    assert many.store.data() == DATA
-    assert many.store.calls.count("create") == 1
-    assert await many.sessions.intents() == []
-
-
-async def test_a_multipart_that_the_session_refuses_is_aborted(many: Fleet) -> None:
-    one = await many.gateway()
-    made = await one.create(len(DATA), chunk_size=PART)
-
-    async def before(name: str) -> None:
-        if name == "create":
-            await many.sessions.change_upload(made.id, 0, Change(state="failed"))
-
-    many.store.before = before
-    with pytest.raises(UploadGone):
-        await put(one, made, 0, DATA[:PART])
-    assert many.store.unfinished == 0
-    assert await many.sessions.intents() == []
-
-
-async def test_a_multipart_that_comes_second_is_aborted_and_the_first_is_used(many: Fleet) -> None:
-    """A writer under another epoch was faster: what it has sent must not be taken away from under it."""
-    one = await many.gateway()
-    made = await one.create(len(DATA), chunk_size=PART)
-    first = await many.store.create_multipart(KEY, made.attributes)
-
-    async def before(name: str) -> None:
-        if name == "create":
-            many.store.before = nothing
-            taken = await many.sessions.take_upload(made.id, "h", 0)
-            change = Change(upload_id=first.upload_id)
-            await many.sessions.change_upload(made.id, taken.epoch, change)
-
-    many.store.before = before
-    session = await put(one, made, 0, DATA[:PART])
-    assert session.upload_id == first.upload_id
-    assert many.store.calls.count("abort") == 1
-    assert await many.sessions.intents() == []
-    done = await put(one, made, PART, DATA[PART:])
-    assert done.state == "done"
-    assert many.store.data() == DATA
-    assert many.store.unfinished == 0
-
-
-async def nothing(name: str) -> None: ...
-
-
-async def test_a_multipart_that_could_not_be_written_down_is_aborted(many: Fleet) -> None:
-    """Its intent lacks its id, so the session can't name it."""
-    one = await many.gateway()
-    made = await one.create(len(DATA), chunk_size=PART)
-    put_intent = many.sessions.put_intent
-
-    async def failing(intent: Intent) -> None:
-        if intent.upload_id is not None:
-            raise UNANSWERED
-        await put_intent(intent)
-
-    many.sessions.put_intent = failing  # type: ignore[method-assign]
-    with pytest.raises(SessionsUnavailable):
-        await put(one, made, 0, DATA[:PART])
-    assert many.store.unfinished == 0
-
-
-async def test_of_two_multiparts_that_are_made_at_once_one_is_kept(many: Fleet) -> None:
-    """Another gateway makes one while the first waits for its own, longer than its lease lasts."""
-    one, other = await many.gateway(), await many.gateway()
-    made = await one.create(len(DATA), chunk_size=PART)
-    slept = False
-
-    async def before(name: str) -> None:
-        nonlocal slept
-        if name == "create" and not slept:
-            slept = True
-            many.sessions._leases.clear()
-            await put(other, made, PART, DATA[PART : 2 * PART])
-
-    many.store.before = before
-    await put(one, made, 0, DATA[:PART])
-    assert many.store.unfinished == 1
-    for start, data in pieces(PART):
-        await put(one, made, start, data)
-    assert many.store.data() == DATA
 
 
 async def test_a_length_below_what_is_here_is_refused_and_changes_nothing(one: Gateway) -> None:

@@ -11,6 +11,7 @@ from gateway.errors import StorageUnavailable, UploadGone, UploadNotFound
 from gateway.model import ByteRange, ObjectKey
 from gateway.protocol.upload_commands import PutChunk
 from gateway.sessions.base import Intent
+from gateway.sessions.uploads import Change, UploadSession
 from gateway.transfer.resumable.expiry import CLEANING
 from gateway.transfer.sweeper import WINDOW, Sweeper
 from tests.transfer.lab import KEY, Bytes
@@ -171,6 +172,29 @@ async def test_sweepers_race_while_uploads_go_on_and_take_only_what_has_expired(
     assert team.store.unfinished == 0
     assert team.store.keys == {f"live-{turn}" for turn in range(9)}
     assert not [path for path in (team.folder / "data").rglob("*") if path.is_file()]
+
+
+async def test_bytes_that_become_known_while_a_sweep_looks_keep_an_upload_alive(
+    team: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = await team.gateway()
+    upload = await begun(gateway)
+    team.now += TTL + 1
+    look = team.sessions.upload
+
+    async def looked(upload_id: str) -> UploadSession | None:
+        found = await look(upload_id)
+        assert found is not None
+        await team.sessions.change_upload(upload_id, found.epoch, Change(expires=team.now + TTL))
+        return found
+
+    monkeypatch.setattr(team.sessions, "upload", looked)
+    report = await gateway.engine.endings.sweep()
+    monkeypatch.undo()
+    assert (report.expired, report.failed) == ([], [])
+    session = await gateway.append(upload, PART + 100, DATA[PART + 100 :])
+    assert session.state == "done"
+    assert team.store.data() == DATA
 
 
 async def test_a_finished_upload_is_forgotten_and_its_object_stays(team: Fleet) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.auth.grant import Constraints
 from gateway.errors import BadRequest, Conflict, Forbidden, ObjectExists, TooLarge, UploadNotFound
-from gateway.model import Principal
+from gateway.model import ObjectKey, Principal
 from gateway.sessions.uploads import UploadSession
 from gateway.transfer.resumable.creating import Allowed, Wish
 from tests.transfer.lab import KEY
@@ -65,6 +65,22 @@ async def test_a_repeated_join_is_answered_again(gateway: Gateway) -> None:
     first, _ = await join(gateway, one, name="once")
     again, was_there = await join(gateway, one, name="once")
     assert (again.id, was_there) == (first.id, True)
+
+
+async def test_a_name_is_free_again_when_what_had_it_has_expired(gateway: Gateway) -> None:
+    first, _ = await join(gateway, await partial(gateway, b"ab"), name="once")
+    gateway.fleet.now = first.expires + 1
+    again, was_there = await join(gateway, await partial(gateway, b"cd"), name="once")
+    assert (again.id == first.id, was_there) == (False, False)
+    assert gateway.fleet.store.data() == b"cd"
+
+
+async def test_another_uploads_name_is_refused(gateway: Gateway) -> None:
+    one = await partial(gateway, b"ab")
+    await gateway.create(2, name="once", key=ObjectKey("photos", "other"))
+    with pytest.raises(Conflict):
+        await join(gateway, one, name="once")
+    assert not gateway.fleet.store.has()
 
 
 async def test_only_finished_partial_uploads_of_ones_own_can_be_joined(gateway: Gateway) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,12 +35,6 @@ from tests.transfer.resumable.lab import (
 
 DATA = content(4 * PART)
 OTHER = content(4 * PART, seed=1)
-
-
-@pytest.fixture
-async def team(tmp_path: Path) -> AsyncIterator[Fleet]:
-    async with fleet(tmp_path, local=False) as made:
-        yield made
 
 
 async def hung(gateway: Gateway, upload: str, size: int) -> "asyncio.Task[UploadSession]":

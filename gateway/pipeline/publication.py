@@ -1,0 +1,109 @@
+"""The last call of an upload, which makes its object visible: one PutObject, or the completion of its multipart."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from gateway.model import Attributes, ObjectKey, PartReceipt, Stored, WriteCondition
+from gateway.pipeline.flight import Retry
+from gateway.pipeline.limiter import Limiter
+from gateway.pipeline.multipart import Multipart
+from gateway.pipeline.owner import unbroken
+from gateway.pipeline.parts import Draft
+from gateway.pipeline.passing import Passing
+from gateway.pipeline.publish import Fingerprint, check_run, publish, publish_whole
+from gateway.storage.base import ObjectStore
+from gateway.storage.etags import multipart_etag
+
+
+class Publication:
+    """Each call runs to its end once it has begun, cancelled or not, so that the outcome is known: ``done`` says it.
+
+    ``places`` are the store's, for all uploads.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        key: ObjectKey,
+        attributes: Attributes,
+        condition: WriteCondition,
+        *,
+        places: Limiter,
+        principal: str,
+        multipart: Multipart,
+        retry: Retry,
+    ) -> None:
+        self._store = store
+        self._key = key
+        self._attributes = attributes
+        self._condition = condition
+        self._places = places
+        self._principal = principal
+        self._multipart = multipart
+        self._retry = retry
+        self._since = datetime.now(UTC)
+        self.done = False
+
+    async def put(self, draft: Draft) -> Stored:
+        """All of the body is here.
+
+        Raises:
+            PreconditionFailed: the write condition does not hold.
+            GatewayError: it failed for good; nothing is published.
+        """
+        await self._places.acquire(self._principal)
+        try:
+            return await unbroken(self._put(draft))
+        finally:
+            self._places.release()
+
+    async def _put(self, draft: Draft) -> Stored:
+        stored = await publish_whole(
+            self._store,
+            self._key,
+            draft.views(),
+            self._attributes,
+            self._condition,
+            self._retry,
+            self._since,
+        )
+        self.done = True
+        return stored
+
+    async def finish(self, passing: Passing, draft: Draft) -> Stored:
+        """All of the body but what is here was passed on as it came.
+
+        Raises:
+            GatewayError: as :meth:`put`.
+        """
+        return await unbroken(self._finish(passing, draft))
+
+    async def _finish(self, passing: Passing, draft: Draft) -> Stored:
+        stored = await passing.finish_whole(draft)
+        self.done = True
+        return stored
+
+    async def complete(self, receipts: Sequence[PartReceipt], size: int) -> Stored:
+        """The body is in parts, ``size`` bytes together.
+
+        Raises:
+            StorageCorrupt: the receipts do not add up to that.
+            GatewayError: as :meth:`put`.
+        """
+        return await unbroken(self._complete(receipts, size))
+
+    async def _complete(self, receipts: Sequence[PartReceipt], size: int) -> Stored:
+        ref = self._multipart.ref
+        assert ref is not None
+        check_run(receipts, size)
+        stored = await publish(
+            self._store,
+            self._key,
+            self._retry,
+            "CompleteMultipartUpload",
+            lambda: self._store.complete_multipart(ref, receipts, condition=self._condition),
+            lambda: Fingerprint(size, multipart_etag(receipts), self._since),
+        )
+        self.done = True
+        await self._multipart.close()
+        return stored
