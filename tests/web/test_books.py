@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.values import MutexValue
 
 from gateway.web import books
-from gateway.web.books import AtOnce, Times
+from gateway.web.books import _GATHERED, AtOnce, Books, Family, Times
 from gateway.web.metrics import Metrics
 
 
@@ -21,6 +21,15 @@ def test_a_change_is_told_when_somebody_reads() -> None:
     for _ in range(2):  # reading changes nothing
         assert metrics.registry.get_sample_value("sluice_memory_used_bytes") == 5
         assert metrics.registry.get_sample_value("sluice_slabs_total", {"origin": "reused"}) == 2
+
+
+def test_times_gather_only_so_far() -> None:
+    made = Books()
+    ours = Family(made).seconds("ours", "text", "of")["x"]
+    for _ in range(_GATHERED + 1):
+        ours.observe(1)
+    assert len(ours._seconds) == 1
+    assert made.registry.get_sample_value("sluice_ours_seconds_count", {"of": "x"}) == _GATHERED + 1
 
 
 def test_workers_that_share_files_tell_at_once(
