@@ -17,6 +17,8 @@ class Line:
         self.piece = 0
         self.gone = False
         self.held = 0
+        self.paused = False
+        self.waits: list[int] = []
 
     def write(self, *pieces: bytes | memoryview) -> None:
         self.writes += 1
@@ -24,7 +26,9 @@ class Line:
             self.sent += piece
 
     async def flushed(self, backlog: int) -> None:
-        """Nothing is ever in the way."""
+        """Nothing is ever in the way for long."""
+        self.waits.append(backlog)
+        self.paused = False
 
     def keeps_alive(self) -> bool:
         return True
@@ -48,6 +52,27 @@ async def test_a_small_response_is_one_write() -> None:
     await one.body(b"hello", more=False)
     assert (line.writes, line.over) == (1, 1)
     assert line.sent == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_a_whole_body_waits_for_who_does_not_read(*, paused: bool) -> None:
+    line = Line()
+    line.paused = paused
+    one = response(line)
+    one.start(200, LENGTH)
+    await one.whole(memoryview(b"hello"))
+    assert line.waits == [0] * paused
+    assert (line.writes, line.over, one.complete) == (1, 1, True)
+    assert line.sent == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+async def test_a_whole_body_has_its_declared_length() -> None:
+    line = Line()
+    one = response(line)
+    one.start(200, LENGTH)
+    with pytest.raises(RuntimeError, match="shorter"):
+        await one.whole(b"hell")
+    assert not line.over
 
 
 async def test_slabs_are_framed_when_there_is_no_length() -> None:

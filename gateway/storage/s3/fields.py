@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from functools import lru_cache
 from typing import Any, Final
@@ -69,7 +69,7 @@ def decode_metadata(value: str) -> str:
         return value
     try:
         return str(make_header(decode_header(value)))
-    except (HeaderParseError, LookupError, UnicodeError):
+    except (MessageError, LookupError, ValueError):
         return value
 
 
@@ -160,13 +160,13 @@ def range_of(
     """The range that a GetObject answer delivers, and the object's size.
 
     Raises:
-        StorageCorrupt: Content-Range does not fit Content-Length, or the store ignored the range or
-            answered another one.
+        StorageCorrupt: Content-Range does not fit Content-Length, or the store ignored the range, or answered
+            another one, or a part where all was asked for.
         InvalidRange: the store ignored the range, and the object is empty.
     """
     length = length_of(answer)
     content_range = answer.get("ContentRange")
-    if request is None or content_range is None:
+    if content_range is None:
         if request is not None and length == 0:
             raise InvalidRange("The object is empty.", size=0)
         if request is not None and not _covers_all(request, length):
@@ -177,9 +177,16 @@ def range_of(
     if match is None or found is None or found.size != length:
         raise StorageCorrupt("The store's Content-Range does not fit its Content-Length.")
     size = int(match[3])
-    if found.start != request.start if isinstance(request, From) else found.stop != size:
-        raise StorageCorrupt("The store answered a ranged GET with another range.")
+    if found != _asked_for(request, size):
+        raise StorageCorrupt("The store answered a GET with a range that was not asked for.")
     return found, size
+
+
+def _asked_for(request: RangeRequest | None, size: int) -> ByteRange:
+    """What a request means in an object of ``size`` bytes, where that is any of it."""
+    if isinstance(request, From):
+        return ByteRange(request.start, size if request.stop is None else min(request.stop, size))
+    return ByteRange(0 if request is None else max(0, size - request.size), size)
 
 
 def _covers_all(request: RangeRequest, size: int) -> bool:

@@ -49,10 +49,17 @@ def test_plain_metadata_stays_plain() -> None:
         ("=?no-such-charset?B?w6k=?=", "=?no-such-charset?B?w6k=?="),
         ("=?UTF-8?B?/w==?=", "=?UTF-8?B?/w==?="),
         ("=?UTF-8?B?a?=", "=?UTF-8?B?a?="),
+        ("=?é?Q?a?=", "=?é?Q?a?="),
+        ("=?=?Q?a?=", "=?=?Q?a?="),
     ],
 )
 def test_metadata_is_decoded_only_where_it_is_encoded(header: str, value: str) -> None:
     assert decode_metadata(header) == value
+
+
+@given(st.from_regex(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=", fullmatch=True))
+def test_whatever_others_stored_as_encoded_words_is_read_as_something(header: str) -> None:
+    assert isinstance(decode_metadata(header), str)
 
 
 def test_conditions_quote_etags_unless_told_not_to() -> None:
@@ -72,6 +79,9 @@ def test_conditions_quote_etags_unless_told_not_to() -> None:
         ({"ContentLength": 0}, None, (None, 0)),
         ({"ContentLength": 3, "ContentRange": "bytes 2-4/9"}, From(2, 5), (ByteRange(2, 5), 9)),
         ({"ContentLength": 9}, From(0), (ByteRange(0, 9), 9)),
+        ({"ContentLength": 9, "ContentRange": "bytes 0-8/9"}, None, (ByteRange(0, 9), 9)),
+        ({"ContentLength": 7, "ContentRange": "bytes 2-8/9"}, From(2, 20), (ByteRange(2, 9), 9)),
+        ({"ContentLength": 9, "ContentRange": "bytes 0-8/9"}, Suffix(20), (ByteRange(0, 9), 9)),
         ({"ContentLength": 9}, Suffix(9), (ByteRange(0, 9), 9)),
     ],
 )
@@ -93,6 +103,12 @@ def test_answers_say_what_they_deliver(
         ({"ContentLength": 3, "ContentRange": "bytes 2-4/*"}, From(2, 5)),
         ({"ContentLength": 3, "ContentRange": "bytes 0-2/9"}, From(2, 5)),
         ({"ContentLength": 3, "ContentRange": "bytes 0-2/9"}, Suffix(3)),
+        ({"ContentLength": 3, "ContentRange": "bytes 0-2/9"}, None),
+        ({"ContentLength": 3, "ContentRange": "bytes six"}, None),
+        ({"ContentLength": 4, "ContentRange": "bytes 2-5/9"}, From(2, 5)),
+        ({"ContentLength": 2, "ContentRange": "bytes 2-3/9"}, From(2, 5)),
+        ({"ContentLength": 2, "ContentRange": "bytes 7-8/9"}, Suffix(3)),
+        ({"ContentLength": 1, "ContentRange": "bytes 5-2/9"}, From(5)),
     ],
 )
 def test_answers_that_contradict_themselves_are_corrupt(
