@@ -6,6 +6,7 @@ both count against the same Content-Length.
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -176,6 +177,11 @@ class Response:
             return
         if self._left and not self._bodiless:
             raise RuntimeError("Response content shorter than Content-Length.")
+        # Who asks for more and more and reads nothing is not answered again before what it was sent has left. A
+        # client that leaves meanwhile is told nothing.
+        if self._outlet.held > BACKLOG:
+            with suppress(ClientGone):
+                await self._outlet.flushed(BACKLOG)
         self._finish()
 
     async def view(self, view: memoryview) -> None:

@@ -17,6 +17,7 @@ class Line:
         self.piece = 0
         self.gone = False
         self.held = 0
+        self.waits = 0
 
     def write(self, *pieces: bytes | memoryview) -> None:
         self.writes += 1
@@ -24,7 +25,11 @@ class Line:
             self.sent += piece
 
     async def flushed(self, backlog: int) -> None:
-        """Nothing is ever in the way."""
+        """What is held leaves at once, unless the client did."""
+        self.waits += 1
+        self.held = min(self.held, backlog)
+        if self.gone:
+            raise ClientGone("gone")
 
     def keeps_alive(self) -> bool:
         return True
@@ -160,6 +165,27 @@ async def test_an_interim_response_that_has_no_place_is_dropped() -> None:
     assert not old.sent
     assert not line.sent
     assert not deaf.sent
+
+
+@pytest.mark.parametrize("is_head", [True, False])
+async def test_case_56_a_response_is_complete_when_what_was_sent_before_has_left(
+    is_head: bool,
+) -> None:
+    line = Line()
+    one = response(line, is_head=is_head)
+    one.start(200, LENGTH)
+    line.held = BACKLOG + 1
+    await one.body(b"hello", more=False)
+    assert (line.waits, line.held, line.over) == (1, BACKLOG, 1)
+
+
+async def test_a_client_that_leaves_at_the_end_of_a_response_is_told_nothing() -> None:
+    line = Line()
+    one = response(line)
+    one.start(200, LENGTH)
+    line.held, line.gone = BACKLOG + 1, True
+    await one.body(b"hello", more=False)
+    assert one.complete
 
 
 def test_an_interim_response_cannot_be_split() -> None:
