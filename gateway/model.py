@@ -240,8 +240,9 @@ class PromptSource(Source, Protocol):
 @dataclass(slots=True)  # not frozen: see above
 class Opened:
     """An object opened for reading: ``range`` is what ``source`` will deliver (None: nothing, an
-    empty object has no range)."""
+    empty object has no range). ``received``: all of it is here already, so that reading it cannot fail."""
 
     info: ObjectInfo
     range: ByteRange | None
     source: Source
+    received: bool = False

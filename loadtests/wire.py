@@ -82,6 +82,11 @@ class Wire:
         """End the connection."""
         self._sock.close()
 
+    def cut(self) -> None:
+        """Break off what another thread is sending."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
     def ask(self, head: bytes, body: bytes = b"", *, expect: int = 200) -> Answer:
         """A request with a small body.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,8 @@ async def test_readiness_tells_of_a_crash_in_the_background(
         answer = await client.send("GET", "/-/readyz")
         served = await client.signed("PUT", "/photos/a", b"x", now=time.time())
 
-    assert (answer.status, answer.body) == (503, b"not ready: internal-error\n")
+    assert answer.status == 503
+    assert json.loads(answer.body)["detail"] == "Not ready: internal-error."
     assert served.status == 200
     bugs = [line for line in lab.lines(capsys.readouterr().out) if line["event"] == "bug"]
     assert [(bug["task"], bug["exception"][0]["exc_type"]) for bug in bugs] == [

@@ -102,8 +102,7 @@ class Authenticator:
             NotImplementedHere: a streaming payload, rightly signed.
             SessionsUnavailable: whether a token was used before cannot be known.
         """
-        max_skew = self._rules.auth.max_skew
-        again = grant_again(self, head, target, self._keys.find, now=now, max_skew=max_skew)
+        again = self.again(head, target, now)
         if again is not None:
             return again
         if len(head.index) != len(head.headers):
@@ -137,6 +136,12 @@ class Authenticator:
                 return await self._bearer(head, now)
             case _:
                 return self._anonymous(head, target)
+
+    def again(self, head: RequestHead, target: Target, now: float) -> Grant | None:
+        """The grant of a presigned request whose like was granted before, if it holds too. None: nothing is known of
+        it, and :meth:`authenticate` has to tell."""
+        max_skew = self._rules.auth.max_skew
+        return grant_again(self, head, target, self._keys.find, now=now, max_skew=max_skew)
 
     def presented(self, head: RequestHead) -> bool:
         """Whether the request carries a credential at all, holding or not.

@@ -1,7 +1,7 @@
 """The one place that says yes or no: what the credential allows, and inside that, what the policy does."""
 
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from gateway.auth.grant import UNCONSTRAINED, Constraints, Grant
 from gateway.auth.policy import UNTYPED, AccessRequest, Area, Decision, Policy
@@ -10,6 +10,12 @@ from gateway.model import Action, ObjectKey
 from gateway.protocol.commands import Command, DeleteObject, Describe, GetObject, PutObject
 from gateway.protocol.upload_commands import CreateUpload, JoinUploads, PutChunk, UploadCommand
 from gateway.units import format_size
+
+_ACTIONS: Final[dict[type, Action]] = {
+    PutObject: "write",
+    GetObject: "read",
+    DeleteObject: "delete",
+}
 
 
 def access(grant: Grant, command: Command) -> AccessRequest | None:
@@ -98,6 +104,15 @@ def authorise(grant: Grant, policy: Policy, method: str, request: AccessRequest)
         max_size=min(limits, default=None),
         overwrite=decision.overwrite and not constraints.no_overwrite,
     )
+
+
+def authorise_again(grant: Grant, policy: Policy, command: Command) -> Decision | None:
+    """What :func:`authorise` said of the like of a command, where it depends on nothing but the action and the
+    bucket; None: it has to be asked."""
+    action = None if grant.constraints is not UNCONSTRAINED else _ACTIONS.get(type(command))
+    if action is None or command.key is None:
+        return None
+    return policy.standing(action, command.key.bucket)
 
 
 def may_list(grant: Grant, policy: Policy, key: ObjectKey) -> bool:

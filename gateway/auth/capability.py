@@ -1,13 +1,17 @@
 """The URL of an upload as a credential: it suffices alone, for this upload and nothing else.
 
 ``{id}.{mac}``: the mac is HMAC-SHA256, under the secret of the key that began the upload, over the id. So
-it needs no memory, ends with the key, and cannot be made by who knows only the id. What the bearer may do
-ends with the upload, too. The bare ``{id}`` needs the owner's own credential.
+it needs no memory, ends with the key, and cannot be made by who knows only the id. Behind it stands a tag of the key,
+so that it need not be tried with every key where the upload is forgotten; URLs without one still count. What the bearer
+may do ends with the upload, too. The bare ``{id}`` needs the owner's own credential.
 """
 
 import hmac
 from base64 import urlsafe_b64encode
 from dataclasses import replace
+from functools import lru_cache
+from hashlib import sha256
+from itertools import islice
 from typing import Final, Protocol
 
 from gateway.auth.authenticator import Authenticator, KeySource
@@ -25,11 +29,35 @@ from gateway.sessions.uploads import UploadSession
 SCHEME: Final = "upload-url"
 _PURPOSE: Final = b"sluice upload capability 1\n"
 
+#: Characters of a mac, and of the tag behind it.
+_MAC: Final = 43
+_TAG: Final = 4
+#: Keys that a capability of a forgotten upload is tried with: anybody may send one. More than one key has a tag by
+#: chance only; URLs from before there were tags name none.
+_TRIED: Final = 8
+
 
 def mac_of(secret: str, upload: str) -> str:
     """The capability for an upload: 43 characters of base64url."""
     digest = hmac.digest(secret.encode(), _PURPOSE + upload.encode("ascii"), "sha256")
     return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+@lru_cache(maxsize=4096)
+def tag_of(key_id: str) -> str:
+    """What a URL says of its key: 4 characters that are nobody's secret."""
+    digest = sha256(b"sluice upload key 1\n" + key_id.encode()).digest()
+    return urlsafe_b64encode(digest)[:_TAG].decode("ascii")
+
+
+def capability_of(key: Key, upload: str) -> str:
+    """What stands behind the id in an upload's URL."""
+    return mac_of(key.secret, upload) + tag_of(key.id)
+
+
+def _holds(key: Key, upload: str, capability: str) -> bool:
+    mac, tag = capability[:_MAC], capability[_MAC:]
+    return tag in ("", tag_of(key.id)) and hmac.compare_digest(mac_of(key.secret, upload), mac)
 
 
 class AllKeys(KeySource, Protocol):
@@ -55,7 +83,7 @@ class UploadAccess:
             UnknownKey: the key counts no more.
         """
         key = self._key(session, now)
-        mac = "" if key is None else "." + mac_of(key.secret, session.id)
+        mac = "" if key is None else "." + capability_of(key, session.id)
         return f"/-/uploads/{session.id}{mac}"
 
     async def admit(
@@ -75,7 +103,7 @@ class UploadAccess:
             raise self._forgotten(target, now)
         if target.mac is not None:
             key = self._key(session, now)
-            if key is None or not hmac.compare_digest(mac_of(key.secret, session.id), target.mac):
+            if key is None or not _holds(key, session.id, target.mac):
                 raise _not_found()
             if not self._authenticator.presented(head):
                 return Grant(
@@ -97,13 +125,13 @@ class UploadAccess:
 
     def _forgotten(self, target: Target, now: float) -> UploadNotFound | UploadGone:
         """What to say of an upload that nobody remembers: that it is gone to who has a URL that we gave out (its
-        record has run out, or the sessions have lost their memory); anything else never was. It costs one HMAC for
-        each key."""
+        record has run out, or the sessions have lost their memory); anything else never was. It costs a few HMACs at
+        most, however many keys there are."""
         if target.upload is not None and target.mac is not None:
-            for key in self._keys.list():
-                if key.counts(now) and hmac.compare_digest(
-                    mac_of(key.secret, target.upload), target.mac
-                ):
+            tag = target.mac[_MAC:]
+            named = (each for each in self._keys.list() if each.counts(now) and _may_be(each, tag))
+            for key in islice(named, _TRIED):
+                if _holds(key, target.upload, target.mac):
                     return UploadGone("This upload is no longer known; begin a new one.")
         return _not_found()
 
@@ -150,6 +178,11 @@ class UploadAccess:
         if key is None:
             raise UnknownKey("The key that began this upload is disabled or gone.")
         return key
+
+
+def _may_be(key: Key, tag: str) -> bool:
+    """Whether a URL with this tag can be of this key."""
+    return not tag or tag == tag_of(key.id)
 
 
 def _not_found() -> UploadNotFound:

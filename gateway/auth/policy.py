@@ -7,7 +7,7 @@ be exactly what is acted on (security cases 58, 63, 67).
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from gateway.model import Action, ObjectKey
@@ -24,6 +24,8 @@ PRINCIPAL: Final = "${principal}"
 #: What a body without a Content-Type counts as, RFC 9110 section 8.3.
 UNTYPED: Final = "application/octet-stream"
 _DOTS: Final = frozenset({".", ".."})
+#: Standing decisions that a policy remembers: buckets' names are anybody's to choose.
+_MOST_STANDING: Final = 1024
 
 
 @dataclass(slots=True, kw_only=True)  # not frozen: see gateway.model
@@ -173,6 +175,9 @@ class Policy:
     description: str = ""
     rules: tuple[Rule, ...] = ()
     header_rules: tuple[HeaderRule, ...] = ()
+    _standing: dict[tuple[Action, str], Decision | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def decide(self, request: AccessRequest) -> Decision:
         """Allow or refuse, by the first rule that fits."""
@@ -191,6 +196,30 @@ class Policy:
             f'actions = ["{request.action}"] that covers it, or give the key another policy',
             refusal="forbidden",
         )
+
+    def standing(self, action: Action, bucket: str) -> Decision | None:
+        """What :meth:`decide` says of every request for this action in this bucket, whatever the key, the principal,
+        the size and the type; None where it depends on these, or refuses."""
+        try:
+            return self._standing[action, bucket]
+        except KeyError:
+            if len(self._standing) >= _MOST_STANDING:
+                self._standing.clear()
+            standing = self._standing[action, bucket] = self._find_standing(action, bucket)
+            return standing
+
+    def _find_standing(self, action: Action, bucket: str) -> Decision | None:
+        for rule in self.rules:
+            if action not in rule.actions or not (rule.buckets is None or bucket in rule.buckets):
+                continue
+            if rule.areas or (
+                action == "write" and (rule.content_types or rule.max_size is not None)
+            ):
+                return None
+            return rule.verdict(
+                AccessRequest(action=action, key=ObjectKey(bucket, ""), principal=None)
+            )
+        return None
 
     def serving(self, key: ObjectKey, content_type: str | None) -> Serving:
         """The headers for an object; of the entries that fit, the first to set a header wins."""

@@ -5,6 +5,7 @@ and no secret may stand (security case 91): there the commands make their URL wh
 """
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,16 @@ def first_key_notice(key: Key, path: str, *, terminal: bool) -> str:
     )
 
 
+def own_program(program: str) -> str:
+    """How a shell in this folder starts this program: ``sluice`` only where that finds it. ``program`` is
+    ``sys.argv[0]``."""
+    if Path(program).name != "sluice":
+        return shlex.join([sys.executable, "-m", "gateway"])
+    found = shutil.which("sluice")
+    same = found is not None and Path(found).resolve() == Path(program).resolve()
+    return "sluice" if same else shlex.quote(program)
+
+
 def own_command(config: Path | None, program: str, folder: Path) -> str:
     """How a shell starts this program again from any folder: ``cd folder && sluice``; with its ``config``.
 
@@ -47,18 +58,25 @@ def own_command(config: Path | None, program: str, folder: Path) -> str:
     return f"cd {shlex.quote(str(folder))} && {shlex.join(words)}"
 
 
-def banner(settings: Settings, *, port: int, now: float, signer: str | None = None) -> str:
+def banner(
+    settings: Settings,
+    *,
+    port: int,
+    now: float,
+    signer: str | None = None,
+    program: str = "sluice",
+) -> str:
     """A signed upload and a ranged download by curl, signed at ``now`` (Unix seconds).
 
     ``port`` is the one that is really listened on. With a ``signer``, the shell's words for ``sluice
-    sign``, nothing is signed here: the commands ask it for their URLs.
+    sign``, nothing is signed here: the commands ask it for their URLs. ``program`` is how to start this one.
     """
     endpoint = local_endpoint(settings, port)
     lines = [f"Sluice {__version__} listens on {endpoint}", ""]
     key = local_key(settings)
     target = _target(settings)
     if key is None:
-        lines.append("No key counts now: make one with `sluice keys create`.")
+        lines.append(f"No key counts now: make one with `{program} keys create`.")
     elif target is None:
         lines.append("No bucket is configured: add [buckets.NAME] or [buckets_default].")
     else:
@@ -69,7 +87,7 @@ def banner(settings: Settings, *, port: int, now: float, signer: str | None = No
             else _made_by(signer, method, target, account)
             for method in ("PUT", "GET")
         )
-        lines += _commands(upload, download, _trust(settings))
+        lines += _commands(upload, download, _trust(settings), program)
         lines += _caution(settings, target) + _refusals(settings, key, target)
     return "\n".join([*lines, ""])
 
@@ -81,13 +99,13 @@ def _made_by(signer: str, method: str, target: ObjectKey, account: Account) -> s
     return f'"$({signer} {shlex.join([method, str(target), *options])})"'
 
 
-def _commands(upload: str, download: str, curl: str) -> list[str]:
+def _commands(upload: str, download: str, curl: str, program: str) -> list[str]:
     return [
         "Paste into another terminal. A signed upload:",
         f"  echo 'Hello, Sluice!' > {_FILE} && {curl} -T {_FILE} {upload}",
         "A ranged download, its first five bytes:",
         f"  {curl} -r 0-4 {download}",
-        "These URLs are good for an hour; `sluice sign --help` makes others.",
+        f"These URLs are good for an hour; `{program} sign --help` says how to make others.",
     ]
 
 

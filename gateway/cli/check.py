@@ -42,14 +42,14 @@ def check(online: bool, config: Path | None) -> None:
     tell_weak_secrets(keys)
     policies = list(Policies.open(settings, keys))
     open_sessions(settings.sessions.url, settings.sessions.timeout)  # only whether the URL is one
-    counts = {
-        "store": len(settings.storage),
-        "bucket": len(settings.buckets),
-        "key": len(keys),
-        "slot": len(settings.slots),
-        "policy": len(policies),
-    }
-    click.echo(f"configuration: right ({', '.join(_counted(*item) for item in counts.items())})")
+    counts = [
+        _counted("store", len(settings.storage)),
+        _buckets(settings),
+        _counted("key", len(keys)),
+        _counted("slot", len(settings.slots)),
+        _counted("policy", len(policies)),
+    ]
+    click.echo(f"configuration: right ({', '.join(counts)})")
     if online and not asyncio.run(_check_online(settings)):
         raise Mistake("not everything could be reached")
 
@@ -88,6 +88,15 @@ def describe(capabilities: Capabilities) -> Iterator[str]:
 def _counted(noun: str, count: int) -> str:
     plural = f"{noun.removesuffix('y')}ies" if noun == "policy" else f"{noun}s"
     return f"{count} {noun if count == 1 else plural}"
+
+
+def _buckets(settings: Settings) -> str:
+    """How many buckets are named, and whose the others are."""
+    named, default = _counted("bucket", len(settings.buckets)), settings.buckets_default
+    if default is None:
+        return named
+    others = f"in storage.{default.storage}"
+    return f"{named} and any other {others}" if settings.buckets else f"any bucket {others}"
 
 
 async def _check_online(settings: Settings) -> bool:

@@ -9,7 +9,7 @@ import click
 
 from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
-from gateway.cli.banner import banner, first_key_notice, own_command
+from gateway.cli.banner import banner, first_key_notice, own_command, own_program
 from gateway.cli.options import (
     check_certificate,
     config_option,
@@ -77,7 +77,15 @@ def announce(settings: Settings, url: str, config: Path | None) -> None:
     assert port is not None
     signer = None if sys.stdout.isatty() else own_command(config, sys.argv[0], Path.cwd())
     try:
-        click.echo(banner(settings, port=port, now=time.time(), signer=signer))
+        click.echo(
+            banner(
+                settings,
+                port=port,
+                now=time.time(),
+                signer=signer,
+                program=own_program(sys.argv[0]),
+            )
+        )
     except BrokenPipeError:
         from gateway.web.log import end_unread
 

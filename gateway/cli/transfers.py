@@ -55,7 +55,24 @@ def _patience(*, quiet: bool) -> Backoff:
     """What is tried again is told where no progress bar is seen standing still."""
     if quiet or sys.stderr.isatty():
         return Backoff()
-    return Backoff(on_retry=lambda error: click.echo(f"sluice: retrying ({error})", err=True))
+    return Backoff(on_retry=Retries())
+
+
+class Retries:
+    """Says why something is tried again: once, as long as the reason is the same; then how often."""
+
+    def __init__(self) -> None:
+        self._reason = ""
+        self._count = 0
+
+    def __call__(self, error: Exception) -> None:
+        """It is about to be tried again."""
+        if str(error) != self._reason:
+            self._reason, self._count = str(error), 0
+            click.echo(f"sluice: retrying ({error})", err=True)
+        else:
+            click.echo(f"sluice: the same again; retry {self._count + 1}", err=True)
+        self._count += 1
 
 
 def _amount(item: tuple[int, int] | None) -> str:

@@ -1,5 +1,6 @@
 """The half of a sink that the pump fills: the same for all, whatever becomes of the parts."""
 
+from gateway.pipeline.flight import Flight
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.slabs import Slab
 
@@ -8,12 +9,19 @@ class Filling:
     """Hands what the pump asks on to the intake. The base of sinks, which say what is done with full parts."""
 
     _intake: Intake
+    _flight: Flight
 
     async def admit(self, expected: int | None) -> memoryview | None:
-        """Wait for memory and answer where the next bytes go; None when no more may come.
+        """Wait for memory and answer where the next bytes go; None when no more may come. A part is begun when the
+        store has answered for enough of those before it.
 
         ``expected`` is how many bytes the source still has, if it knows.
         """
+        draft = self._intake.draft
+        if not draft.size and self._flight.count:
+            await self._flight.trusted(
+                draft.target if expected is None else min(draft.target, expected)
+            )
         return await self._intake.admit(expected)
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
 from gateway.adapt.concurrency import Limit
+from gateway.adapt.credit import Credit
 from gateway.adapt.samples import Outcome, PartSample
 from gateway.errors import StorageCorrupt, StorageThrottled, StorageTimeout
 from gateway.model import Digest, MultipartRef, Part, PartReceipt
@@ -60,10 +61,12 @@ class Flight:
         self._failed = failed
         self._received = received
         self._clock = clock
+        self._credit = Credit()
         self._tasks = Owner()
         self._landed = asyncio.Event()
         self._stopping = False
         self._sending = 0
+        self._kept_back = 0
         self.peak = 0
         self.receipts: dict[int, PartReceipt] = {}
 
@@ -71,6 +74,12 @@ class Flight:
     def count(self) -> int:
         """Parts in flight."""
         return len(self._tasks)
+
+    async def trusted(self, size: int) -> None:
+        """Wait until the store has answered for enough that a part of ``size`` bytes may be begun."""
+        while len(self._tasks) and not self._credit.covers(size):
+            self._kept_back = self._limit.value
+            await self._landing()
 
     async def send(self, ref: MultipartRef, draft: Draft) -> None:
         """Wait for a place, then send the part beside the caller. The draft is released when its receipt is here
@@ -82,6 +91,7 @@ class Flight:
         except BaseException:
             draft.release()
             raise
+        self._credit.sent(draft.size)
         self._tasks.start(
             self._carry(ref, draft, in_flight), name=f"part {draft.number} of {ref.key}"
         )
@@ -119,7 +129,7 @@ class Flight:
 
     async def _carry(self, ref: MultipartRef, draft: Draft, in_flight: int) -> None:
         started, attempts = self._clock(), 0
-        width = len(self._tasks)
+        width = self._width()
 
         async def attempt() -> PartReceipt:
             nonlocal attempts
@@ -131,6 +141,7 @@ class Flight:
         try:
             part = draft.part(part_digests(self._store, draft.views()))
             receipt = await self._retry("UploadPart", attempt)
+            self._credit.answered(part.size)
             self.landed(receipt, part.number, part.size)
         except asyncio.CancelledError:
             if not self._stopping:
@@ -146,6 +157,13 @@ class Flight:
             # This task still counts: the waiter runs after it is done.
             asyncio.get_running_loop().call_soon(self._landed.set)
             self._instrument.parts_in_flight(self._store.name, self._places.statistics().in_flight)
+
+    def _width(self) -> int:
+        """How much of the window is used: all of it by the next windowful of what the store's answers kept back."""
+        if not self._kept_back:
+            return len(self._tasks)
+        self._kept_back -= 1
+        return max(self._limit.value, len(self._tasks))
 
     async def _attempt(
         self, ref: MultipartRef, part: Part, width: int, in_flight: int

@@ -41,6 +41,11 @@ class Limiter:
         """Figures for metrics and tests."""
         return LimiterStatistics(self._limit.value, self._in_flight, self._peak, len(self._queue))
 
+    @property
+    def shared(self) -> bool:
+        """Whether more than one place is taken."""
+        return self._in_flight > 1
+
     def acquire_now(self) -> bool:
         """Take a place if there is one and nobody waits for it; answer whether there was."""
         free = not self._queue.count and self._in_flight < self._limit.value

@@ -5,6 +5,7 @@ taken before a byte is asked for and nothing more is ever waited for, so it cann
 complete enough to be spilled, so it needs no place on disk; and no multipart is begun, so there is nothing to abort.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,13 +14,12 @@ from typing import Final, Self
 from gateway.adapt.buffer_size import SMALLEST
 from gateway.errors import IncompleteBody
 from gateway.model import Attributes, ObjectKey, Source, Stored, WriteCondition
-from gateway.pipeline.flight import Retry
 from gateway.pipeline.limiter import Limiter
-from gateway.pipeline.owner import unbroken
-from gateway.pipeline.publish import publish_whole
+from gateway.pipeline.publish_small import SmallPublication
 from gateway.pipeline.slabs import Account, Slab
 from gateway.pipeline.transforms import Chain
 from gateway.storage.base import ObjectStore
+from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
 
 #: Where a source says that it is at its end. Nothing is ever put there that anybody looks at.
@@ -45,7 +45,7 @@ class SmallBody:
         key: ObjectKey,
         memory: Account,
         places: Limiter,
-        retry: Retry,
+        retrier: Retrier,
         attributes: Attributes,
         condition: WriteCondition,
         instrument: Instrument,
@@ -55,7 +55,7 @@ class SmallBody:
         self._key = key
         self._memory = memory
         self._places = places
-        self._retry = retry
+        self._retrier = retrier
         self._attributes = attributes
         self._condition = condition
         self._instrument = instrument
@@ -142,20 +142,23 @@ class SmallBody:
             GatewayError: it failed for good; nothing is published.
         """
         assert self._data is not None, "fill() comes first"
-        await self._places.acquire(self._memory.principal)
+        if not self._places.acquire_now():
+            await self._places.acquire(self._memory.principal)
         self._sending = True
         try:
-            return await unbroken(
-                publish_whole(
-                    self._store,
-                    self._key,
-                    (self._data,),
-                    self._attributes,
-                    self._condition,
-                    self._retry,
-                    self._since,
-                )
-            )
+            if self._places.shared:
+                # A turn of the event loop: so what many have to send leaves back to back, after all that came was
+                # taken in. Without it sixteen in step cost an eighth more.
+                await asyncio.sleep(0)
+            return await SmallPublication(
+                self._store,
+                self._key,
+                (self._data,),
+                self._attributes,
+                self._condition,
+                self._retrier,
+                self._since,
+            ).carry_out()
         finally:
             self._sending = False
             self._places.release()

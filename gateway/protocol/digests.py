@@ -224,3 +224,8 @@ def checksum_headers(digests: Iterable[Digest]) -> tuple[tuple[bytes, bytes], ..
         if digest.algorithm in _TO_CHECKSUM
     )
     return (*headers, (b"x-amz-checksum-type", b"FULL_OBJECT")) if headers else ()
+
+
+def repr_digest(field: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Repr-Digest, unless the field is empty."""
+    return ((b"repr-digest", field.encode("ascii")),) if field else ()

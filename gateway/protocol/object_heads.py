@@ -6,6 +6,7 @@ Header values are Latin-1 text both ways, so that the bytes a client stored are 
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 from gateway.errors import BadRequest, InvalidArgument, MetadataTooLarge, NotImplementedHere
@@ -25,6 +26,7 @@ META: Final = b"sluice-meta-"
 DEFAULT_TYPE: Final = "application/octet-stream"
 #: Most digits of a Content-Length: more than any object has, few enough to parse.
 _LENGTH: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+_name_of: Final = itemgetter(0)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE: Final = re.compile(rf"{_WORD}/{_WORD}[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
@@ -272,10 +274,10 @@ def replaced(headers: Headers, stronger: Headers) -> Headers:
     """``headers`` without those that ``stronger`` names, then ``stronger``. Names are lower-case."""
     if not stronger:
         return headers
-    names = {name for name, _ in stronger}
-    if names.isdisjoint([name for name, _ in headers]):
+    names = set(map(_name_of, stronger))
+    if names.isdisjoint(map(_name_of, headers)):
         return headers + stronger
-    return (*((name, value) for name, value in headers if name not in names), *stronger)
+    return (*[header for header in headers if header[0] not in names], *stronger)
 
 
 def read_get(
@@ -294,8 +296,3 @@ def read_get(
         overrides=overrides,
         head_only=head_only,
     )
-
-
-def repr_digest(field: str) -> Headers:
-    """Repr-Digest, unless the field is empty."""
-    return ((b"repr-digest", field.encode("ascii")),) if field else ()

@@ -7,8 +7,10 @@ uploader's words (RFC 6266, RFC 8187; security cases 66 and 86).
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Final, Literal, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 from gateway.model import ObjectInfo
@@ -19,6 +21,8 @@ MAX_FILENAME: Final = 200
 #: A year, the longest that caches honour.
 IMMUTABLE_AGE: Final = 31_536_000
 
+_NOTHING: Final[Mapping[bytes, bytes]] = MappingProxyType({})
+_NOT_ASCII: Final = re.compile(r"[^\x20-\x7e]")
 _FORBIDDEN: Final = re.compile(r'[<>:"/\\|?*%]')
 #: A file name that needs no change, unless it is a device's.
 _CLEAN: Final = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?").fullmatch
@@ -103,11 +107,10 @@ def content_disposition(kind: Literal["inline", "attachment"], filename: str) ->
 
     ``filename`` must have come from :func:`safe_filename`.
     """
-    fallback = re.sub(r"[^\x20-\x7e]", "_", filename)
-    value = f'{kind}; filename="{fallback}"'
-    if fallback != filename:
-        value += f"; filename*=UTF-8''{quote(filename, safe=_ATTR_SAFE)}"
-    return value
+    if filename.isascii() and filename.isprintable():
+        return f'{kind}; filename="{filename}"'
+    fallback = _NOT_ASCII.sub("_", filename)
+    return f"{kind}; filename=\"{fallback}\"; filename*=UTF-8''{quote(filename, safe=_ATTR_SAFE)}"
 
 
 def serving_headers(
@@ -127,44 +130,63 @@ def serving_headers(
     request sets (``response-*``): the type and name they give are judged instead of the stored ones.
     ``explicit`` are policy's own headers; they win over all.
     """
-    asked = dict(overrides)
+    asked = dict(overrides) if overrides else _NOTHING
+    told = info.attributes.cache_control is not None or b"cache-control" in asked
+    before, named, after = _around(inline == "safe", signed, immutable, told, explicit)
+    if not named:
+        return before + after
+    return (*before, (b"content-disposition", _disposition(info, asked)), *after)
+
+
+@lru_cache(maxsize=256)
+def _around(
+    safe: bool, signed: bool, immutable: bool, told: bool, explicit: Headers
+) -> tuple[Headers, bool, Headers]:
+    """All that does not depend on the object's name, before Content-Disposition and after it; and whether there is
+    one. ``told``: the object or the request has a Cache-Control of its own."""
+    place = (b"content-disposition", b"")
     headers: Headers = ((b"x-content-type-options", b"nosniff"),)
-    if inline == "safe":
-        headers += (
-            (b"content-security-policy", b"default-src 'none'; sandbox"),
-            (b"content-disposition", _disposition(info, asked)),
-        )
-    cache = _cache_control(info, asked, signed=signed, immutable=immutable)
+    if safe:
+        headers += ((b"content-security-policy", b"default-src 'none'; sandbox"), place)
+    cache = _cache_control(told=told, signed=signed, immutable=immutable)
     if cache is not None:
         headers += ((b"cache-control", cache),)
     if signed:
         headers += ((b"vary", b"Authorization"),)
-    return replaced(headers, explicit)
+    headers = replaced(headers, explicit)
+    at = next((at for at, header in enumerate(headers) if header is place), None)
+    return (headers, False, ()) if at is None else (headers[:at], True, headers[at + 1 :])
 
 
-def _disposition(info: ObjectInfo, asked: dict[bytes, bytes]) -> bytes:
-    stored_type = info.attributes.content_type
-    content_type = (
-        asked[b"content-type"].decode("latin-1") if b"content-type" in asked else stored_type
-    )
-    stored = info.attributes.content_disposition or ""
-    if b"content-disposition" in asked:
-        stored = asked[b"content-disposition"].decode("latin-1")
+def _disposition(info: ObjectInfo, asked: Mapping[bytes, bytes]) -> bytes:
+    content_type, stored = info.attributes.content_type, info.attributes.content_disposition or ""
+    if asked:
+        content_type = _asked(asked, b"content-type", content_type)
+        stored = _asked(asked, b"content-disposition", stored)
+    if not stored:
+        name = safe_filename(info.key.name)
+        return wire(
+            content_disposition("inline" if is_inline_safe(content_type) else "attachment", name)
+        )
     wants_attachment = stored.partition(";")[0].strip().lower() == "attachment"
     kind: Literal["inline", "attachment"] = (
         "inline" if is_inline_safe(content_type) and not wants_attachment else "attachment"
     )
-    name = (stored_filename(stored) if stored else None) or info.key.name
-    return wire(content_disposition(kind, safe_filename(name)))
+    return wire(content_disposition(kind, safe_filename(stored_filename(stored) or info.key.name)))
 
 
-def _cache_control(
-    info: ObjectInfo, asked: dict[bytes, bytes], *, signed: bool, immutable: bool
-) -> bytes | None:
+_Text = TypeVar("_Text", str, str | None)
+
+
+def _asked(asked: Mapping[bytes, bytes], name: bytes, stored: _Text) -> str | _Text:
+    return asked[name].decode("latin-1") if name in asked else stored
+
+
+def _cache_control(*, told: bool, signed: bool, immutable: bool) -> bytes | None:
     """None where the object's own (or the request's) Cache-Control stands: private is a default, not an order."""
     if immutable:
         scope = "private" if signed else "public"
         return f"{scope}, max-age={IMMUTABLE_AGE}, immutable".encode()
-    if signed and info.attributes.cache_control is None and b"cache-control" not in asked:
+    if signed and not told:
         return b"private"
     return None

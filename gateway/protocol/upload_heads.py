@@ -26,6 +26,7 @@ from gateway.protocol.digests import (
     format_digest_field,
     one_checksum,
     read_body_digest,
+    repr_digest,
 )
 from gateway.protocol.object_heads import (
     MAX_METADATA,
@@ -34,7 +35,6 @@ from gateway.protocol.object_heads import (
     quoted,
     read_attributes,
     read_metadata,
-    repr_digest,
     wire,
 )
 from gateway.protocol.query import parse_query, single

@@ -19,6 +19,11 @@ class Deadline:
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether something is due."""
+        return self._due is not None
+
     def set(self, due: float) -> None:
         """Call ``passed`` at the loop's time ``due``, instead of whenever it was set to before."""
         self._due = due

@@ -136,9 +136,10 @@ class Exchange:
         return self.body
 
     async def respond(
-        self, status: int, headers: Sequence[Header], body: bytes, more: bool
+        self, status: int, headers: Sequence[Header], body: bytes | memoryview, more: bool
     ) -> None:
-        """Begin the answer; unless ``more`` of its body follows, that is all of it. Silent after a disconnect.
+        """Begin the answer; unless ``more`` of its body follows, that is all of it. A body in memory that is to be
+        used again has at most 16 KiB (it is copied then). Silent after a disconnect.
 
         Raises:
             RuntimeError: there was an answer, or a header would split it.
@@ -147,7 +148,7 @@ class Exchange:
             return
         self.response.start(status, headers, self._connection.default_lines())
         if not more:
-            await self.response.body(body, more=False)
+            await self.response.whole(body)
 
     def writer(self) -> BodyWriter:
         """Where more of the body goes."""

@@ -160,7 +160,8 @@ class Front(asyncio.BufferedProtocol):
 
     def start(self, exchange: Exchange, app: AsgiApp) -> None:
         """Run an exchange, and from now on look after the peer from time to time."""
-        self._watch.set(self.time() + self._rules.probe)
+        if not self._watch.is_set:  # a look that an earlier request is due serves this one too
+            self._watch.set(self.time() + self._rules.probe)
         task = self._loop.create_task(exchange.run(app, self._shared.direct))
         self._server_state.tasks.add(task)
         task.add_done_callback(self._server_state.tasks.discard)
@@ -208,10 +209,8 @@ class Front(asyncio.BufferedProtocol):
         now = self.time()
         self._watch.set(now + self._rules.probe)
         missing = self._conversation.missing
-        moved, self._missing = (
-            missing != self._missing,
-            missing,
-        )  # who sends is there, and need not be looked for
+        moved = missing != self._missing  # who sends is there, and need not be looked for
+        self._missing = missing
         if self.outlet.is_stalled(now, self._rules.body_idle_timeout) or (
             not (self._reading or moved) and is_gone(self._fd, missing, tls=self.outlet.tls)
         ):

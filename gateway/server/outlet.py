@@ -25,11 +25,11 @@ class Outlet:
         "_burst",
         "_fd",
         "_loop",
-        "_paused",
         "_stalled",
         "_transport",
         "_waiter",
         "gone",
+        "paused",
         "piece",
         "tls",
     )
@@ -44,7 +44,7 @@ class Outlet:
         self._loop = loop
         self._fd = transport.get_extra_info("socket").fileno()
         self._burst = 0
-        self._paused = False
+        self.paused = False
         self._waiter: asyncio.Future[None] | None = None
         self._stalled: tuple[int, float] | None = None
         transport.set_write_buffer_limits(high=TLS_BACKLOG if self.tls else 0)
@@ -72,7 +72,7 @@ class Outlet:
         """
         if self.gone or self._transport.is_closing():
             raise ClientGone("The client closed the connection.")
-        if not self._paused or (backlog and self._transport.get_write_buffer_size() <= backlog):
+        if not self.paused or (backlog and self._transport.get_write_buffer_size() <= backlog):
             if self._burst >= BURST:
                 self._burst = 0
                 await asyncio.sleep(0)
@@ -105,11 +105,11 @@ class Outlet:
 
     def pause(self) -> None:
         """The transport holds more than its limit."""
-        self._paused = True
+        self.paused = True
 
     def resume(self) -> None:
         """It does no more."""
-        self._paused = False
+        self.paused = False
         self._wake()
 
     def leave(self) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Final, Protocol
 
 from gateway.errors import ClientGone
@@ -22,6 +23,7 @@ BACKLOG: Final = 64 * KiB
 _BAD_NAME = re.compile(b'[\x00-\x20\x7f-\xff()<>@,;:\\\\\\[\\]={}"/?]')
 _BAD_VALUE = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]")
 Header = tuple[bytes, bytes]
+_name_of: Final = itemgetter(0)
 #: All bytes that a header's value may hold.
 _IN_VALUES: Final = bytes(value for value in range(256) if value == 9 or 32 <= value != 127)
 #: Names in lower case that were looked at and are not ours to decide, and how many are remembered.
@@ -122,7 +124,7 @@ class Response:
         """The lines of headers, but for those that are ours to decide; and whether they ask for the connection's
         end."""
         pairs = tuple(headers)
-        names = [name for name, _ in pairs]
+        names = list(map(_name_of, pairs))
         closes = False
         if not _NAMES.issuperset(names):
             pairs, closes = _sifted(pairs)
@@ -175,8 +177,6 @@ class Response:
                 self._head = b""
             await self._outlet.flushed(BACKLOG)
             return
-        if self._left and not self._bodiless:
-            raise RuntimeError("Response content shorter than Content-Length.")
         # Who asks for more and more and reads nothing is not answered again before what it was sent has left. A
         # client that leaves meanwhile is told nothing.
         if self._outlet.held > BACKLOG:
@@ -197,6 +197,20 @@ class Response:
         for at in range(0, len(view), piece):
             self._put(view[at : at + piece])
             await self._outlet.flushed(0)
+
+    async def whole(self, data: bytes | memoryview) -> None:
+        """Write all of the body, of up to :data:`JOIN` bytes, and end. When this returns the memory may be used
+        again: so much was copied. It does not return before the transport took it: who asks for more and more and
+        reads nothing is not answered again.
+
+        Raises:
+            ClientGone: the client left.
+            RuntimeError: as for :meth:`body`.
+        """
+        self._put(data)
+        if self._outlet.paused:  # also where there is no body, as a HEAD's: heads add up
+            await self._outlet.flushed(0)
+        self._finish()
 
     def _put(self, data: bytes | memoryview) -> None:
         if not self.started:
@@ -221,6 +235,10 @@ class Response:
         self._outlet.write(*pieces)
 
     def _finish(self) -> None:
+        if not self.started or self.complete:
+            raise RuntimeError("There is no response to complete.")
+        if self._left and not self._bodiless:
+            raise RuntimeError("Response content shorter than Content-Length.")
         tail = b"0\r\n\r\n" if self._chunked else b""
         head, self._head = self._head, b""
         if head or tail:

@@ -118,6 +118,10 @@ class SessionStore(Protocol):
         somebody else has it."""
         ...
 
+    async def held(self, name: str) -> Lease | None:
+        """The lease of this name as it was last taken or renewed, run out or not; None when there is none."""
+        ...
+
     async def release(self, lease: Lease) -> None:
         """Give it back, if it is still that holder's and epoch's."""
         ...

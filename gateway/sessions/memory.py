@@ -77,6 +77,10 @@ class MemorySessions(MemoryUploads):
         self._leases[name] = lease
         return lease
 
+    async def held(self, name: str) -> Lease | None:
+        """The lease as it is."""
+        return self._leases.get(name)
+
     async def release(self, lease: Lease) -> None:
         """Give a lease back."""
         held = self._leases.get(lease.name)

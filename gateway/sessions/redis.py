@@ -124,6 +124,14 @@ class RedisSessions(RedisUploads):
         epoch: int = await self._call(lambda: self._acquire(keys=keys, args=args))
         return Lease(name, holder, epoch, now + ttl) if epoch else None
 
+    async def held(self, name: str) -> Lease | None:
+        """The lease as it is."""
+        fields = ["holder", "epoch", "expires"]
+        holder, epoch, expires = await self._call(
+            lambda: self._redis.hmget(f"{PREFIX}lease:{name}", fields)
+        )
+        return None if holder is None else Lease(name, holder, int(epoch), float(expires))
+
     async def release(self, lease: Lease) -> None:
         """Give a lease back."""
         keys = [f"{PREFIX}lease:{lease.name}"]

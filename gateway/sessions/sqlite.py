@@ -112,6 +112,15 @@ class SqliteSessions(SqliteUploads):
 
         return await self._write(take)
 
+    async def held(self, name: str) -> Lease | None:
+        """The lease as it is."""
+        found = await self._read(
+            lambda db: db.execute(
+                "SELECT holder, epoch, expires FROM leases WHERE name = ?", (name,)
+            ).fetchone()
+        )
+        return None if found is None else Lease(name, *found)
+
     async def release(self, lease: Lease) -> None:
         """Give a lease back."""
         await self._write(

@@ -96,7 +96,8 @@ class Settings(Section):
         bucket = self.compatibility.hmac_file_server
         if not bucket:
             return self
-        if bucket not in self.buckets and self.buckets_default is None:
+        near = nearest(bucket, list(self.buckets))
+        if bucket not in self.buckets and (self.buckets_default is None or near is not None):
             missing = _missing("buckets", bucket, self.buckets)
             raise ValueError(f"compatibility.hmac_file_server: {missing}")
         for shadowed in ("chunked-upload", "upload-status"):

@@ -113,6 +113,11 @@ class MemoryStore:
         """Itself."""
         return self
 
+    @property
+    def prompt(self) -> None:
+        """None: here no call waits for anything."""
+        return None
+
     async def start(self) -> None:
         """Nothing to open."""
 

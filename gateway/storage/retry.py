@@ -10,15 +10,20 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from itertools import chain, repeat
+from typing import Final, TypeAlias, TypeVar
 
 from gateway.errors import GatewayError, StorageThrottled, StorageUnavailable
 from gateway.settings.sections import RetrySection
 from gateway.storage.backoff import Pause, RetryBudget, RetryPolicy
+from gateway.storage.base import Begun
 from gateway.storage.breaker import Breaker, State, Ticket, judge
 from gateway.telemetry import Instrument
 
 T = TypeVar("T")
+
+#: What an attempt is settled with: when it began, by the retrier's clock, and its ticket.
+Admission: TypeAlias = tuple[float, Ticket]
 
 _RANDOM: Final = random.SystemRandom()
 
@@ -55,9 +60,15 @@ class Retrier:
         return self._breaker.refusal(self._clock())
 
     async def call(
-        self, operation: str, fn: Callable[[], Awaitable[T]], *, idempotent: bool = True
+        self,
+        operation: str,
+        fn: Callable[[], Awaitable[T]],
+        *,
+        idempotent: bool = True,
+        admitted: Admission | None = None,
     ) -> T:
-        """The result of ``fn()``, called as often as it takes and is allowed.
+        """The result of ``fn()``, called as often as it takes and is allowed. ``admitted``: what
+        :meth:`admit_begun` answered, if the first ``fn()`` goes on with that call.
 
         ``operation`` names the call in metrics (``put``, ``upload-part``, ...). A call that is not
         ``idempotent`` is made once.
@@ -67,12 +78,14 @@ class Retrier:
             GatewayError: the error of the last attempt.
         """
         now = self._clock()
-        self._budget.deposit(now)
+        if admitted is None:
+            self._budget.deposit(now)
         attempt = 1
         while True:
-            if self._pause.left(now) > 0:
+            if admitted is None and self._pause.left(now) > 0:
                 await self._rest()
-            began, ticket = self._admit()
+            began, ticket = admitted or self._admit()
+            admitted = None
             try:
                 result = await fn()
             except BaseException as error:
@@ -89,6 +102,28 @@ class Retrier:
             attempt += 1
             await self._sleep(delay)
             now = self._clock()
+
+    # --- of calls that are begun without waiting, see gateway.storage.base.Prompt
+
+    @property
+    def free(self) -> bool:
+        """Whether a call may be begun here and now: it need not rest before, and is not refused."""
+        return self._breaker.state == "closed" and not self._pause.left(self._clock())
+
+    def admit_begun(self) -> Admission:
+        """Admit the first attempt of a call that was begun while :attr:`free`. Bring the admission to
+        :meth:`settle_begun`, or to :meth:`call`, which then goes on."""
+        now = self._clock()
+        self._budget.deposit(now)
+        return now, self._breaker.admit(now)
+
+    def settle_begun(
+        self, operation: str, admitted: Admission, failure: BaseException | None
+    ) -> None:
+        """That attempt is over. ``failure``: None, or a cancellation; for all else there is :meth:`call`."""
+        self._settle(operation, admitted[1], failure, admitted[0])
+
+    # ---
 
     async def _rest(self) -> None:
         """Wait for the end of the store's rest, with jitter, so that not all come back in one instant.
@@ -136,6 +171,12 @@ class Retrier:
     def _report(self, before: State) -> None:
         if self._breaker.state != before:
             self._instrument.breaker_changed(self._store, self._breaker.state)
+
+
+def going_on(begun: Begun[T], ordinary: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
+    """What to :meth:`Retrier.call` of a call that was begun: its own end first, then the ``ordinary`` call."""
+    attempts = chain((begun.finish,), repeat(ordinary))
+    return lambda: next(attempts)()
 
 
 def _outcome(failure: BaseException) -> str:

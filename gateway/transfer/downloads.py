@@ -10,10 +10,12 @@ from gateway.model import ByteRange, From, ObjectInfo, Opened, RangeRequest, Sou
 from gateway.protocol.commands import GetObject, NotModified, ObjectOpened
 from gateway.protocol.conditions import evaluate_read, if_range
 from gateway.protocol.ranges import parse_range, resolve
+from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
 from gateway.transfer.ahead import WORTH, AheadSource, ReadAhead
+from gateway.transfer.opening import open_object
 from gateway.transfer.placement import Placement, Placements
-from gateway.transfer.resuming import Call, ResumingSource
+from gateway.transfer.resuming import ResumingSource
 
 #: How often a conditional GET looks again at an object that was replaced between its HEAD and its GET.
 MAX_LOOKS: Final = 3
@@ -36,7 +38,7 @@ class Downloads:
     def __init__(
         self,
         placements: Placements,
-        retriers: Mapping[str, Call],
+        retriers: Mapping[str, Retrier],
         instrument: Instrument,
         ahead: ReadAhead,
     ) -> None:
@@ -117,6 +119,8 @@ class Downloads:
         self, placement: Placement, opened: Opened, span: ByteRange, principal: str
     ) -> Source:
         etag, retrier = opened.info.etag, self._retriers[placement.store.name]
+        if opened.received:
+            return opened.source  # nothing of it can break any more
         if span.size < WORTH or self._ahead.streams == 1:
             return ResumingSource(placement, etag, span, opened.source, retrier, self._instrument)
         return AheadSource(
@@ -131,9 +135,7 @@ class Downloads:
         self, placement: Placement, request: RangeRequest | None, etag: str | None
     ) -> Opened:
         retrier = self._retriers[placement.store.name]
-        return await retrier.call(
-            "GetObject", lambda: placement.store.get(placement.key, range=request, if_match=etag)
-        )
+        return await open_object(placement, request, etag, retrier)
 
 
 def _request(span: ByteRange | None) -> RangeRequest | None:

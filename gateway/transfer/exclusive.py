@@ -7,8 +7,8 @@ through Sluice are then serialised. A writer that bypasses Sluice, or sets no co
 that is the price (``docs/decisions/0007-conditional-writes-by-lease.md``).
 
 The lease is short, so that a process that dies blocks nobody for long, and is renewed while the commit
-runs. Only a writer that could not renew it for a whole :data:`LEASE_TTL`, because the sessions were
-away that long, can meet another one.
+runs. Of one that died on this machine the kernel knows, so nobody waits for its lease to run out. Only a writer that
+could not renew it for a whole :data:`LEASE_TTL`, because the sessions were away that long, can meet another one.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from gateway.pipeline.owner import Owner, unbroken
 from gateway.protocol.commands import Preconditions
 from gateway.protocol.conditions import pin_write, write_condition
 from gateway.sessions.base import Lease, SessionStore
+from gateway.sessions.owner import is_dead
 from gateway.storage.base import ObjectStore
 from gateway.transfer.placement import Placement
 from gateway.transfer.resuming import Call
@@ -33,6 +34,10 @@ RENEW: Final = 10.0
 #: How long a writer waits for another one's commit, and how often it looks, in seconds.
 PATIENCE: Final = 5.0
 _PAUSE: Final = 0.1
+#: What a process that was killed had just sent may still take effect in the store for a moment: its lease is free so
+#: many seconds after somebody has seen that it is dead.
+AFTER_DEATH: Final = 3.0
+_LOOK: Final = 5  # tries between two looks at who holds it
 
 
 def judges_alone(store: ObjectStore) -> bool:
@@ -135,12 +140,24 @@ class ConditionalWrites:
     async def _lease(self, name: str, patience: float) -> Lease:
         self._count += 1
         holder = f"{self._owner}/{self._count}"
-        for _ in range(round(patience / _PAUSE)):
+        dead, seen = None, 0
+        tries_after_death = round(AFTER_DEATH / _PAUSE)
+        for number in range(round(patience / _PAUSE)):
             lease = await self._sessions.acquire(name, holder, self._clock(), LEASE_TTL)
             if lease is not None:
                 return lease
+            if dead is None and number % _LOOK == 0:
+                dead, seen = await self._of_the_dead(name), number
+            elif dead is not None and number - seen >= tries_after_death:
+                await self._sessions.release(dead)
+                dead = None
             await asyncio.sleep(_PAUSE)
         raise ConcurrentWrite("Another request is writing this object; try again.", retry_after=1)
+
+    async def _of_the_dead(self, name: str) -> Lease | None:
+        """The lease, if its holder's process is certainly gone."""
+        held = await self._sessions.held(name)
+        return held if held is not None and is_dead(held.holder.rpartition("/")[0]) else None
 
     async def _renew(self, lease: Lease) -> None:
         while True:

@@ -232,7 +232,7 @@ class Uploads:
             key=placement.key,
             memory=machinery.pool.account(rules.principal),
             places=machinery.places[store.name],
-            retry=machinery.retriers[store.name].call,
+            retrier=machinery.retriers[store.name],
             attributes=placement.attributes(command.attributes),
             condition=condition,
             instrument=machinery.instrument,

@@ -9,6 +9,7 @@ hold half of the memory at most; and who does not get his first slab in time is 
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Final, assert_never, cast
 
@@ -41,9 +42,11 @@ from gateway.transfer.uploads import UploadRules, Uploads
 from gateway.units import KiB
 from gateway.web.channel import Channel, source_of
 from gateway.web.exchange import Exchange
-from gateway.web.heads import send_head
+from gateway.web.heads import send_head, send_whole
 
 FIRST_SLAB: Final = 64 * KiB
+#: Bodies of up to so many bytes leave together with their heads.
+AT_ONCE: Final = 16 * KiB
 #: For a request whose signature stands in its headers: no browser opened it, so nothing is invented
 #: that a copy made with it would take for the object's own (and RFC 9111, 3.5, keeps shared caches off).
 _TO_PROGRAMS: Final[Headers] = (
@@ -123,7 +126,7 @@ class Carrier:
         self._pool = pool
         self._max_wait = max_wait
 
-    async def carry(self, command: Command, work: Work) -> None:
+    def carry(self, command: Command, work: Work) -> Coroutine[None, None, None]:
         """Carry a command out and send its answer.
 
         Raises:
@@ -131,16 +134,19 @@ class Carrier:
         """
         match command:
             case PutObject():
-                await self._put(command, work)
+                return self._put(command, work)
             case GetObject():
-                await self._get(command, work)
+                return self._get(command, work)
             case DeleteObject():
-                await self._deletes.delete(command)
-                await work.reply(work.render(command, Deleted()))
+                return self._delete(command, work)
             case Describe():  # pragma: no cover - answered before authentication
                 raise AssertionError("OPTIONS does not come here")
             case _:
                 assert_never(command)
+
+    async def _delete(self, command: DeleteObject, work: Work) -> None:
+        await self._deletes.delete(command)
+        await work.reply(work.render(command, Deleted()))
 
     async def _put(self, command: PutObject, work: Work) -> None:
         source = work.body or source_of(work.channel, command.length)
@@ -190,6 +196,9 @@ class Carrier:
         if source.length == 0:
             await work.reply(head)
             return
+        if source.length is not None and source.length <= AT_ONCE:
+            await self._hand_over(source, account, head, work)
+            return
         size: BufferSize | None = None
         slab = await self._first_slab(source, account)
         try:
@@ -214,6 +223,20 @@ class Carrier:
         finally:
             slab.release()
         await work.channel.finish()
+
+    async def _hand_over(
+        self, source: Source, account: Account, head: ResponseHead, work: Work
+    ) -> None:
+        """Send a small body together with its head, once all of it is there."""
+        slab = await self._first_slab(source, account)
+        try:
+            while source.length:
+                with slab.window(source.length) as window:
+                    slab.filled += await source.read_into(window)
+            with slab.data() as body:
+                await send_whole(work.channel, work.exchange, head, body)
+        finally:
+            slab.release()
 
     async def _first_slab(self, source: Source, account: Account) -> Slab:
         wanted = FIRST_SLAB if source.length is None else min(source.length, FIRST_SLAB)
@@ -240,7 +263,9 @@ def _serving(command: GetObject, info: ObjectInfo, work: Work) -> Headers:
     if work.grant.scheme == Scheme.SIGV4:
         return replaced(_TO_PROGRAMS, asked.headers)
     return serving_headers(
-        info if info.key == command.key else replace(info, key=command.key),
+        info
+        if info.key is command.key or info.key == command.key
+        else replace(info, key=command.key),
         inline=asked.inline,
         signed=work.grant.signed,
         immutable=work.dialect.name == "slot",

@@ -152,6 +152,8 @@ class UploadCarrier:
             self._announce(command, work, session, location)
             if goes_on(command):
                 session = await self._append(first_append(command, session), work, session)
+        elif session.dialect == "tus":
+            session = await self.engine.finished(session)
         status = self.engine.status(session, _chunk_size(work, session))
         return UploadMade(status=status, location=location, was_there=was_there)
 

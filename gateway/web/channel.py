@@ -44,9 +44,14 @@ class Channel(Protocol):
         ...
 
     async def respond(
-        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, more: bool
+        self,
+        status: int,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes | memoryview,
+        more: bool,
     ) -> None:
-        """Begin the answer; unless ``more`` of its body follows through :meth:`writer`, that is all of it."""
+        """Begin the answer; unless ``more`` of its body follows through :meth:`writer`, that is all of it. A view has
+        at most 16 KiB; its memory may be used again afterwards."""
         ...
 
     def writer(self) -> BodyWriter:
@@ -77,12 +82,16 @@ class AsgiChannel:
         return self._scope
 
     async def respond(
-        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, more: bool
+        self,
+        status: int,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes | memoryview,
+        more: bool,
     ) -> None:
         """As messages."""
         await self.send({"type": "http.response.start", "status": status, "headers": list(headers)})
         if not more:
-            await self.send({"type": "http.response.body", "body": body, "more_body": False})
+            await self.send({"type": "http.response.body", "body": bytes(body), "more_body": False})
 
     def writer(self) -> BodyWriter:
         """The front's extension, or messages."""

@@ -8,12 +8,19 @@ except through here, and what nobody understands fails closed.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.auth.authenticator import Authenticator, check_alone
-from gateway.auth.authorise import access, authorise, check_scope, may_list, upload_access
+from gateway.auth.authorise import (
+    access,
+    authorise,
+    authorise_again,
+    check_scope,
+    may_list,
+    upload_access,
+)
 from gateway.auth.grant import Grant
 from gateway.auth.policies import Policies
 from gateway.auth.policy import Decision, Policy
@@ -101,13 +108,9 @@ class Endpoint:
         head, problem = _read_head(scope, self._door.proxies)
         await self._serve(head, AsgiChannel(scope, receive, send), problem)
 
-    async def serve(self, head: RequestHead, channel: Channel) -> None:
-        """The same for a request that did not come by ASGI. ``head`` is as the front read it.
-
-        Raises:
-            GatewayError: as :meth:`__call__`.
-        """
-        await self._serve(forwarded(head, self._door.proxies), channel, None)
+    def serve(self, head: RequestHead, channel: Channel) -> Coroutine[None, None, None]:
+        """The same for a request that did not come by ASGI. ``head`` is as the front read it."""
+        return self._serve(forwarded(head, self._door.proxies), channel, None)
 
     async def _serve(
         self, head: RequestHead, channel: Channel, problem: GatewayError | None
@@ -149,20 +152,21 @@ class Endpoint:
             return
         work.headers = door.cors.response_headers(head)
         session = None if target.upload is None else await door.uploads.look(target.upload)
-        grant = await self._admit(work, target, session)
+        grant = None
+        if target.upload is None:
+            grant = exchange.grant = door.authenticator.again(head, target, door.clock())
+        grant = grant or await self._admit(work, target, session)
         exchange.head = head = effective_head(exchange.head, target)
         command = work.dialect.parse(head, target)
         policy = door.policies.for_request(grant.policy)
         if not isinstance(command, Command):
-            decision = _authorise_upload(grant, policy, head, command)
-            work.permit(grant, policy, decision)
-            try:
-                await door.uploads.carry(command, work, session)
-            except ObjectExists as error:
-                work.name_policy(error)
-                raise
+            work.permit(grant, policy, _authorise_upload(grant, policy, head, command))
+            await self._carry_upload(command, work, session)
             return
-        work.permit(grant, policy, _authorise(grant, policy, head, command))
+        known = authorise_again(grant, policy, command)
+        work.permit(
+            grant, policy, _authorise(grant, policy, head, command) if known is None else known
+        )
         try:
             await door.carrier.carry(command, work)
         except ObjectExists as error:
@@ -172,6 +176,15 @@ class Endpoint:
             # Who may not list must not learn what is missing (security case 90).
             if target.key is not None and not may_list(grant, policy, target.key):
                 raise Forbidden("There is no such object, or you may not know.") from None
+            raise
+
+    async def _carry_upload(
+        self, command: UploadCommand, work: Work, session: UploadSession | None
+    ) -> None:
+        try:
+            await self._door.uploads.carry(command, work, session)
+        except ObjectExists as error:
+            work.name_policy(error)
             raise
 
     async def _admit(self, work: Work, target: Target, session: UploadSession | None) -> Grant:

@@ -60,13 +60,15 @@ class Exchange:
         method = self.head.method if self.head.method in _METHODS else "other"
         status = _GONE if isinstance(self.error, ClientGone) else self.status
         requests = metrics.requests
-        requests.answered[self.dialect, method, str(status)].new += 1
-        requests.seconds_in_all[self.dialect, method].observe(seconds)
+        kind = requests.kind(self.dialect, method, status)
+        kind.answered.new += 1
+        kind.seconds_in_all.observe(seconds)
         if self.status_at:
-            waited = self.status_at - self.started
-            requests.seconds_to_start[self.dialect, method].observe(waited)
-        requests.received.new += self.received
-        requests.sent.new += self.sent
+            kind.seconds_to_start.observe(self.status_at - self.started)
+        if self.received:
+            requests.received.new += self.received
+        if self.sent:
+            requests.sent.new += self.sent
         ready = None if self.error is not None else ready_lines(log)
         if ready is None:
             log.info("request", **self.facts(status, seconds))

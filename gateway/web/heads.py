@@ -54,7 +54,17 @@ async def send_head(
 
     Only a head that the server took counts as an answer: one that it refuses can be followed by an error.
     """
-    await channel.respond(head.status, head.headers, head.body, more)
-    exchange.answered(head.status)
     if not more:
-        exchange.sent += len(head.body)
+        await send_whole(channel, exchange, head, head.body)
+        return
+    await channel.respond(head.status, head.headers, b"", more)
+    exchange.answered(head.status)
+
+
+async def send_whole(
+    channel: Channel, exchange: Exchange, head: ResponseHead, body: bytes | memoryview
+) -> None:
+    """Send a response's head with all of its body, which is at most 16 KiB where it is a view."""
+    await channel.respond(head.status, head.headers, body, False)
+    exchange.answered(head.status)
+    exchange.sent += len(body)

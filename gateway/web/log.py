@@ -14,6 +14,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -124,7 +125,13 @@ def _as_json(logger: object, method: str, event: structlog.typing.EventDict) -> 
 
 def now() -> str:
     """The time as structlog stamps it."""
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    second, micros = divmod(time.time_ns() // 1000, 1_000_000)
+    return f"{_second(second)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=2)  # many lines are of one second
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _wrapper(level: int, *, json_lines: bool) -> Any:

@@ -4,6 +4,7 @@ Label values are bounded: stores and operations come from the configuration and 
 a request (no bucket, key, address or principal is a label).
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,9 +12,18 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.errors import GatewayError
 from gateway.telemetry import Instrument
-from gateway.web.books import Books, Family, are_shared
+from gateway.web.books import Books, Family, Times, Waiting, are_shared
 
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
+
+
+@dataclass(slots=True)
+class Kind:
+    """What is told of requests of one dialect, method and status."""
+
+    answered: Waiting
+    seconds_in_all: Times
+    seconds_to_start: Times
 
 
 class RequestMetrics(Family):
@@ -30,10 +40,22 @@ class RequestMetrics(Family):
         self.seconds_to_start = self.seconds(
             "response_start", "From the head's arrival to the response's head", *timed
         )
+        self._kinds: dict[tuple[str, str, int], Kind] = {}
         self.running = self.gauge("requests_running", "Requests being answered now")
         self.received = self.counter("received_bytes", "Bytes of request bodies")
         self.sent = self.counter("sent_bytes", "Bytes of response bodies")
         self.refused = self.counters("auth_refused", "Credentials refused", "dialect", "code")
+
+    def kind(self, dialect: str, method: str, status: int) -> Kind:
+        """Looked up once for all that a request tells."""
+        known = self._kinds.get((dialect, method, status))
+        if known is None:
+            known = self._kinds[dialect, method, status] = Kind(
+                self.answered[dialect, method, str(status)],
+                self.seconds_in_all[dialect, method],
+                self.seconds_to_start[dialect, method],
+            )
+        return known
 
 
 class MemoryMetrics(Family):

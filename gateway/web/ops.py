@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from gateway import __version__
 from gateway.drain import Drain
-from gateway.errors import GatewayError, MethodNotAllowed, NotFound
+from gateway.errors import Draining, GatewayError, MethodNotAllowed, NotFound, Overloaded
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.problems import render_problem
 from gateway.protocol.remedies import every_error, remedy
@@ -58,9 +58,9 @@ class Ops:
 
     async def _readyz(self, request: Request) -> Response:
         if self._drain.begun:
-            return _unready("draining")
+            return _refusal(request, Draining("This gateway is shutting down.", retry_after=1))
         trouble = await self._found()
-        return PlainTextResponse("ready\n") if trouble is None else _unready(trouble)
+        return PlainTextResponse("ready\n") if trouble is None else _unready(request, trouble)
 
     async def _found(self) -> str | None:
         """What is wrong, by a look that is fresh enough."""
@@ -128,5 +128,5 @@ def _refusal(request: Request, error: GatewayError) -> Response:
     return response
 
 
-def _unready(why: str) -> Response:
-    return PlainTextResponse(f"not ready: {why}\n", status_code=503, headers={"Retry-After": "1"})
+def _unready(request: Request, why: str) -> Response:
+    return _refusal(request, Overloaded(f"Not ready: {why}.", retry_after=1))

@@ -11,6 +11,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Final
 
 from gateway.auth.grant import Grant
+from gateway.protocol.commands import RequestHead
 from gateway.protocol.upload_paths import without_capability
 from gateway.web.log import masked, now, parameter_names, printable
 
@@ -27,15 +28,19 @@ _MOST: Final = 512
 def request_line(exchange: "Exchange", status: int, seconds: float) -> str:
     """The line of a request without an error. ``status`` and ``seconds`` as they are to be told."""
     head = exchange.head
-    peer = "null" if head.peer is None else quoted(head.peer)
     return (
-        f'{{"request_id": "{exchange.request_id}", "method": {quoted(printable(head.method))},'
+        f'{{"request_id": "{exchange.request_id}", "method": {_text(head.method)},'
         f' "path": {_path(head.raw_path)}, "status": {status}, "seconds": {round(seconds, 6)!r},'
         f' "received": {exchange.received}, "sent": {exchange.sent},'
-        f' "dialect": "{exchange.dialect}", "peer": {peer}'
-        f"{_parameters(head.raw_query)}{_holder(exchange.grant)},"
+        f' "dialect": "{exchange.dialect}", "peer": {_text(head.peer)}'
+        f"{_parameters(head)}{_holder(exchange.grant)},"
         f' "event": "request", "level": "info", "timestamp": "{now()}"}}'
     )
+
+
+@lru_cache(maxsize=1024)  # methods, and the addresses of clients that come again
+def _text(text: str | None) -> str:
+    return "null" if text is None else quoted(printable(text))
 
 
 def shown_path(raw_path: bytes) -> str:
@@ -49,9 +54,19 @@ def _path(raw_path: bytes) -> str:
     return quoted(shown_path(raw_path))
 
 
-def _parameters(raw_query: bytes) -> str:
-    if not raw_query:
+def _parameters(head: RequestHead) -> str:
+    """The names of a query are a fact of a request's shape."""
+    if not head.raw_query:
         return ""
+    if head.common is None:
+        return _read_parameters(head.raw_query)
+    known: str | None = head.common.facts.get(_parameters)
+    if known is None:
+        known = head.common.facts[_parameters] = _read_parameters(head.raw_query)
+    return known
+
+
+def _read_parameters(raw_query: bytes) -> str:
     names = _VALUES.sub(b"=", raw_query)
     return _listed(names) if len(names) <= _MOST else _listed.__wrapped__(names)
 
@@ -62,8 +77,10 @@ def _listed(raw_names: bytes) -> str:
 
 
 def _holder(grant: Grant | None) -> str:
-    if grant is None:
-        return ""
-    principal = grant.principal
-    key = "null" if principal.key_id is None else quoted(principal.key_id)
-    return f', "principal": {quoted(printable(principal.id))}, "key_id": {key}, "scheme": "{grant.scheme}"'
+    return "" if grant is None else _named(grant.principal.id, grant.principal.key_id, grant.scheme)
+
+
+@lru_cache(maxsize=256)  # who asks once asks again
+def _named(principal: str, key_id: str | None, scheme: str) -> str:
+    key = "null" if key_id is None else quoted(key_id)
+    return f', "principal": {quoted(printable(principal))}, "key_id": {key}, "scheme": "{scheme}"'

@@ -5,8 +5,9 @@ from dataclasses import replace
 import jwt
 import pytest
 
+from gateway.auth import capability
 from gateway.auth.authenticator import Authenticator, Rules
-from gateway.auth.capability import SCHEME, UploadAccess, mac_of
+from gateway.auth.capability import SCHEME, UploadAccess, capability_of, mac_of, tag_of
 from gateway.auth.key import Key
 from gateway.auth.policies import Policies
 from gateway.auth.policy import Policy, Rule
@@ -94,12 +95,28 @@ def target(mac: str | None) -> Target:
 
 async def test_the_url_suffices_alone(access: UploadAccess) -> None:
     path = access.path(SESSION, NOW)
-    assert path == f"/-/uploads/{UPLOAD}.{mac_of(SECRET, UPLOAD)}"
+    assert path == f"/-/uploads/{UPLOAD}.{mac_of(SECRET, UPLOAD)}{tag_of(ALICE)}"
+    made = path.partition(".")[2]
+    assert (await access.admit(head(), target(made), SESSION, NOW)).scheme == SCHEME
+
+
+async def test_a_url_from_before_there_were_tags_still_counts(access: UploadAccess) -> None:
     grant = await access.admit(head(), target(mac_of(SECRET, UPLOAD)), SESSION, NOW)
     assert (grant.principal, grant.scheme, grant.policy) == (SESSION.principal, SCHEME, "all")
 
 
-@pytest.mark.parametrize("mac", ["", "x" * 43, mac_of(SECRET, "b" * 22), mac_of("other", UPLOAD)])
+@pytest.mark.parametrize(
+    "mac",
+    [
+        "",
+        "x" * 43,
+        mac_of(SECRET, "b" * 22),
+        mac_of("other", UPLOAD),
+        mac_of(SECRET, UPLOAD) + "x",
+        mac_of(SECRET, UPLOAD) + tag_of("somebody else"),
+        mac_of(SECRET, UPLOAD) + tag_of(ALICE) + "x",
+    ],
+)
 async def test_a_wrong_capability_finds_nothing(access: UploadAccess, mac: str) -> None:
     with pytest.raises(UploadNotFound):
         await access.admit(head(), target(mac), SESSION, NOW)
@@ -209,3 +226,36 @@ async def test_a_url_of_ours_whose_upload_nobody_remembers_is_gone(
 async def test_what_was_never_ours_is_not_found(access: UploadAccess, mac: str | None) -> None:
     with pytest.raises(UploadNotFound):
         await access.admit(head("HEAD"), Target("tus", None, upload=UPLOAD, mac=mac), None, NOW)
+
+
+def _many(keys: Keys) -> Key:
+    """A hundred keys; answers the last."""
+    made = [
+        Key(id=f"KEY{number:013}", secret=f"secret {number}", principal="p", policy="all")
+        for number in range(100)
+    ]
+    keys.keys.update({key.id: key for key in made})
+    return made[-1]
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+async def test_a_capability_of_a_forgotten_upload_costs_few_hmacs_however_many_keys_there_are(
+    access: UploadAccess, keys: Keys, monkeypatch: pytest.MonkeyPatch, tagged: bool
+) -> None:
+    last = _many(keys)
+    asked: list[str] = []
+
+    def counted(secret: str, upload: str) -> str:
+        asked.append(secret)
+        return mac_of(secret, upload)
+
+    monkeypatch.setattr(capability, "mac_of", counted)
+    with pytest.raises(UploadNotFound):
+        await access.admit(head(), target("x" * 43 + tagged * tag_of(last.id)), None, NOW)
+    assert len(asked) == (1 if tagged else 8)
+
+
+async def test_the_last_of_many_keys_is_known_by_its_tag(access: UploadAccess, keys: Keys) -> None:
+    last = _many(keys)
+    with pytest.raises(UploadGone):
+        await access.admit(head(), target(capability_of(last, UPLOAD)), None, NOW)

@@ -22,6 +22,12 @@ def shipped() -> Policies:
     return Policies.load(shipped_folder())
 
 
+@pytest.fixture(scope="module")
+def every(shipped: Policies, tmp_path_factory: pytest.TempPathFactory) -> tuple[Policy, ...]:
+    """All that are shipped, and one with a rule of each kind."""
+    return (*shipped, _policy(tmp_path_factory.mktemp("policies"), RULES))
+
+
 def _policy(folder: Path, text: str) -> Policy:
     (folder / "p.toml").write_text(text, encoding="utf-8")
     return read_policy(folder / "p.toml")
@@ -296,3 +302,76 @@ def test_headers_are_set_by_pattern_and_the_first_wins(
 def test_case_86_shipped_policies_serve_active_content_safely(shipped: Policies) -> None:
     for policy in shipped:
         assert policy.serving(ObjectKey("b", "x.html"), "text/html").inline == "safe"
+
+
+RULES = """
+[[rules]]
+actions = ["write"]
+buckets = ["typed"]
+content_types = ["image/*"]
+[[rules]]
+actions = ["write"]
+buckets = ["limited"]
+max_size = "1KiB"
+[[rules]]
+actions = ["read", "write"]
+buckets = ["own"]
+prefixes = ["${principal}/"]
+[[rules]]
+actions = ["read", "list"]
+buckets = ["*"]
+[[rules]]
+actions = ["write", "delete"]
+buckets = ["open", "own"]
+overwrite = false
+"""
+BUCKETS = ("typed", "limited", "own", "open", "other")
+
+
+@given(
+    st.sampled_from(ACTIONS),
+    st.sampled_from(BUCKETS),
+    st.sampled_from(("a/b.png", "alice/a", "")),
+    st.sampled_from(("alice", None)),
+    st.sampled_from((None, 0, 5000)),
+    st.sampled_from((None, "image/png", "text/html")),
+)
+def test_a_standing_decision_is_the_one_that_is_made(
+    every: tuple[Policy, ...],
+    action: Action,
+    bucket: str,
+    name: str,
+    principal: str | None,
+    size: int | None,
+    content_type: str | None,
+) -> None:
+    for policy in every:
+        decided = _decide(
+            policy,
+            action,
+            name,
+            bucket=bucket,
+            principal=principal,
+            size=size,
+            content_type=content_type,
+        )
+        assert policy.standing(action, bucket) in (None, decided)
+
+
+def test_what_depends_on_more_than_the_bucket_is_never_standing(every: tuple[Policy, ...]) -> None:
+    policy = every[-1]
+    assert [bucket for bucket in BUCKETS if policy.standing("write", bucket)] == ["open"]
+    assert [bucket for bucket in BUCKETS if policy.standing("read", bucket)] == [
+        "typed",
+        "limited",
+        "open",
+        "other",
+    ]
+    assert policy.standing("delete", "other") is None
+
+
+def test_names_of_buckets_fill_no_memory(every: tuple[Policy, ...]) -> None:
+    policy = every[-1]
+    for number in range(3000):
+        assert policy.standing("read", f"b{number}") is not None
+    assert len(policy._standing) <= 1024

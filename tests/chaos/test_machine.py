@@ -2,9 +2,9 @@
 
 import pytest
 from hypothesis import Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from tests.chaos.machine import Uploads
+from tests.chaos.search import search
 
 #: To make what was found shorter takes minutes, so it is told as it was found.
 FOUND = settings(
@@ -24,13 +24,11 @@ class Strict(Uploads):
 
 @pytest.mark.parametrize("machine", [Uploads, pytest.param(Strict, marks=pytest.mark.ci)])
 def test_uploads_survive_whatever_comes(machine: type[Uploads]) -> None:
-    run_state_machine_as_test(machine, settings=FOUND)
+    search(machine, FOUND)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("machine", [Uploads, Strict])
 def test_uploads_survive_whatever_comes_for_long(machine: type[Uploads]) -> None:
-    run_state_machine_as_test(
-        machine, settings=settings(FOUND, max_examples=200, stateful_step_count=40)
-    )
+    search(machine, settings(FOUND, max_examples=200, stateful_step_count=40))

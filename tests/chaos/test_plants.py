@@ -1,14 +1,13 @@
 """Planted bugs: the state machine finds each of them, whichever seed it begins with."""
 
-import hypothesis.core
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from gateway.errors import GatewayError
 from tests.chaos.ledger import Broken
 from tests.chaos.machine import Uploads
 from tests.chaos.plants import PLANTS
+from tests.chaos.search import search
 
 #: It need not be told in few steps what is wrong: that it is told is enough.
 SEARCH = settings(
@@ -31,9 +30,8 @@ SEARCH = settings(
 def test_a_planted_bug_is_found(bug: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for edit in PLANTS[bug]:
         edit.plant(monkeypatch)
-    monkeypatch.setattr(hypothesis.core, "global_force_seed", seed)
     with pytest.raises((Broken, AssertionError, GatewayError, ExceptionGroup)):
-        run_state_machine_as_test(Uploads, settings=SEARCH)
+        search(Uploads, SEARCH, seed)
 
 
 def test_every_plant_still_fits_the_source(monkeypatch: pytest.MonkeyPatch) -> None:

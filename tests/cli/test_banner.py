@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway.auth.keys import KeyRing
-from gateway.cli.banner import LIFE, banner, own_command
+from gateway.cli.banner import LIFE, banner, own_command, own_program
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.signatures import sigv4
 from gateway.protocol.signatures.canonical import CanonicalQuery
@@ -107,3 +107,17 @@ def test_a_signer_makes_the_urls_where_they_are_pasted(folder: Path) -> None:
 def test_without_a_command_of_its_own_it_is_started_as_a_module() -> None:
     signer = own_command(None, "/somewhere/gateway/__main__.py", Path("/a"))
     assert signer == f"cd /a && {shlex.quote(sys.executable)} -m gateway sign"
+
+
+def test_the_program_is_named_as_this_shell_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "my bin" / "sluice"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert own_program(str(program)) == f"'{program}'"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert own_program(str(program)) == "sluice"
+    assert own_program("/somewhere/gateway/__main__.py").endswith(" -m gateway")

@@ -28,7 +28,7 @@ def test_a_right_configuration_is_summed_up(run: Run) -> None:
     result = run("check")
     assert result.exit_code == 0
     assert result.stdout == (
-        "configuration: right (1 store, 0 buckets, 1 key, 0 slots, 4 policies)\n"
+        "configuration: right (1 store, any bucket in storage.disk, 1 key, 0 slots, 4 policies)\n"
     )
 
 

@@ -191,7 +191,7 @@ def test_a_log_that_nobody_reads_any_more_ends_the_gateway_quietly(
         for line in process.stdout:
             if line.startswith("Sluice"):
                 url = line.split()[-1]
-            if "sluice sign --help" in line:
+            if " sign --help" in line:
                 break
         process.stdout.close()
         assert httpx.get(f"{url}/-/healthz", trust_env=False).status_code == 200

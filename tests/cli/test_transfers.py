@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.transfers import Bar
+from gateway.cli.transfers import Bar, Retries
 from gateway.client import Backoff, Client, Interrupted, Notes, Refused
 from gateway.client.uploading.notes import state_folder
 from gateway.model import ObjectKey
@@ -208,3 +208,17 @@ def test_what_is_tried_again_is_told_where_there_is_no_bar(
     assert run("get", "b/k", "g", **environ).stderr.startswith("sluice: retrying (503 SlowDown")
     origin.faults += [refused(503)]
     assert run("get", "-q", "b/k", "h", **environ).stderr == ""
+
+
+def test_a_reason_to_try_again_is_told_once_and_then_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    retries = Retries()
+    for reason in ("refused", "refused", "refused", "timeout"):
+        retries(OSError(reason))
+    assert capsys.readouterr().err.splitlines() == [
+        "sluice: retrying (refused)",
+        "sluice: the same again; retry 2",
+        "sluice: the same again; retry 3",
+        "sluice: retrying (timeout)",
+    ]

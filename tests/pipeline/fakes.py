@@ -47,7 +47,9 @@ from gateway.pipeline.sink import PartSink
 from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.spool import Spool
 from gateway.pipeline.transforms import Chain
-from gateway.storage.base import Capabilities
+from gateway.settings.sections import RetrySection
+from gateway.storage.base import Capabilities, Prompt
+from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
 from gateway.units import KiB, MiB
 
@@ -80,6 +82,7 @@ class MemoryPartStore:
         self.plain_etags = True
         #: None: bodies must be whole.
         self.passages: FakePassages | None = None
+        self.prompt: Prompt | None = None
         self.before: Callable[[str, int], Awaitable[None]] = _nothing
         self.after: Callable[[str, int], Awaitable[None]] = _nothing
 
@@ -357,6 +360,15 @@ class Times:
                 if not error.retryable:
                     raise
         return await call()
+
+
+def retrier(attempts: int) -> Retrier:
+    """The real one, that does not wait: ``attempts`` in all."""
+
+    async def at_once(seconds: float) -> None:
+        del seconds
+
+    return Retrier("fake", RetrySection(attempts=attempts), Instrument(), sleep=at_once)
 
 
 class TrickleSource:

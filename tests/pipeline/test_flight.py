@@ -10,9 +10,12 @@ from gateway.model import MultipartRef
 from gateway.pipeline.flight import Flight, part_digests
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.parts import Draft
+from gateway.units import MiB
 from tests.pipeline.fakes import KEY, Facts, Gate, MemoryPartStore, Times, failing
 
 REF = MultipartRef("fake", KEY, "one")
+PART = 8 * MiB
+BYTES = bytes(PART)
 
 
 def flight(store: MemoryPartStore, limit: Limit, failures: list[BaseException]) -> Flight:
@@ -96,3 +99,56 @@ async def test_a_wait_for_a_place_that_is_cancelled_releases_the_part() -> None:
 
 def test_no_checksum_is_sent_to_a_store_that_verifies_none() -> None:
     assert part_digests(MemoryPartStore(), [memoryview(b"x")]) == ()
+
+
+def part(number: int) -> Draft:
+    draft = Draft(number, number * PART, 0)
+    draft.precede([memoryview(BYTES)])
+    return draft
+
+
+def windowful(store: MemoryPartStore, limit: Limit, failures: list[BaseException]) -> Flight:
+    store.uploads["one"] = {}
+    return Flight(
+        store,
+        principal="alice",
+        places=Limiter.of(16),
+        limit=limit,
+        retry=Times(2),
+        instrument=Facts(),
+        failed=failures.append,
+    )
+
+
+async def test_no_fourth_part_is_begun_before_the_store_has_answered() -> None:
+    store, failures = MemoryPartStore(), list[BaseException]()
+    gate = Gate("upload_part")
+    store.before = gate
+    parts = windowful(store, Limit(8), failures)
+    for number in (1, 2, 3):
+        await parts.trusted(PART)
+        await parts.send(REF, part(number))
+    waiting = asyncio.ensure_future(parts.trusted(PART))
+    await gate.reached.wait()
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    gate.open()
+    await asyncio.wait_for(waiting, 1)
+    await parts.settle()
+    assert failures == []
+
+
+async def test_what_the_stores_silence_kept_back_counts_as_use_of_the_window() -> None:
+    store, limit = MemoryPartStore(), Limit(8, maximum=16)
+
+    async def slowly(operation: str, number: int) -> None:
+        await asyncio.sleep(0.01)
+
+    store.before = slowly
+    parts = windowful(store, limit, [])
+    for number in range(1, 33):
+        await parts.trusted(PART)
+        await parts.send(REF, part(number))
+    await parts.settle()
+    first = limit.decisions[0]
+    assert (first.old, first.new, first.reason) == (8, 16, "probe")

@@ -20,7 +20,7 @@ from gateway.pipeline.small import SmallBody, is_small
 from gateway.pipeline.source import BytesSource
 from gateway.pipeline.transforms import Chain
 from gateway.units import KiB
-from tests.pipeline.fakes import KEY, Bench, Gate, MemoryPartStore, Times, failing
+from tests.pipeline.fakes import KEY, Bench, Gate, MemoryPartStore, failing, retrier
 
 
 class Broken(BytesSource):
@@ -42,7 +42,7 @@ def small(
         key=KEY,
         memory=bench.pool.account("alice"),
         places=bench.places,
-        retry=Times(attempts),
+        retrier=retrier(attempts),
         attributes=Attributes(),
         condition=condition or WriteCondition(),
         instrument=bench.facts,

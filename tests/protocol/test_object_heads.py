@@ -15,6 +15,7 @@ from gateway.errors import (
 )
 from gateway.model import Attributes, ByteRange, ObjectKey
 from gateway.protocol.commands import GetObject, ObjectOpened, RequestHead, Target
+from gateway.protocol.digests import repr_digest
 from gateway.protocol.object_heads import (
     MAX_METADATA,
     attribute_headers,
@@ -31,7 +32,6 @@ from gateway.protocol.object_heads import (
     read_metadata,
     refuse_partial,
     replaced,
-    repr_digest,
     wire,
 )
 from tests.protocol.heads import KEY, info, request

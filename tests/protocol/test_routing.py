@@ -5,7 +5,7 @@ import pytest
 from gateway.errors import BadRequest, InvalidBucketName, InvalidUri, UploadNotFound
 from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
-from gateway.protocol.routing import SlotMount, dialect_of, effective_head, host_of, route
+from gateway.protocol.routing import SlotMount, dialect_of, effective_head, route
 from tests.protocol.heads import request
 from tests.protocol.uploads import ID, MAC, URL
 
@@ -124,10 +124,6 @@ def test_case_55_exactly_one_valid_host(hosts: list[bytes]) -> None:
 def test_case_55_absolute_forms_are_refused(target: str) -> None:
     with pytest.raises(BadRequest, match="path"):
         route(request(f"GET {target}"), SLOTS, DOMAINS)
-
-
-def test_hosts_are_compared_without_case_port_and_trailing_dot() -> None:
-    assert host_of(request("GET /\nHost: Photos.Example.ORG.:8080")) == "photos.example.org"
 
 
 @pytest.mark.parametrize(

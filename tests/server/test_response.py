@@ -17,7 +17,8 @@ class Line:
         self.piece = 0
         self.gone = False
         self.held = 0
-        self.waits = 0
+        self.paused = False
+        self.waits: list[int] = []
 
     def write(self, *pieces: bytes | memoryview) -> None:
         self.writes += 1
@@ -26,7 +27,8 @@ class Line:
 
     async def flushed(self, backlog: int) -> None:
         """What is held leaves at once, unless the client did."""
-        self.waits += 1
+        self.waits.append(backlog)
+        self.paused = False
         self.held = min(self.held, backlog)
         if self.gone:
             raise ClientGone("gone")
@@ -53,6 +55,27 @@ async def test_a_small_response_is_one_write() -> None:
     await one.body(b"hello", more=False)
     assert (line.writes, line.over) == (1, 1)
     assert line.sent == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_a_whole_body_waits_for_who_does_not_read(*, paused: bool) -> None:
+    line = Line()
+    line.paused = paused
+    one = response(line)
+    one.start(200, LENGTH)
+    await one.whole(memoryview(b"hello"))
+    assert line.waits == [0] * paused
+    assert (line.writes, line.over, one.complete) == (1, 1, True)
+    assert line.sent == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+async def test_a_whole_body_has_its_declared_length() -> None:
+    line = Line()
+    one = response(line)
+    one.start(200, LENGTH)
+    with pytest.raises(RuntimeError, match="shorter"):
+        await one.whole(b"hell")
+    assert not line.over
 
 
 async def test_slabs_are_framed_when_there_is_no_length() -> None:
@@ -176,7 +199,16 @@ async def test_case_56_a_response_is_complete_when_what_was_sent_before_has_left
     one.start(200, LENGTH)
     line.held = BACKLOG + 1
     await one.body(b"hello", more=False)
-    assert (line.waits, line.held, line.over) == (1, BACKLOG, 1)
+    assert (line.waits, line.held, line.over) == ([BACKLOG], BACKLOG, 1)
+
+
+async def test_case_56_heads_without_a_body_wait_too() -> None:
+    line = Line()
+    one = response(line, is_head=True)
+    one.start(200, LENGTH)
+    line.paused = True
+    await one.whole(b"")
+    assert (line.waits, line.over) == ([0], 1)
 
 
 async def test_a_client_that_leaves_at_the_end_of_a_response_is_told_nothing() -> None:

@@ -153,6 +153,16 @@ class SessionContract:
             await sessions.release(lease)
         assert epochs == sorted(set(epochs))
 
+    async def test_who_holds_a_lease_can_be_asked(self, sessions: SessionStore) -> None:
+        assert await sessions.held("k") is None
+        lease = await sessions.acquire("k", "a/b", NOW, 10)
+        assert lease is not None
+        assert await sessions.held("k") == lease
+        renewed = await sessions.acquire("k", "a/b", NOW + 5, 10)
+        assert await sessions.held("k") == renewed
+        await sessions.release(lease)
+        assert await sessions.held("k") is None
+
     async def test_of_many_at_once_one_gets_the_lease(self, sessions: SessionStore) -> None:
         tries = [sessions.acquire("k", f"h{number}", NOW, 10) for number in range(20)]
         won = [lease for lease in await asyncio.gather(*tries) if lease is not None]

@@ -28,6 +28,12 @@ SLOT = {"bucket": "b", "secret": "s", "base_path": "/upload/"}
         (STORE | MOUNT, r"compatibility.hmac_file_server: there is no \[buckets.b\]"),
         (
             STORE
+            | {"buckets": {"photos": {"storage": "main"}}, "buckets_default": {"storage": "main"}}
+            | {"compatibility": {"hmac_file_server": "photo"}},
+            r"compatibility.hmac_file_server: there is no \[buckets.photo\]; did you mean 'photos'",
+        ),
+        (
+            STORE
             | {"buckets": {name: {"storage": "main"} for name in ("b", "upload-status")}}
             | MOUNT,
             "takes the path of the bucket upload-status",

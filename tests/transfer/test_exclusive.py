@@ -17,6 +17,7 @@ from gateway.errors import (
 )
 from gateway.model import WriteCondition
 from gateway.protocol.commands import Preconditions
+from gateway.sessions.owner import this_owner
 from gateway.transfer import exclusive
 from gateway.transfer.exclusive import WriteRule
 from tests.protocol.heads import info
@@ -168,3 +169,53 @@ async def test_a_missing_object_is_none_and_other_errors_are_errors(lab: Bench) 
         await lab.conditional.current(placement)
     with pytest.raises(ObjectNotFound):
         await Store().head(KEY)
+
+
+def _ended(owner: str) -> str:
+    """The name of a process that had this one's number before it."""
+    place, _, started = owner.rpartition("/")
+    return f"{place}/{int(started) - 1}"
+
+
+async def test_nobody_waits_for_the_lease_of_a_process_that_was_killed_here(
+    lab: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exclusive, "AFTER_DEATH", 0.3)
+    holder = f"{_ended(this_owner())}/7"
+    await lab.sessions.acquire("upload/x", holder, lab.now, exclusive.LEASE_TTL)
+    began = asyncio.get_running_loop().time()
+    async with lab.conditional.alone("upload/x", 5.0):
+        took = asyncio.get_running_loop().time() - began
+    assert 0.3 <= took < 3
+
+
+@pytest.mark.parametrize("owner", ["me", "another machine/1/2/3", "nobody"])
+async def test_the_lease_of_who_may_live_is_waited_for(
+    lab: Bench, monkeypatch: pytest.MonkeyPatch, owner: str
+) -> None:
+    monkeypatch.setattr(exclusive, "AFTER_DEATH", 0.0)
+    owner = this_owner() if owner == "me" else owner
+    await lab.sessions.acquire("upload/x", f"{owner}/7", lab.now, exclusive.LEASE_TTL)
+    with pytest.raises(ConcurrentWrite):
+        async with lab.conditional.alone("upload/x", 0.8):
+            raise AssertionError("two are inside")
+
+
+async def test_who_was_faster_to_take_a_dead_ones_lease_keeps_it(
+    lab: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exclusive, "AFTER_DEATH", 0.1)
+    dead = f"{_ended(this_owner())}/7"
+    await lab.sessions.acquire("upload/x", dead, lab.now, exclusive.LEASE_TTL)
+    inside = most = 0
+
+    async def work() -> None:
+        nonlocal inside, most
+        async with lab.conditional.alone("upload/x", 5.0):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.05)
+            inside -= 1
+
+    await asyncio.gather(*(work() for _ in range(5)))
+    assert (inside, most) == (0, 1)

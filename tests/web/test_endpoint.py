@@ -14,6 +14,7 @@ from gateway.model import ObjectInfo, ObjectKey, Opened, Source
 from gateway.protocol.dialects.plain import PlainDialect
 from gateway.storage.memory import MemoryStore
 from gateway.transfer.downloads import Downloads
+from gateway.web.carry import AT_ONCE
 from gateway.web.log import flush
 from tests.protocol.signatures.wire import botocore_presigned
 from tests.web import lab
@@ -199,6 +200,9 @@ async def test_what_a_dialect_cannot_render_is_a_500(
 async def test_a_failure_after_the_head_breaks_the_answer_and_is_told(
     client: lab.Client, store: Store, error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    large = "/public/large.bin"  # a small body leaves only when all of it is there
+    await client.signed("PUT", large, bytes(AT_ONCE + 1), now=time.time())
+    told(capsys)
     store.read_error = error
     sent: list[Any] = []
 
@@ -210,14 +214,25 @@ async def test_a_failure_after_the_head_breaks_the_answer_and_is_told(
 
     # The server cuts the connection at a GatewayError, quietly.
     with pytest.raises(GatewayError):
-        await client.app(client.scope("GET", "/public/a.txt"), receive, send)
+        await client.app(client.scope("GET", large), receive, send)
     lines = told(capsys)
 
     assert [message.get("more_body") for message in sent] == [None, True]
-    assert sent[1]["body"] == b"hello"
+    assert sent[1]["body"] == bytes(5)
     code = error.code if isinstance(error, GatewayError) else "internal-error"
     assert [line["event"] for line in lines].count("bug") == (code == "internal-error")
     assert lines[-1] | {"status": 200, "sent": 5, "error": code} == lines[-1]
+
+
+async def test_a_failure_in_a_small_body_is_an_answer_of_its_own(
+    client: lab.Client, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.read_error = StorageCorrupt("other bytes")
+    answer = await client.send("GET", "/public/a.txt")
+
+    assert answer.status == 502
+    assert b"hello" not in answer.body
+    assert told(capsys)[-1]["error"] == "storage-corrupt"
 
 
 async def test_a_client_that_leaves_is_answered_by_nobody(

@@ -54,7 +54,8 @@ async def test_who_drains_is_not_ready() -> None:
     answer = await pages.client.send("GET", "/-/readyz")
 
     assert (answer.status, answer.get("retry-after")) == (503, "1")
-    assert answer.body == b"not ready: draining\n"
+    assert answer.get("content-type") == "application/problem+json"
+    assert json.loads(answer.body)["type"] == "/-/errors/draining"
 
 
 async def test_who_lost_a_store_is_not_ready_until_it_is_back(
@@ -66,7 +67,7 @@ async def test_who_lost_a_store_is_not_ready_until_it_is_back(
     lost = await pages.client.send("GET", "/-/readyz")
     pages.checks.error = None
 
-    assert lost.body == b"not ready: storage-unavailable\n"
+    assert json.loads(lost.body)["detail"] == "Not ready: storage-unavailable."
     assert (await pages.client.send("GET", "/-/readyz")).status == 200
 
 
@@ -79,7 +80,8 @@ async def test_a_store_that_does_not_answer_makes_it_not_ready(
     monkeypatch.setattr(ops, "READY_TIMEOUT", 0.01)
     answer = await Pages(check=silence).client.send("GET", "/-/readyz")
 
-    assert answer.body == b"not ready: the stores or the sessions do not answer\n"
+    told = json.loads(answer.body)["detail"]
+    assert told == "Not ready: the stores or the sessions do not answer."
 
 
 async def test_many_who_ask_cost_the_stores_one_look() -> None:

@@ -7,6 +7,7 @@ import pytest
 from gateway.auth.grant import Grant
 from gateway.model import Principal
 from gateway.protocol.commands import RequestHead
+from gateway.protocol.shapes import Section
 from gateway.settings.sections import LogSection
 from gateway.web.exchange import Exchange
 from gateway.web.log import configure, get_log, ready_lines
@@ -49,6 +50,19 @@ def test_it_tells_what_the_facts_tell_in_their_order(
     assert (told["event"], told["level"]) == ("request", "info")
     assert "17f8" not in str(told)
     assert "s3cret" not in str(told)
+
+
+def test_what_is_remembered_of_a_shape_is_what_is_read() -> None:
+    query = b"X-Amz-Date=20261121T000000Z&n=1&X-Amz-Signature="
+    section, told = Section(), []
+    for sign in (b"1" * 64, b"2" * 64):
+        common = section.common("GET", query + sign, None)
+        assert common is not None
+        head = RequestHead("GET", b"/b/k", query + sign, common=common)
+        made = exchange(head, ALICE)
+        told.append(json.loads(request_line(made, 200, 1))["parameters"])
+        assert told[-1] == made.facts(200, 1)["parameters"]
+    assert told[0] == told[1] == ["X-Amz-Date", "n", "X-Amz-Signature"]
 
 
 def test_it_is_what_is_written_where_lines_are_json(capsys: pytest.CaptureFixture[str]) -> None:

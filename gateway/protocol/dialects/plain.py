@@ -29,7 +29,7 @@ from gateway.protocol.commands import (
     Target,
 )
 from gateway.protocol.conditions import read_conditions
-from gateway.protocol.digests import format_digest_field, read_digests, read_wanted
+from gateway.protocol.digests import format_digest_field, read_digests, read_wanted, repr_digest
 from gateway.protocol.error_heads import challenge
 from gateway.protocol.methods import read_question
 from gateway.protocol.object_heads import (
@@ -42,7 +42,6 @@ from gateway.protocol.object_heads import (
     read_get,
     read_length,
     refuse_partial,
-    repr_digest,
     wire,
 )
 from gateway.protocol.problems import render_problem

@@ -239,6 +239,7 @@ def read_signed_names(text: str) -> list[bytes]:
     return [name.encode() for name in names]
 
 
+@lru_cache(maxsize=256)  # the URLs of one moment, and those that are used again, have the same
 def read_timestamp(text: str) -> float:
     """Read ``YYYYMMDDTHHMMSSZ`` as Unix seconds.
 

@@ -46,6 +46,7 @@ class LocalStore:
         )
         #: An unfinished part in the spool costs the same disk the same bytes.
         self.passages: Final = None
+        self.prompt: Final = None
         self._section = section
         self._opened: Folder | None = None
 

@@ -38,6 +38,11 @@ class AiobotocorePlane:
         """None: a body of botocore's is whole."""
         return None
 
+    @property
+    def prompt(self) -> None:
+        """None: botocore's calls always go the long way."""
+        return None
+
     async def aclose(self) -> None:
         """The connections belong to the control plane."""
 

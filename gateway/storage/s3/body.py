@@ -140,11 +140,12 @@ class ViewsBody(Payload):
 async def sha256_of(views: Views) -> bytes:
     """SHA-256 over all views; in a thread where that costs the event loop less."""
     if sum(view.nbytes for view in views) <= _INLINE:
-        return _sha256(views)
-    return await asyncio.to_thread(_sha256, views)
+        return hash_here(views)
+    return await asyncio.to_thread(hash_here, views)
 
 
-def _sha256(views: Views) -> bytes:
+def hash_here(views: Views) -> bytes:
+    """The same, here and now."""
     digest = hashlib.sha256()
     for view in views:
         for at in range(0, view.nbytes, MiB):

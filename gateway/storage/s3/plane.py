@@ -23,7 +23,7 @@ from gateway.model import (
     Views,
     WriteCondition,
 )
-from gateway.storage.base import Passage
+from gateway.storage.base import Begun, Passage
 
 
 class PlanePassages(Protocol):
@@ -48,12 +48,40 @@ class PlanePassages(Protocol):
         ...
 
 
+class PlanePrompt(Protocol):
+    """As :class:`~gateway.storage.base.Prompt`; ``sent`` as for :meth:`DataPlane.put`."""
+
+    def begin_put(
+        self,
+        key: ObjectKey,
+        views: Views,
+        attributes: Attributes,
+        *,
+        condition: WriteCondition,
+        digests: Sequence[Digest],
+        sent: Sequence[Digest],
+    ) -> Begun[Stored] | None:
+        """PutObject."""
+        ...
+
+    def begin_get(
+        self, key: ObjectKey, *, range: RangeRequest | None, if_match: str | None
+    ) -> Begun[Opened] | None:
+        """GetObject."""
+        ...
+
+
 class DataPlane(Protocol):
     """PutObject, UploadPart, GetObject, HeadObject. Errors as :class:`~gateway.storage.base.ObjectStore`."""
 
     @property
     def passages(self) -> PlanePassages | None:
         """How bodies are sent that are still coming; None: they are not, or must be hashed first."""
+        ...
+
+    @property
+    def prompt(self) -> PlanePrompt | None:
+        """Its calls that need no waiting; None: it has none such."""
         ...
 
     async def aclose(self) -> None:

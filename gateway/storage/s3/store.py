@@ -46,6 +46,7 @@ from gateway.storage.s3.errors import map_s3_errors
 from gateway.storage.s3.plane import DataPlane
 from gateway.storage.s3.probe import Probe
 from gateway.storage.s3.store_passages import S3Passages, passages
+from gateway.storage.s3.store_prompt import S3Prompt
 from gateway.storage.s3.wire_plane import WirePlane
 
 #: Cloudflare's R2 wants all parts but the last to have one size.
@@ -66,6 +67,7 @@ class S3Store:
         self._capabilities = _configured(section, Capabilities())
         self._connection: Connection | None = None
         self._plane: DataPlane | None = None
+        self._prompt: S3Prompt | None = None
         # Checksum announced by upload id: a probe may end while an upload runs, and its parts must still
         # carry what was announced.
         self._announced: LRUCache[str, str | None] = LRUCache(_REMEMBERED)
@@ -85,6 +87,11 @@ class S3Store:
         """See :func:`gateway.storage.s3.store_passages.passages`."""
         return passages(self._data, self._capabilities, self._announced_for)
 
+    @property
+    def prompt(self) -> S3Prompt | None:
+        """See :class:`gateway.storage.s3.store_prompt.S3Prompt`."""
+        return self._prompt
+
     async def start(self) -> None:
         """Read the AWS configuration and open the client.
 
@@ -99,10 +106,12 @@ class S3Store:
             ) from error
         plane = WirePlane if self._section.data_plane == "wire" else AiobotocorePlane
         self._plane = plane(self._connection)
+        if self._plane.prompt is not None:
+            self._prompt = S3Prompt(self._plane.prompt, lambda: self._capabilities.checksums)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        plane, self._plane = self._plane, None
+        plane, self._plane, self._prompt = self._plane, None, None
         connection, self._connection = self._connection, None
         if plane is not None:
             await plane.aclose()

@@ -14,6 +14,7 @@ from typing import Final
 
 import httptools
 
+from gateway.storage.s3.wire_plain import read_plain
 from gateway.units import KiB
 
 #: Largest head of an answer; S3's have under 8 KiB, metadata included.
@@ -130,6 +131,19 @@ class Answer:
     length: int | None
     chunks: Parser | None
     keep_alive: bool
+
+
+def read_head(head: bytes, method: str) -> Answer:
+    """Read a whole head.
+
+    Raises:
+        Garbled: it is none.
+    """
+    plain = read_plain(head)
+    if plain is None:
+        return Parser().parse(head, method)
+    status, headers, length = plain
+    return Answer(status, headers, 0 if method == "HEAD" else length, None, keep_alive=True)
 
 
 def find_end(data: bytearray, start: int) -> int:

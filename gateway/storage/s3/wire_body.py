@@ -90,6 +90,12 @@ class Body:
             size += count
         return bytes(buffer[:size])
 
+    def received_bytes(self) -> memoryview:
+        """What is left to read of a body that was received to its end, for whoever takes it all."""
+        assert self.ended
+        ready, self._ready = self._ready, memoryview(b"")
+        return ready
+
     def close(self) -> None:
         """Give up what is left: the connection is closed then, as draining could cost gigabytes."""
         if not self.ended and self._failure is None:

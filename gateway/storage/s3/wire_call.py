@@ -21,13 +21,15 @@ from typing import Final
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
 
-from gateway.errors import StorageThrottled
+from gateway.errors import GatewayError, StorageThrottled
 from gateway.model import ObjectKey, Views
 from gateway.storage.s3.connection import Connection, Credentials
 from gateway.storage.s3.errors import raise_for
 from gateway.storage.s3.wire_answer import Answer
 from gateway.storage.s3.wire_body import Body, Cut
-from gateway.storage.s3.wire_link import Coming, Link
+from gateway.storage.s3.wire_link import Link
+from gateway.storage.s3.wire_outgoing import JOIN
+from gateway.storage.s3.wire_owed import Coming
 from gateway.storage.s3.wire_pool import Pool
 from gateway.storage.s3.wire_refusal import Refusal, read_refusal
 from gateway.storage.s3.wire_signer import Header, Signer
@@ -89,8 +91,33 @@ class Caller:
             self._head(call, target, unsigned, credentials), method=call.method
         )
 
-    async def make(self, call: Call) -> tuple[Answer, Body]:
-        """Carry ``call`` out; answer with a success.
+    def begin_at_once(self, call: Call, *, owed: bool) -> tuple[Link, Coming] | None:
+        """Begin a call with a small body, or none, where nothing must be waited for; else None. Bring what is
+        answered to :meth:`make`, unless it is a success already. ``owed``: see :class:`.wire_link.Owed`."""
+        credentials = self._signer.at_hand
+        if credentials is None or not self.pool.idle:
+            return None
+        body = call.body or ()
+        size = sum([view.nbytes for view in body])
+        if size > JOIN:
+            return None
+        unsigned = _USER_AGENT
+        if call.body is not None:
+            unsigned += b"content-length: %d\r\n" % size
+        try:
+            target = self._site.target(call.key)
+            head = self._head(call, target, unsigned, credentials)
+        except GatewayError:
+            return None  # the ordinary call will say it
+        link = self.pool.take(target.host)
+        if link is None:
+            return None
+        return link, link.begin(head, body, method=call.method, owed=owed)
+
+    async def make(
+        self, call: Call, begun: tuple[Link, Coming] | None = None
+    ) -> tuple[Answer, Body]:
+        """Carry ``call`` out; answer with a success. ``begun``: it was, see :meth:`begin_at_once`.
 
         Raises:
             GatewayError: it failed.
@@ -99,7 +126,11 @@ class Caller:
         mended: set[str] = set()
         while True:
             try:
-                answer, body = await self._once(call, target, fresh="stale" in mended)
+                if begun is None:
+                    answer, body = await self._once(call, target, fresh="stale" in mended)
+                else:
+                    first, begun = begun, None
+                    answer, body = await self._first(call, *first)
                 if answer.status < 300:
                     return answer, body
                 refusal = await read_refusal(answer, body)
@@ -125,6 +156,15 @@ class Caller:
         host = self._site.target(call.key).host
         self.pool.failed(host)
         self._passages.failed(host)
+
+    async def _first(self, call: Call, link: Link, coming: Coming) -> tuple[Answer, Body]:
+        """What comes of a call that was begun, on a connection that was used before."""
+        try:
+            return await link.rest(coming)
+        except Cut as error:
+            if error.silent and call.repeatable:
+                raise Stale from error
+            raise
 
     async def _once(self, call: Call, target: Target, *, fresh: bool) -> tuple[Answer, Body]:
         credentials = await self._signer.credentials()

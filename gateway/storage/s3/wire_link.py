@@ -7,12 +7,13 @@ ends a call before its time severs the connection.
 import asyncio
 import enum
 from collections.abc import Coroutine
-from typing import Final, Protocol, TypeAlias, cast
+from typing import Final, Protocol, cast
 
 from gateway.model import Views
-from gateway.storage.s3.wire_answer import Answer, Garbled, Parser, find_end
+from gateway.storage.s3.wire_answer import Answer, Garbled, find_end, read_head
 from gateway.storage.s3.wire_body import Body, Cut
 from gateway.storage.s3.wire_outgoing import Outgoing
+from gateway.storage.s3.wire_owed import Coming, Owed, seen
 from gateway.units import KiB
 
 #: Read at once while a head is due: a head and a small object.
@@ -20,10 +21,6 @@ HEAD_READ: Final = 32 * KiB
 
 #: Looks at the clock per idle time.
 _TICKS: Final = 4
-
-
-#: An answer that is to come.
-Coming: TypeAlias = "asyncio.Future[tuple[Answer, Body]]"
 
 
 class Phase(enum.Enum):
@@ -95,19 +92,44 @@ class Link(asyncio.BufferedProtocol):
             Garbled: what came is no HTTP.
             TimeoutError: nothing moved for the idle time.
         """
-        answer = self._begin(method)
+        return await self.rest(self.begin(head, body, method=method, expect=expect))
+
+    def begin(
+        self, head: bytes, body: Views, *, method: str, expect: bool = False, owed: bool = False
+    ) -> Coming:
+        """Begin to send a request; its answer is to come. ``owed``: whoever waits for it cannot cancel it."""
+        answer = self._begin(method, owed=owed)
         try:
             self._outgoing.begin(head, body, expect=expect)
-            return await answer
         except BaseException:
             self.sever()
             raise
+        return answer
+
+    async def rest(self, answer: Coming) -> tuple[Answer, Body]:
+        """Wait for the answer of what was begun.
+
+        Raises:
+            Cut, Garbled, TimeoutError: as :meth:`call`.
+        """
+        try:
+            return await answer
+        except BaseException:
+            self.give_up(answer)
+            raise
+
+    def give_up(self, answer: Coming) -> None:
+        """Nobody wants this answer. Where it has come with its body, the connection may be another call's by now."""
+        if answer.done() and not answer.cancelled() and answer.exception() is None:
+            answer.result()[1].close()
+        else:
+            self.sever()
 
     async def open(self, head: bytes, *, method: str) -> Coming:
         """Send the head, which asks for ``100 Continue``, of a request whose body is still coming; return when it is
         wanted, or when the answer is there already. What is answered does not raise here."""
         answer = self._begin(method)
-        answer.add_done_callback(_seen)
+        answer.add_done_callback(seen)
         await self._unless_cancelled(self._outgoing.open(head))
         return answer
 
@@ -122,13 +144,13 @@ class Link(asyncio.BufferedProtocol):
             self.sever()
             raise
 
-    def _begin(self, method: str) -> Coming:
+    def _begin(self, method: str, *, owed: bool = False) -> Coming:
         assert self._phase is Phase.IDLE
         self._phase = Phase.HEAD
         self._method = method
         self._heard = False
         self.calls += 1
-        answer: Coming = self._loop.create_future()
+        answer: Coming = Owed(loop=self._loop) if owed else self._loop.create_future()
         self._answer = answer
         if self._ticker is None:
             self._seen_at = self._loop.time()
@@ -200,7 +222,7 @@ class Link(asyncio.BufferedProtocol):
         try:
             while end := find_end(self._pending, self._scanned):
                 self._scanned = 0
-                answer = Parser().parse(bytes(memoryview(self._pending)[:end]), self._method)
+                answer = read_head(bytes(memoryview(self._pending)[:end]), self._method)
                 del self._pending[:end]
                 if answer.status >= 200:
                     self._deliver(answer)
@@ -217,6 +239,9 @@ class Link(asyncio.BufferedProtocol):
         """The final head is there: the body begins."""
         waiter, self._answer = self._answer, None
         assert waiter is not None
+        if waiter.cancelled():  # whoever did that gives the connection up: before it is another's
+            self.sever()
+            return
         early = not self._outgoing.done
         self._outgoing.stop()
         self._phase = Phase.BODY
@@ -296,9 +321,3 @@ class Link(asyncio.BufferedProtocol):
         if self._ticker is not None:
             self._ticker.cancel()
             self._ticker = None
-
-
-def _seen(answer: Coming) -> None:
-    """Whoever abandons a call need not look at how it failed."""
-    if not answer.cancelled():
-        answer.exception()

@@ -21,7 +21,8 @@ from gateway.storage.s3.errors import raise_for
 from gateway.storage.s3.wire_body import drop
 from gateway.storage.s3.wire_call import Call, Caller
 from gateway.storage.s3.wire_headers import checksum_header
-from gateway.storage.s3.wire_link import Coming, Link
+from gateway.storage.s3.wire_link import Link
+from gateway.storage.s3.wire_owed import Coming
 from gateway.storage.s3.wire_refusal import read_refusal
 
 T = TypeVar("T")

@@ -26,13 +26,14 @@ from gateway.protocol.ranges import format_range
 from gateway.protocol.signatures.canonical import encode
 from gateway.protocol.signatures.sigv4 import EMPTY_SHA256
 from gateway.storage.s3 import fields, wire_headers
-from gateway.storage.s3.body import UNSIGNED, sha256_of
+from gateway.storage.s3.body import UNSIGNED, hash_here, sha256_of
 from gateway.storage.s3.connection import Connection
 from gateway.storage.s3.wire_answer import Answer
-from gateway.storage.s3.wire_body import drop
+from gateway.storage.s3.wire_begun import BegunGet, BegunPut, size_of
+from gateway.storage.s3.wire_body import Body, drop
 from gateway.storage.s3.wire_call import Call, Caller
+from gateway.storage.s3.wire_outcome import etag, opened, stored
 from gateway.storage.s3.wire_passage import Framing, WirePassage, open_passage
-from gateway.storage.s3.wire_source import WireSource
 
 
 class WirePlane:
@@ -52,6 +53,11 @@ class WirePlane:
         """Itself, where no hash of the whole body is signed."""
         return None if self._hashes else self
 
+    @property
+    def prompt(self) -> "WirePlane":
+        """Itself."""
+        return self
+
     async def put(
         self,
         key: ObjectKey,
@@ -67,8 +73,29 @@ class WirePlane:
         call.headers += wire_headers.of_digests(sent)
         call.body = views
         call.payload = await self._payload(views, digests)
-        headers = await self._carried_out(call)
-        return _stored(headers, sum([view.nbytes for view in views]))
+        answer, body = await self._caller.make(call)
+        await drop(body)
+        return stored(answer.headers, size_of(views))
+
+    def begin_put(
+        self,
+        key: ObjectKey,
+        views: Views,
+        attributes: Attributes,
+        *,
+        condition: WriteCondition,
+        digests: Sequence[Digest],
+        sent: Sequence[Digest],
+    ) -> BegunPut | None:
+        """See PlanePrompt. Its answer is owed: it publishes."""
+        call = self._put(key, attributes, condition)
+        call.body = views
+        if sent:
+            call.headers += wire_headers.of_digests(sent)
+        if self._hashes:
+            call.payload = (_hash_at_hand(digests) or hash_here(views)).hex()
+        begun = self._caller.begin_at_once(call, owed=True)
+        return None if begun is None else BegunPut(self._caller, call, begun)
 
     async def open_put(
         self,
@@ -84,7 +111,7 @@ class WirePlane:
             self._caller,
             self._put(key, attributes, condition),
             Framing(size, trailer),
-            lambda headers: _stored(headers, size),
+            lambda headers: stored(headers, size),
         )
 
     async def upload_part(
@@ -96,7 +123,7 @@ class WirePlane:
         call.body = part.views
         call.payload = await self._payload(part.views, part.digests)
         headers = await self._carried_out(call)
-        return PartReceipt(part.number, part.offset, part.size, _etag(headers), tuple(sent))
+        return PartReceipt(part.number, part.offset, part.size, etag(headers), tuple(sent))
 
     async def open_part(
         self, ref: MultipartRef, number: int, offset: int, size: int, *, trailer: str | None
@@ -107,29 +134,34 @@ class WirePlane:
             self._caller,
             _part(ref, number),
             framing,
-            lambda headers: PartReceipt(number, offset, size, _etag(headers), framing.digests()),
+            lambda headers: PartReceipt(number, offset, size, etag(headers), framing.digests()),
         )
 
     async def get(
         self, key: ObjectKey, *, range: RangeRequest | None, if_match: str | None
     ) -> Opened:
         """GetObject."""
-        headers = [] if if_match is None else [(b"if-match", b'"%b"' % if_match.encode())]
-        if range is not None:
-            headers.append((b"range", format_range(range).encode()))
-        call = Call(
-            operation="GetObject", method="GET", key=key, headers=headers, payload=EMPTY_SHA256
-        )
+        call = _get(key, range, if_match)
         answer, body = await self._caller.make(call)
+        return await self._opened(call, range, answer, body)
+
+    def begin_get(
+        self, key: ObjectKey, *, range: RangeRequest | None, if_match: str | None
+    ) -> BegunGet | None:
+        """See PlanePrompt."""
+        call = _get(key, range, if_match)
+        begun = self._caller.begin_at_once(call, owed=False)
+        return None if begun is None else BegunGet(self._caller, call, begun, range, self._opened)
+
+    async def _opened(
+        self, call: Call, range: RangeRequest | None, answer: Answer, body: Body
+    ) -> Opened:
         try:
-            named = wire_headers.named(answer.headers)
-            named["ContentLength"] = await self._length(key, answer)
-            delivered, size = fields.range_of(named, range)
-            info = fields.info_of(key, named, size)
+            length = await self._length(call.key, answer)
+            return opened(call.key, range, answer, body, length)
         except BaseException:
             body.close()
             raise
-        return Opened(info, delivered, WireSource(body, delivered.size if delivered else 0))
 
     async def head(self, key: ObjectKey) -> ObjectInfo:
         """HeadObject."""
@@ -180,8 +212,7 @@ class WirePlane:
         """The value of X-Amz-Content-SHA256: from a digest at hand where there is one."""
         if not self._hashes:
             return UNSIGNED
-        known = next((digest.value for digest in digests if digest.algorithm == "sha-256"), None)
-        return (known or await sha256_of(views)).hex()
+        return (_hash_at_hand(digests) or await sha256_of(views)).hex()
 
 
 def _part(ref: MultipartRef, number: int) -> Call:
@@ -194,10 +225,12 @@ def _part(ref: MultipartRef, number: int) -> Call:
     )
 
 
-def _etag(headers: dict[str, str]) -> str:
-    return fields.etag_of({"ETag": headers.get("etag", "")})
+def _get(key: ObjectKey, range: RangeRequest | None, if_match: str | None) -> Call:
+    headers = [] if if_match is None else [(b"if-match", b'"%b"' % if_match.encode())]
+    if range is not None:
+        headers.append((b"range", format_range(range).encode()))
+    return Call(operation="GetObject", method="GET", key=key, headers=headers, payload=EMPTY_SHA256)
 
 
-def _stored(headers: dict[str, str], size: int) -> Stored:
-    version = fields.version_of({"VersionId": headers.get("x-amz-version-id")})
-    return Stored(etag=_etag(headers), size=size, version=version)
+def _hash_at_hand(digests: Sequence[Digest]) -> bytes | None:
+    return next((digest.value for digest in digests if digest.algorithm == "sha-256"), None)

@@ -5,7 +5,6 @@ The canonical form, the signing key (cached per day) and the signature are those
 already in its canonical spelling, so nothing is parsed or normalised again.
 """
 
-import hmac
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Final
 
 from gateway.errors import InvalidArgument
 from gateway.protocol.signatures.canonical import canonical_request
+from gateway.protocol.signatures.keyed import KeyedHash
 from gateway.protocol.signatures.sigv4 import ALGORITHM, Scope, signing_key, write_timestamp
 from gateway.storage.s3.connection import Credentials, CredentialsProvider
 from gateway.storage.s3.wire_target import Target
@@ -50,6 +50,11 @@ class Signer:
     def now(self) -> float:
         """The time that is signed with, Unix seconds."""
         return self._clock() + self.offset
+
+    @property
+    def at_hand(self) -> Credentials | None:
+        """The credentials to sign with, if nobody must be asked for them now."""
+        return self._credentials if time.monotonic() < self._until else None
 
     async def credentials(self) -> Credentials:
         """Those to sign with now.
@@ -109,7 +114,7 @@ class Signer:
             )
         canonical = form.method + b"\n" + target.path + form.canonical
         text = form.text + sha256(canonical).hexdigest().encode()
-        made = hmac.digest(form.key, text, "sha256").hex().encode()
+        made = form.key.hexdigest(text).encode()
         return b"".join(
             (form.method, b" ", target.path, form.lines, made, b"\r\n", unsigned, b"\r\n")
         )
@@ -149,7 +154,9 @@ class Signer:
             method=method.encode(),
             canonical=canonical_request("", b"", query, signed, payload.encode())[1:],
             text=f"{ALGORITHM}\n{timestamp}\n{scope}\n".encode(),
-            key=signing_key(credentials.secret_access_key, scope.date, scope.region, scope.service),
+            key=KeyedHash(
+                signing_key(credentials.secret_access_key, scope.date, scope.region, scope.service)
+            ),
             lines=b"%b HTTP/1.1\r\n%b%b"
             % (b"?" + query if query else b"", lines, authorization.encode()),
         )
@@ -164,5 +171,5 @@ class _Form:
     method: bytes
     canonical: bytes
     text: bytes
-    key: bytes
+    key: KeyedHash
     lines: bytes

@@ -192,7 +192,7 @@ async def add_segments(site: Site, writing: SharedWriting, segments: Sequence[Ex
     try:
         await writing.change(Change(add=segments))
     except REFUSALS:
-        await site.tails.drop(writing.session, names)
+        await site.tails.refused(writing.session, names)
         raise
     for name in names:
         await site.tails.mapped(writing.session, name)

@@ -139,7 +139,7 @@ class Chunks:
                         check_same(writing.session, piece)
         except BaseException:
             names = [extent.name for extent in pending]
-            await unbroken(site.tails.drop(writing.session, names))
+            await unbroken(site.tails.refused(writing.session, names))
             raise
         if pending:
             added = unbroken(add_segments(site, writing, pending))

@@ -154,11 +154,15 @@ class Resumables:
         silent = here is not None and here.silent >= SILENT and here.received != session.length
         if silent and self._works.tails.near:
             session = await self._takeovers.relieve(session)
-        return await self._finished(session)
+        return await self.finished(session)
 
-    async def _finished(self, session: UploadSession) -> UploadSession:
+    async def finished(self, session: UploadSession) -> UploadSession:
         """tus has no other word for "the object is there" than an offset that is the length: where all bytes are here
-        and whoever was to finish the upload could not, it is finished before that is said."""
+        and whoever was to finish the upload could not, it is finished before that is said.
+
+        Raises:
+            GatewayError: all bytes are here, and it can't be finished.
+        """
         if session.state in ("open", "completing") and session.offset == session.length:
             session = await self._takeovers.finished(session)
         if session.state in ("open", "completing") and session.offset == session.length:

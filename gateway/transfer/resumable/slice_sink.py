@@ -225,7 +225,7 @@ class SliceSink(RequestSink):
             # It is the request's last word, so it also says that nobody holds the upload any more.
             await self._writing.change(Change(add=[segment], holder=""))
         except REFUSALS:
-            await tails.drop(session, [name])
+            await tails.refused(session, [name])
             raise
         if not draft.spooled:
             self._site.cache.keep(session.id, name, draft.slabs)

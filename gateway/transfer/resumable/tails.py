@@ -58,6 +58,10 @@ class TailStore(Protocol):
         """Remove segments that nothing refers to any more. Never fails: what is left over is the sweep's."""
         ...
 
+    async def refused(self, session: UploadSession, names: Sequence[str]) -> None:
+        """Remove segments that the session will certainly never know. Never fails, as :meth:`drop`."""
+        ...
+
     async def clear(self, session: UploadSession) -> None:
         """Remove all that is left of the upload.
 
@@ -113,6 +117,10 @@ class LocalTails:
     async def drop(self, session: UploadSession, names: Sequence[str]) -> None:
         """See TailStore."""
         await asyncio.to_thread(_unlink, [self._folder / session.id / name for name in names])
+
+    async def refused(self, session: UploadSession, names: Sequence[str]) -> None:
+        """See TailStore."""
+        await self.drop(session, names)
 
     async def clear(self, session: UploadSession) -> None:
         """See TailStore."""
@@ -188,6 +196,16 @@ class StoreTails:
 
     async def drop(self, session: UploadSession, names: Sequence[str]) -> None:
         """See TailStore."""
+        await self._dropped(session, names)
+
+    async def refused(self, session: UploadSession, names: Sequence[str]) -> None:
+        """See TailStore. Their intents are closed as well: :meth:`mapped` never will."""
+        if await self._dropped(session, names):
+            for name in names:
+                await self.mapped(session, name)
+
+    async def _dropped(self, session: UploadSession, names: Sequence[str]) -> bool:
+        """Whether they are removed; what is not is nobody's, and the sweep's."""
         try:
             await self._remove(session, names)
         except GatewayError:
@@ -195,6 +213,8 @@ class StoreTails:
                 with suppress(GatewayError):
                     intent = self._intent(self._place(session, name), name, NOBODY)
                     await self._sessions.put_intent(intent)
+            return False
+        return True
 
     async def clear(self, session: UploadSession) -> None:
         """See TailStore."""

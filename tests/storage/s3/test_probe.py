@@ -8,12 +8,13 @@ import pytest
 
 from gateway.errors import (
     BucketNotFound,
+    ObjectNotFound,
     StorageRejected,
     StorageThrottled,
     StorageTimeout,
     StorageUnavailable,
 )
-from gateway.model import ObjectKey
+from gateway.model import Attributes, ObjectKey
 from gateway.storage.checksums import compute
 from gateway.storage.s3 import S3Store, probe
 from gateway.storage.s3.checksums import PREFERENCE, s3_name
@@ -174,3 +175,19 @@ async def test_a_probe_is_bounded_in_time(
         async with asyncio.timeout(3):
             with pytest.raises(StorageTimeout):
                 await store.probe(BUCKET, "")
+
+
+async def test_objects_of_a_probe_that_was_killed_go_with_the_next_one(
+    store: S3Store, proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_behind = ObjectKey(BUCKET, "killed/.sluice-probe-0123456789abcdef-access")
+    others = ObjectKey(BUCKET, "killed/another.txt")
+    for key in (left_behind, others):
+        await store.put(key, views(b"x"), Attributes())
+    await store.probe(BUCKET, "killed/")
+    assert (await store.head(left_behind)).size == 1  # it may be running still
+    monkeypatch.setattr(probe, "PROBE_LASTS", -5.0)
+    await store.probe(BUCKET, "killed/")
+    with pytest.raises(ObjectNotFound):
+        await store.head(left_behind)
+    assert (await store.head(others)).size == 1

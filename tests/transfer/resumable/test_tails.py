@@ -97,6 +97,33 @@ async def test_segments_in_a_store_are_intended_before_they_are_written(
     assert await team.sessions.intents() == []
 
 
+async def test_of_a_segment_that_was_refused_nothing_is_left_at_once(
+    team: Fleet, gateway: Gateway, session: UploadSession
+) -> None:
+    tails = gateway.works.tails
+    name = await tails.put(session, [memoryview(DATA)])
+    await tails.refused(session, [name])
+    assert await team.sessions.intents() == []
+    with pytest.raises(StorageError):
+        await read(tails, session, name, 0, 1)
+
+
+@pytest.mark.parametrize("team", ["objects"], indirect=True)
+async def test_a_refused_segment_that_could_not_be_dropped_keeps_its_intent(
+    team: Fleet, gateway: Gateway, session: UploadSession
+) -> None:
+    tails = gateway.works.tails
+    name = await tails.put(session, [memoryview(DATA)])
+
+    async def before(call: str) -> None:
+        raise StorageUnavailable("Down.")
+
+    team.store.before = before
+    await tails.refused(session, [name])
+    intents = await team.sessions.intents()
+    assert [(intent.owner, tail_of(intent.key)) for intent in intents] == [("", (session.id, name))]
+
+
 @pytest.mark.parametrize("team", ["objects"], indirect=True)
 async def test_what_could_not_be_dropped_is_left_to_the_sweep(
     team: Fleet, gateway: Gateway, session: UploadSession

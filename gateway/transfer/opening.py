@@ -1,0 +1,46 @@
+"""Opening an object: one GetObject, by the retry policy."""
+
+from gateway.model import Opened, RangeRequest
+from gateway.storage.base import Begun
+from gateway.storage.retry import Admission, Retrier, going_on
+from gateway.transfer.placement import Placement
+
+
+async def open_object(
+    placement: Placement, request: RangeRequest | None, etag: str | None, retrier: Retrier
+) -> Opened:
+    """Open ``request`` of the version ``etag`` (None: whichever it is).
+
+    Where the store can be asked without waiting, and answers with a success, no coroutine but this one is needed.
+
+    Raises:
+        GatewayError: as :meth:`~gateway.storage.base.ObjectStore.get`.
+    """
+    store, key = placement.store, placement.key
+    prompt, begun = store.prompt, None
+    if prompt is not None and retrier.free:
+        begun = prompt.get(key, range=request, if_match=etag)
+    if begun is None:
+        return await retrier.call("GetObject", lambda: store.get(key, range=request, if_match=etag))
+    admitted = retrier.admit_begun()
+    opened = await _outcome(begun, retrier, admitted)
+    if opened is not None:
+        return opened
+    attempts = going_on(begun, lambda: store.get(key, range=request, if_match=etag))
+    return await retrier.call("GetObject", attempts, admitted=admitted)
+
+
+async def _outcome(begun: Begun[Opened], retrier: Retrier, admitted: Admission) -> Opened | None:
+    """What was opened; None: it is no success, or not yet."""
+    try:
+        await begun.answer
+    except OSError:
+        return None  # finish() says what it means
+    except BaseException as error:
+        begun.abandon()
+        retrier.settle_begun("GetObject", admitted, error)
+        raise
+    opened = begun.outcome()
+    if opened is not None:
+        retrier.settle_begun("GetObject", admitted, None)
+    return opened
