@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -102,7 +102,10 @@ class Gateway:
             finally:
                 waiting.cancel()
             await send({"type": "lifespan.startup.complete"})
-            await receive()
+            self._drain.watch(self._tell_of_draining)
+            # A second signal ends us by cancellation. That is an end like the other, not a fault with a traceback.
+            with suppress(asyncio.CancelledError):
+                await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
     def _tell_of_waiting(self) -> None:
@@ -114,6 +117,14 @@ class Gateway:
             task="start",
             seconds=PATIENCE,
             detail=f"still opening the sessions ({sessions}) and {_stores(self._settings)}",
+        )
+
+    def _tell_of_draining(self) -> None:
+        """Else Ctrl-C seems to do nothing while an upload runs."""
+        self._log.info(
+            "draining",
+            seconds=self._settings.server.drain,
+            detail="running requests may finish, new ones are refused; a second signal ends at once",
         )
 
     async def _open(self, stack: AsyncExitStack) -> None:

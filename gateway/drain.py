@@ -1,5 +1,7 @@
 """The one fact of a shutdown that more than one room needs: it has begun."""
 
+from collections.abc import Callable
+
 
 class Drain:
     """Set once, never taken back. From then on new requests are refused and running ones finish.
@@ -10,7 +12,16 @@ class Drain:
 
     def __init__(self) -> None:
         self.begun = False
+        self._watchers: list[Callable[[], None]] = []
+
+    def watch(self, told: Callable[[], None]) -> None:
+        """Call ``told`` when it begins."""
+        self._watchers.append(told)
 
     def begin(self) -> None:
         """Begin. Beginning twice does nothing."""
+        if self.begun:
+            return
         self.begun = True
+        for told in self._watchers:
+            told()

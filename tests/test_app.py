@@ -151,3 +151,35 @@ def test_what_the_front_refuses_is_worded_as_the_dialect_would(
     answer = render_refusal(head, HeadTooLarge("Too long."))
 
     assert dict(answer.headers)[b"content-type"] == type_
+
+
+async def test_a_drain_is_told_so_that_nobody_thinks_it_hangs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drain = Drain()
+    async with lab.running(Gateway(lab.settings(tmp_path), drain)):
+        drain.begin()
+    (line,) = [line for line in lab.lines(capsys.readouterr().out) if line["event"] == "draining"]
+    assert line["seconds"] == 30
+    assert "a second signal ends at once" in line["detail"]
+
+
+async def test_an_end_at_once_is_an_end_like_another(tmp_path: Path) -> None:
+    said: list[str] = []
+    started = asyncio.Event()
+    begin = iter([{"type": "lifespan.startup"}])
+
+    async def receive() -> Any:
+        return next(begin, None) or await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        said.append(message["type"])
+        started.set()
+
+    life = asyncio.create_task(
+        Gateway(lab.settings(tmp_path), Drain())({"type": "lifespan"}, receive, send)
+    )
+    await started.wait()
+    life.cancel()
+    await life
+    assert said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]

@@ -9,3 +9,11 @@ def test_a_drain_begins_once_and_for_good() -> None:
     drain.begin()
     drain.begin()
     assert drain.begun
+
+
+def test_those_who_watch_are_told_once() -> None:
+    drain, told = Drain(), list[bool]()
+    drain.watch(lambda: told.append(drain.begun))
+    drain.begin()
+    drain.begin()
+    assert told == [True]

@@ -179,7 +179,7 @@ async def check_store(store: ObjectStore, areas: Sequence[tuple[str, str]]) -> b
     if not areas:
         click.echo(f"{where}: no bucket is configured on it, so nothing was probed")
     right = True
-    for bucket, _ in areas:
+    for bucket in dict.fromkeys(bucket for bucket, _ in areas):
         right &= await _reached(f"{where}, bucket {bucket}", store.ping(bucket))
     if right and areas:
         bucket, prefix = areas[0]
@@ -194,7 +194,9 @@ async def _reached(what: str, call: Awaitable[object]) -> bool:
     try:
         await call
     except GatewayError as error:
-        click.echo(f"{what}: {error.code}: {error.detail}", err=True)
+        cause = _cause(error)
+        because = f" ({cause})" if cause else ""
+        click.echo(f"{what}: {error.code}: {error.detail}{because}", err=True)
         return False
     click.echo(f"{what}: right")
     return True

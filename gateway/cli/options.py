@@ -60,6 +60,13 @@ def parse_object(text: str) -> ObjectKey:
     return ObjectKey(bucket, name)
 
 
+def _parse_method(text: str) -> str:
+    method = text.upper()
+    if method not in ("GET", "HEAD", "PUT", "DELETE"):
+        raise ValueError(f"{text!r} is not signed; write GET, HEAD, PUT or DELETE")
+    return method
+
+
 def _parse_time(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text)
@@ -70,6 +77,7 @@ def _parse_time(text: str) -> float:
     return moment.timestamp()
 
 
+METHOD: Final = _Parsed("method", _parse_method)
 OBJECT: Final = _Parsed("bucket/key", parse_object)
 DURATION: Final = _Parsed("duration", parse_duration)
 SIZE: Final = _Parsed("size", parse_size)

@@ -9,7 +9,7 @@ from gateway.auth.policies import Policies
 from gateway.auth.policy import AccessRequest
 from gateway.auth.slots import SLOT_POLICY
 from gateway.cli.connection import Connection
-from gateway.cli.options import DURATION, OBJECT, SIZE, connection_options
+from gateway.cli.options import DURATION, METHOD, OBJECT, SIZE, connection_options
 from gateway.cli.signed import (
     KEY_SCHEMES,
     SLOT_SCHEMES,
@@ -23,7 +23,6 @@ from gateway.model import ObjectKey
 from gateway.settings import Settings, SlotSection
 from gateway.units import format_size
 
-_METHODS: Final = ("GET", "HEAD", "PUT", "DELETE")
 _SCHEMES: Final = tuple(dict.fromkeys((*KEY_SCHEMES, *SLOT_SCHEMES)))
 
 
@@ -32,7 +31,7 @@ _SCHEMES: Final = tuple(dict.fromkeys((*KEY_SCHEMES, *SLOT_SCHEMES)))
     epilog="Example: sluice sign PUT photos/cat.jpg --expires 1h --curl\n\n"
     "Example: sluice sign PUT photos/inbox/ --page --expires 7d --size 2GiB",
 )
-@click.argument("method", type=click.Choice(_METHODS, case_sensitive=False), metavar="METHOD")
+@click.argument("method", type=METHOD, metavar="METHOD")
 @click.argument("target", type=OBJECT, metavar="BUCKET/KEY")
 @click.option(
     "--expires", type=DURATION, default="1h", show_default=True, help="How long it is good."
@@ -70,8 +69,10 @@ def sign(
     jwt); with --slot the slot's secret does, as an XMPP server would (v, v2, v3, token, jwt). A key's jwt
     counts once, as it has a jti.
     """
+    if expires < 1:
+        raise click.BadParameter("it has to be good for a second at least", param_hint="--expires")
     wanted = Wanted(
-        method=method.upper(),
+        method=method,
         key=target,
         expires=int(expires),
         now=time.time(),

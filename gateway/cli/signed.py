@@ -13,7 +13,9 @@ from gateway.client import Account
 from gateway.client.account import raw_path
 from gateway.model import ObjectKey
 from gateway.protocol.signatures import jwt, slot_token
+from gateway.protocol.signatures.presign import MAX_EXPIRES
 from gateway.settings import SlotSection
+from gateway.units import format_duration
 
 KEY_SCHEMES: Final = ("sigv4", "jwt")
 SLOT_SCHEMES: Final = ("v", "v2", "v3", "token", "jwt")
@@ -56,13 +58,17 @@ def sign_with_key(wanted: Wanted, scheme: str, account: Account) -> SignedReques
     """Sign by an access key: ``sigv4`` a presigned URL, ``jwt`` a bearer token.
 
     Raises:
-        BadRequest: a presigned URL cannot live that long.
+        click.UsageError: a presigned URL cannot live that long, or does not sign what was given.
     """
     if scheme == "jwt":
         return _with_bearer(wanted, account)
     for name, value in (("--size", wanted.size), ("--type", wanted.content_type)):
         if value is not None:
             raise click.UsageError(f"{name} is not signed by sigv4; leave it out, or use jwt.")
+    if wanted.expires > MAX_EXPIRES:
+        raise click.UsageError(
+            f"A presigned URL lives {format_duration(MAX_EXPIRES)} at most: give a shorter --expires, or --scheme jwt."
+        )
     url = account.presigned(wanted.method, wanted.key, expires=wanted.expires, now=wanted.now)
     return SignedRequest(wanted, url)
 

@@ -137,33 +137,45 @@ def put(
     epilog="Example: sluice get photos/2027/cat.jpg cat.jpg",
 )
 @click.argument("source", type=OBJECT, metavar="BUCKET/KEY")
-@click.argument("file", type=click.Path(path_type=Path), default=Path())
+@click.argument("file", type=click.Path(), default=".")
 @quiet_option
 @connection_options
-def get(source: ObjectKey, file: Path, quiet: bool, **connect: Any) -> None:
+def get(source: ObjectKey, file: str, quiet: bool, **connect: Any) -> None:
     """Download BUCKET/KEY to FILE (a file or a folder; default: the working directory).
 
     Until it is complete it is FILE.part; run the same command again to continue one that was
     interrupted. What arrived is verified by the digest that the gateway sends, or that `sluice put`
     kept with the object.
     """
-    if file.is_dir():
-        file /= _file_name(source)
+    place = _place(source, file)
     connection = Connection(**connect)
     patience = _patience(quiet=quiet)
-    with Client(connection.account, backoff=patience) as client, Bar(file.name, quiet=quiet) as bar:
+    with (
+        Client(connection.account, backoff=patience) as client,
+        Bar(place.name, quiet=quiet) as bar,
+    ):
         try:
-            done = client.get(source, file, progress=bar)
+            done = client.get(source, place, progress=bar)
         except Refused as error:
             raise _about_key(error, connection) from error
         except Interrupted as error:
-            raise Mistake(f"{error}{_continuation(file)}") from error
+            raise Mistake(f"{error}{_continuation(place)}") from error
         except KeyboardInterrupt:
-            raise Mistake(f"stopped{_continuation(file)}") from None
+            raise Mistake(f"stopped{_continuation(place)}") from None
     if not quiet:
         verified = f"verified by {done.verified_by}" if done.verified_by else "no digest to verify"
         again = f", continued at {format_size(done.continued_from)}" if done.continued_from else ""
-        click.echo(f"{file}: {format_size(done.size)}, {verified}{again}")
+        click.echo(f"{place}: {format_size(done.size)}, {verified}{again}")
+
+
+def _place(source: ObjectKey, text: str) -> Path:
+    """The file that ``text`` names, or the object's in the folder that it names."""
+    path = Path(text)
+    if path.is_dir():
+        return path / _file_name(source)
+    if text.endswith("/"):  # a Path forgets it
+        raise click.BadParameter(f"there is no folder {text}; make it first", param_hint="FILE")
+    return path
 
 
 def _file_name(source: ObjectKey) -> str:

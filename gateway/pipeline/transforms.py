@@ -209,9 +209,9 @@ class Chain:
         for claim in self._claims:
             if not self._holds(claim):
                 detail = f"The body's {claim.algorithm} is not the one that was sent."
-                # The CRC of nothing: an SDK that presigned a PUT before it knew the body.
-                hint = "" if any(claim.value) else _PRESIGNED_TOO_EARLY
-                raise DigestMismatch(detail + hint)
+                # That of nothing: an SDK that presigned a PUT before it knew the body.
+                early = claim == Checksum(claim.algorithm).digest()
+                raise DigestMismatch(detail + (_PRESIGNED_TOO_EARLY if early else ""))
 
     def _holds(self, claim: Digest) -> bool:
         return hmac.compare_digest(self.digest(claim.algorithm).value, claim.value)

@@ -74,7 +74,7 @@ def test_what_was_used_long_ago_counts_no_more() -> None:
     assert sent_at_once(credit) == 4
 
 
-@given(st.lists(st.booleans(), max_size=60), st.integers(1, 12 * MiB))
+@given(st.lists(st.booleans(), max_size=60), st.integers(MiB, 12 * MiB))
 def test_after_any_answer_no_more_than_the_grant_follows_what_there_was(
     steps: list[bool], size: int
 ) -> None:

@@ -58,7 +58,7 @@ def test_a_policy_that_does_not_exist_is_named_with_its_place(run: Run, folder: 
 async def test_a_store_is_reached_probed_and_described(capsys: pytest.CaptureFixture[str]) -> None:
     store = MemoryStore("main")
     await store.start()
-    assert await check_store(store, [("photos", "p/"), ("films", "")])
+    assert await check_store(store, [("photos", "p/"), ("films", ""), ("photos", "slots/")])
     output = capsys.readouterr().out.splitlines()
     assert output[:3] == [
         "storage.main, bucket photos: right",
@@ -150,6 +150,23 @@ def test_online_what_cannot_be_reached_is_told_with_exit_status_one(run: Run, fo
     assert result.exit_code == 1
     assert "storage.disk, bucket photos: bucket-not-found" in result.stderr
     assert result.stderr.endswith("sluice: not everything could be reached\n")
+
+
+def test_online_a_store_that_does_not_listen_is_told_with_what_the_system_said(
+    run: Run, folder: Path
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        (folder / "sluice.toml").write_text(
+            f'[storage.main]\nkind = "s3"\nendpoint_url = "http://127.0.0.1:{unused.getsockname()[1]}"\n'
+            'access_key_id = "a"\nsecret_access_key = "b"\n'
+            '[buckets.photos]\nstorage = "main"\n[retry]\nattempts = 1\n'
+        )
+        result = run("check", "--online")
+    assert result.exit_code == 1
+    (line,) = [line for line in result.stderr.splitlines() if "bucket photos" in line]
+    assert line.startswith("storage.main, bucket photos: storage-unavailable: ")
+    assert line.endswith(" (connection refused)")
 
 
 def test_the_effective_configuration_is_toml_without_secrets(run: Run, folder: Path) -> None:

@@ -46,6 +46,8 @@ def test_a_slot_signs_v2_unless_told_otherwise(run: Run, folder: Path) -> None:
         (("--expires", "soon"), "write for example 30s"),
         (("--size", "big"), "write for example 64MiB"),
         (("--scheme", "v9"), "'v9' is not one of"),
+        (("--expires", "0.9s"), "good for a second at least"),
+        (("--expires", "8d"), "A presigned URL lives 7d at most: give a shorter --expires"),
     ],
 )
 def test_a_scheme_that_does_not_fit_is_told(
@@ -80,10 +82,14 @@ def test_a_link_that_would_not_work_is_not_made(
     assert complaint in result.output
 
 
-def test_a_life_that_cannot_be_signed_is_told(run: Run) -> None:
-    result = run("sign", "GET", "b/k", "--expires", "8d", *KEY)
-    assert result.exit_code == 1
-    assert "604800" in result.stderr
+def test_a_life_of_seven_days_is_the_longest(run: Run) -> None:
+    assert "X-Amz-Expires=604800&" in run("sign", "GET", "b/k", "--expires", "7d", *KEY).stdout
+
+
+def test_a_method_that_is_not_signed_is_told(run: Run) -> None:
+    result = run("sign", "POST", "b/k", *KEY)
+    assert result.exit_code == 2
+    assert "'POST' is not signed; write GET, HEAD, PUT or DELETE" in result.output
 
 
 def test_the_command_is_the_one_of_the_program() -> None:

@@ -163,6 +163,23 @@ def test_a_key_without_a_file_name_needs_one(run: Run, environ: dict[str, str]) 
         assert "gives no file name" in result.output
 
 
+def test_a_folder_that_is_not_there_is_no_file(
+    run: Run, folder: Path, environ: dict[str, str]
+) -> None:
+    result = run("get", "b/cat.jpg", "downloads/", **environ)
+    assert result.exit_code == 2
+    assert "there is no folder downloads/; make it first" in result.output
+    assert not (folder / "downloads").exists()
+
+
+def test_a_folder_gets_the_objects_name(run: Run, folder: Path, environ: dict[str, str]) -> None:
+    (folder / "cat.jpg").write_bytes(b"meow")
+    run("put", "cat.jpg", "photos/", **environ)
+    (folder / "downloads").mkdir()
+    assert run("get", "photos/cat.jpg", "downloads/", **environ).exit_code == 0
+    assert (folder / "downloads" / "cat.jpg").read_bytes() == b"meow"
+
+
 def test_a_target_that_is_no_object_is_told(run: Run, folder: Path) -> None:
     (folder / "f").write_bytes(b"x")
     result = run("put", "f", "photos")

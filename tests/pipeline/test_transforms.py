@@ -95,6 +95,24 @@ async def test_claims_are_verified_at_the_end(
     assert type(caught.value) is error
 
 
+@pytest.mark.parametrize(
+    ("claim", "early"),
+    [
+        (Digest("crc32", bytes(4)), True),
+        (Digest("crc64nvme", bytes(8)), True),
+        (Digest("md5", hashlib.md5().digest()), True),
+        (Digest("md5", bytes(16)), False),
+        (Digest("sha-256", bytes(32)), False),
+    ],
+)
+async def test_a_digest_of_nothing_was_presigned_too_early(claim: Digest, early: bool) -> None:
+    chain = Chain(claims=[claim])
+    await feed(chain, CHECK)
+    with pytest.raises(DigestMismatch) as caught:
+        chain.verify()
+    assert ("that of an empty body" in caught.value.detail) is early
+
+
 async def test_wanted_digests_are_computed() -> None:
     chain = Chain(compute=["sha-256", "crc32c"], claims=[Digest("md5", bytes(16))])
     await feed(chain, CHECK)
