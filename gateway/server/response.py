@@ -6,6 +6,7 @@ both count against the same Content-Length.
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from operator import itemgetter
 from typing import Final, Protocol
@@ -176,6 +177,11 @@ class Response:
                 self._head = b""
             await self._outlet.flushed(BACKLOG)
             return
+        # Who asks for more and more and reads nothing is not answered again before what it was sent has left. A
+        # client that leaves meanwhile is told nothing.
+        if self._outlet.held > BACKLOG:
+            with suppress(ClientGone):
+                await self._outlet.flushed(BACKLOG)
         self._finish()
 
     async def view(self, view: memoryview) -> None:
@@ -201,10 +207,9 @@ class Response:
             ClientGone: the client left.
             RuntimeError: as for :meth:`body`.
         """
-        if data:
-            self._put(data)
-            if self._outlet.paused:
-                await self._outlet.flushed(0)
+        self._put(data)
+        if self._outlet.paused:  # also where there is no body, as a HEAD's: heads add up
+            await self._outlet.flushed(0)
         self._finish()
 
     def _put(self, data: bytes | memoryview) -> None:

@@ -33,14 +33,15 @@ async def open_object(
 async def _outcome(begun: Begun[Opened], retrier: Retrier, admitted: Admission) -> Opened | None:
     """What was opened; None: it is no success, or not yet."""
     try:
-        await begun.answer
-    except OSError:
-        return None  # finish() says what it means
-    except BaseException as error:
+        try:
+            await begun.answer
+        except OSError:
+            return None  # finish() says what it means
+        opened = begun.outcome()
+    except BaseException as error:  # a body that nobody reads would keep its connection for ever
         begun.abandon()
         retrier.settle_begun("GetObject", admitted, error)
         raise
-    opened = begun.outcome()
     if opened is not None:
         retrier.settle_begun("GetObject", admitted, None)
     return opened

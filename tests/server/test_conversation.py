@@ -32,6 +32,7 @@ class Outlet:
     def __init__(self) -> None:
         self.tls = False
         self.gone = False
+        self.held = 0
         self.piece = 0
         self.sent = bytearray()
 

@@ -32,6 +32,7 @@ class Line:
         self.outlet = self
         self.piece = 0
         self.gone = False
+        self.held = 0
         self.sent = b""
         self.cuts = 0
         self.rendered: list[tuple[RequestHead, GatewayError]] = []

@@ -26,9 +26,12 @@ class Line:
             self.sent += piece
 
     async def flushed(self, backlog: int) -> None:
-        """Nothing is ever in the way for long."""
+        """What is held leaves at once, unless the client did."""
         self.waits.append(backlog)
         self.paused = False
+        self.held = min(self.held, backlog)
+        if self.gone:
+            raise ClientGone("gone")
 
     def keeps_alive(self) -> bool:
         return True
@@ -185,6 +188,36 @@ async def test_an_interim_response_that_has_no_place_is_dropped() -> None:
     assert not old.sent
     assert not line.sent
     assert not deaf.sent
+
+
+@pytest.mark.parametrize("is_head", [True, False])
+async def test_case_56_a_response_is_complete_when_what_was_sent_before_has_left(
+    is_head: bool,
+) -> None:
+    line = Line()
+    one = response(line, is_head=is_head)
+    one.start(200, LENGTH)
+    line.held = BACKLOG + 1
+    await one.body(b"hello", more=False)
+    assert (line.waits, line.held, line.over) == ([BACKLOG], BACKLOG, 1)
+
+
+async def test_case_56_heads_without_a_body_wait_too() -> None:
+    line = Line()
+    one = response(line, is_head=True)
+    one.start(200, LENGTH)
+    line.paused = True
+    await one.whole(b"")
+    assert (line.waits, line.over) == ([0], 1)
+
+
+async def test_a_client_that_leaves_at_the_end_of_a_response_is_told_nothing() -> None:
+    line = Line()
+    one = response(line)
+    one.start(200, LENGTH)
+    line.held, line.gone = BACKLOG + 1, True
+    await one.body(b"hello", more=False)
+    assert one.complete
 
 
 def test_an_interim_response_cannot_be_split() -> None:

@@ -32,3 +32,19 @@ async def test_a_get_that_is_cancelled_closes_its_connection() -> None:
         async with asyncio.timeout(5):
             while it.raw.open:
                 await asyncio.sleep(0.01)
+
+
+async def test_an_answer_that_breaks_us_closes_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError("a bug")
+
+    async with lab(saying(reply(b"ab", length=3))) as it:
+        monkeypatch.setattr("gateway.storage.s3.wire_begun.opened", broken)
+        with pytest.raises(LookupError):
+            await it.get()
+        assert it.calls.outcomes == ["GetObject internal-error"]
+        async with asyncio.timeout(5):
+            while it.raw.open:
+                await asyncio.sleep(0.01)

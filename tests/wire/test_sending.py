@@ -38,6 +38,19 @@ def test_a_client_that_does_not_read_stops_the_writer(lab: Lab) -> None:
         assert reached < 64 << 20
 
 
+def test_case_56_who_asks_for_more_and_more_and_reads_nothing_is_not_answered_again(
+    lab: Lab,
+) -> None:
+    requests = get(b"/index/" + b"a" * 4000) * 256
+    with lab.client(receive_buffer=16 * 1024) as client:
+        client.sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):  # what kernels hold in both directions is a part of that
+            client.send(*[requests] * 32)
+        answered = len(lab.seen.scopes)
+        time.sleep(0.2)
+        assert len(lab.seen.scopes) == answered
+
+
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_the_writer_learns_that_the_client_left(lab: Lab, end: str) -> None:
     client = lab.connect(receive_buffer=16 * 1024)
