@@ -21,6 +21,8 @@ HEAD_READ: Final = 32 * KiB
 
 #: Looks at the clock per idle time.
 _TICKS: Final = 4
+#: Interim answers to one call. Each of them is a sign of life, so a store that drips them would be waited for without end.
+_MOST_INTERIM: Final = 16
 
 
 class Phase(enum.Enum):
@@ -66,6 +68,7 @@ class Link(asyncio.BufferedProtocol):
         self._pending = bytearray()
         self._scanned = 0
         self._method = ""
+        self._interim = 0
         self._answer: Coming | None = None
         self._body: Body | None = None
         self._keep_alive = False
@@ -148,6 +151,7 @@ class Link(asyncio.BufferedProtocol):
         assert self._phase is Phase.IDLE
         self._phase = Phase.HEAD
         self._method = method
+        self._interim = 0
         self._heard = False
         self.calls += 1
         answer: Coming = Owed(loop=self._loop) if owed else self._loop.create_future()
@@ -229,6 +233,9 @@ class Link(asyncio.BufferedProtocol):
                     return
                 if answer.status == 101:
                     raise Garbled("The store wants to switch protocols.")
+                self._interim += 1
+                if self._interim > _MOST_INTERIM:
+                    raise Garbled("The store sends interim answers without end.")
                 if answer.status == 100:
                     self._outgoing.go_on()
             self._scanned = len(self._pending)

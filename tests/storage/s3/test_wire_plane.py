@@ -535,6 +535,18 @@ async def test_interim_answers_are_skipped() -> None:
         assert (await put(plane)).etag == ETAG
 
 
+async def test_interim_answers_without_end_are_given_up() -> None:
+    async def script(store: RawStore, peer: Peer) -> None:
+        await peer.request()
+        for _ in range(17):
+            await peer.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        await peer.send(reply(b"content"))
+
+    async with raw_store(script) as store, plane_to(store.url) as plane:
+        with pytest.raises(StorageUnavailable):
+            await get(plane)
+
+
 async def test_unasked_bytes_end_the_connection() -> None:
     async def script(store: RawStore, peer: Peer) -> None:
         await peer.request()
