@@ -21,7 +21,7 @@ HEAD_READ: Final = 32 * KiB
 
 #: Looks at the clock per idle time.
 _TICKS: Final = 4
-#: Interim answers to one call. Each of them is a sign of life, so a store that drips them would be waited for without end.
+#: Interim answers to one call. Each is a sign of life, so a store that drips them would be waited for without end.
 _MOST_INTERIM: Final = 16
 
 
