@@ -46,7 +46,7 @@ SLOTS = (SlotMount("up", "/upload/", "files"),)
 def every_error(base: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError]]:
     """The whole tree of errors."""
     for kind in base.__subclasses__():
-        if kind.__module__ == errors.__name__:
+        if kind.__module__.startswith(f"{errors.__name__}."):  # not those of tests
             yield kind
             yield from every_error(kind)
 
@@ -62,6 +62,10 @@ def made(kind: type[GatewayError]) -> GatewayError:
         if issubclass(kind, MethodNotAllowed)
         else kind("What was wrong.")
     )
+
+
+def test_all_errors_that_there_are_were_found() -> None:
+    assert {kind.__name__ for kind in ERRORS} == set(errors.__all__) - {"Fault"}  # whose fault it was
 
 
 @pytest.mark.parametrize("kind", ERRORS)
