@@ -65,7 +65,9 @@ def made(kind: type[GatewayError]) -> GatewayError:
 
 
 def test_all_errors_that_there_are_were_found() -> None:
-    assert {kind.__name__ for kind in ERRORS} == set(errors.__all__) - {"Fault"}  # whose fault it was
+    assert {kind.__name__ for kind in ERRORS} == set(errors.__all__) - {
+        "Fault"
+    }  # whose fault it was
 
 
 @pytest.mark.parametrize("kind", ERRORS)
