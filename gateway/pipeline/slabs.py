@@ -213,8 +213,6 @@ class SlabPool:
         self._clock = clock
         self._free: dict[int, list[mmap.mmap]] = {}
         self._free_bytes = 0
-        self._wanted: dict[int, int] = {}
-        self._lately = 0
         self._open_bytes = 0
         self._open_large = 0
         self._allocated = self._reused = self._retired = 0
@@ -303,8 +301,6 @@ class SlabPool:
     def _allocate(self, size: int) -> mmap.mmap:
         """A free buffer of that size, or a new one; charged already. It is open until it is sealed."""
         self._opened(size)
-        self._wanted[size] = self._wanted.get(size, 0) + size
-        self._lately += size
         free = self._free.get(size)
         if free:
             self._reused += 1
@@ -370,17 +366,12 @@ class SlabPool:
 
     def _make_room(self) -> None:
         """Drop free slabs while they and what is in use exceed the budget, or they alone a part of it: thousands of
-        slow clients' small slabs would stay for ever, of no use to anybody else. Those go first of whose size least has
-        been wanted lately: new memory costs as much as what moves through it, and most moves through a fast client's
-        few large ones."""
+        slow clients' small slabs would stay for ever, of no use to anybody else. Those go first of whose size most is
+        free: a fast client's few large ones are taken again at once, and new memory costs as much as what moves through
+        it."""
         most = self.budget.total // _SHARE_OF_FREE
         while self._free_bytes > min(most, self.budget.total - self.budget.used):
-            if self._lately > self.budget.total:  # what was wanted long ago counts less and less
-                self._lately = 0
-                self._wanted = {size: wanted // 2 for size, wanted in self._wanted.items()}
-            size = min(
-                [size for size, free in self._free.items() if free], key=self._wanted.__getitem__
-            )
+            size = max(self._free, key=lambda size: (size * len(self._free[size]), size))
             self._free[size].pop()
             self._free_bytes -= size
 

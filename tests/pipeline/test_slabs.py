@@ -200,34 +200,6 @@ async def test_room_beside_slabs_is_charged_as_well() -> None:
             await account.take_room(2 * MiB)
 
 
-async def test_who_moves_most_finds_its_slabs_again_beside_a_crowd_and_after_it() -> None:
-    """New memory costs as much as what moves through it."""
-    pool = SlabPool(64 * MiB)
-    with pool.account("crowd") as crowd, pool.account("fast") as fast:
-
-        async def move(rounds: int) -> int:
-            """Twelve slabs of a MiB, and a few of the crowd's beside them; answers how many large ones were new."""
-            new = 0
-            for _ in range(rounds):
-                before = pool.statistics().allocated
-                large = []
-                for _ in range(12):
-                    large.append(await fast.take(1 * MiB))
-                    large[-1].seal()
-                new += pool.statistics().allocated - before
-                small = [await crowd.take(64 * KiB) for _ in range(8)]
-                assert {slab.size for slab in large} == {1 * MiB}
-                for slab in large + small:
-                    slab.release()
-            return new
-
-        waiting = [await crowd.take(64 * KiB) for _ in range(400)]
-        for slab in waiting:
-            slab.release()
-        await move(20)
-        assert await move(20) == 0
-
-
 async def test_free_slabs_make_room_for_what_is_no_slab() -> None:
     pool = SlabPool(1 * MiB, 256 * KiB)
     with pool.account("a") as account:
