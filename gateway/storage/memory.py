@@ -28,6 +28,7 @@ from gateway.model import (
 )
 from gateway.storage import checksums
 from gateway.storage.base import Capabilities
+from gateway.storage.held import HeldSource
 from gateway.storage.memory_passage import MemoryPassage
 from gateway.storage.rules import (
     check_condition,
@@ -41,29 +42,6 @@ from gateway.storage.rules import (
 )
 
 _NO_CONDITION: Final = WriteCondition()
-
-
-class MemorySource:
-    """Bytes in memory as a source."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-
-    @property
-    def length(self) -> int:
-        """Bytes still to come."""
-        return len(self._data)
-
-    async def read_into(self, view: memoryview, /) -> int:
-        """Copy as much as fits."""
-        count = min(len(view), len(self._data))
-        view[:count] = self._data[:count]
-        self._data = self._data[count:]
-        return count
-
-    async def aclose(self) -> None:
-        """Let go of the bytes."""
-        self._data = self._data[:0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +140,7 @@ class MemoryStore:
         check_match(if_match, found.info.etag)
         selected = clamp(range, found.info.size)
         inside = selected or ByteRange(0, 0)
-        source = MemorySource(memoryview(found.data)[inside.start : inside.stop])
+        source = HeldSource(memoryview(found.data)[inside.start : inside.stop])
         return Opened(found.info, selected, source)
 
     async def put(

@@ -1,10 +1,11 @@
 """What the answers of raw connections mean, where they are successes."""
 
 from gateway.model import ObjectKey, Opened, RangeRequest, Stored
+from gateway.storage.held import HeldSource
 from gateway.storage.s3 import fields, wire_headers
 from gateway.storage.s3.wire_answer import Answer
 from gateway.storage.s3.wire_body import Body
-from gateway.storage.s3.wire_source import ReceivedSource, WireSource
+from gateway.storage.s3.wire_source import WireSource
 
 
 def etag(headers: dict[str, str]) -> str:
@@ -39,5 +40,5 @@ def opened(
     delivered, size = fields.range_of(named, range)
     info = fields.info_of(key, named, size)
     if body.ended and answer.length is not None:
-        return Opened(info, delivered, ReceivedSource(body.received_bytes()), received=True)
+        return Opened(info, delivered, HeldSource(body.received_bytes()), received=True)
     return Opened(info, delivered, WireSource(body, delivered.size if delivered else 0))

@@ -41,26 +41,3 @@ class WireSource:
     async def aclose(self) -> None:
         """A body that was received to its end has given its connection back; of any other the connection is closed."""
         self._body.close()
-
-
-class ReceivedSource:
-    """A body that came with its head: nothing of it can fail any more, and its connection is free again."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-
-    @property
-    def length(self) -> int:
-        """Bytes still to come."""
-        return len(self._data)
-
-    async def read_into(self, view: memoryview, /) -> int:
-        """See :class:`gateway.model.Source`."""
-        size = min(len(view), len(self._data))
-        view[:size] = self._data[:size]
-        self._data = self._data[size:]
-        return size
-
-    async def aclose(self) -> None:
-        """Give up what is left."""
-        self._data = memoryview(b"")
