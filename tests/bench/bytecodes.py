@@ -102,7 +102,7 @@ def measure(method: str) -> str:
             for traced in (False, True):
                 if traced:
                     server.process.send_signal(signal.SIGUSR1)
-                _drive(wires, method, port, pattern)
+                drive(wires, method, port, pattern)
             server.process.send_signal(signal.SIGUSR1)
             for wire in wires:
                 wire.close()
@@ -110,7 +110,8 @@ def measure(method: str) -> str:
     return log[log.index("\n   bytecodes") :]
 
 
-def _drive(wires: list[Wire], method: str, port: int, pattern: Pattern) -> None:
+def drive(wires: list[Wire], method: str, port: int, pattern: Pattern) -> None:
+    """:data:`REQUESTS` presigned requests of :data:`SIZE` bytes, each to an object of its own, on all wires in step."""
     framing = [(b"content-length", b"%d" % SIZE)] if method == "PUT" else []
     for first in range(0, REQUESTS, len(wires)):
         for number, wire in enumerate(wires, first):
