@@ -106,7 +106,7 @@ class BufferSize:
     @property
     def gathered(self) -> int:
         """Bytes for a slab that takes what gathers in a nap, with room to see that there was no more."""
-        return 2 * self._gather if self.nap(self._gather) else self._size
+        return 2 * self._gather
 
     def rate(self, pending: float = 0.0) -> float:
         """Bytes per second lately; ``pending`` seconds of waiting that are not over yet count as well."""

@@ -138,7 +138,7 @@ class Budget:
         if self.used + size > limit or (self._queue.count and claim is not self.elder):
             return False
         self._take(claim, size)
-        if self._queue.count or self.used > self.quiet:
+        if self.used > self.quiet or self._queue.count:
             self.strained()
         return True
 
@@ -157,7 +157,8 @@ class Budget:
         self.used -= size
         self.returned += size
         claim.held -= size
-        self._dispatch()
+        if self.used > self.quiet or self._queue.count:
+            self._dispatch()
 
     def start_part(self, claim: Claim) -> None:
         """A part begins: it is the youngest. Also for one that lost its right."""

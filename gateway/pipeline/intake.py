@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, Final
 
 from gateway.adapt.buffer_size import PROOF, BufferSize
@@ -57,7 +56,9 @@ class Intake:
         self._reading_since: float | None = None
         self._read_until: float | None = None
         self._drained = self._at_once = True
-        self._prompt = self._napped = self._opening = False
+        self._napped = self._opening = False
+        #: Whether bytes gather between reads, so that a read is over when it has what is there.
+        self.prompt = False
         self._spills = Owner()
         #: Seconds in which we did not read from the client although it was not at its end.
         self.paused = 0.0
@@ -71,11 +72,6 @@ class Intake:
     def spilling(self) -> bool:
         """Whether bytes are being written to disk."""
         return len(self._spills) > 0
-
-    @property
-    def prompt(self) -> bool:
-        """Whether bytes gather between reads, so that a read is over when it has what is there."""
-        return self._prompt
 
     def open(self) -> None:
         """Be admitted to the memory.
@@ -98,34 +94,38 @@ class Intake:
         """See :meth:`gateway.pipeline.filling.Filling.admit`."""
         self._expected = expected
         builder = self._builder
-        if expected == 0 or not builder.draft.room:
+        draft, room = builder.draft, builder.draft.room
+        if expected == 0 or not room:
             return None
-        nap = await self._nap(builder.draft.room if expected is None else expected)
+        slept = 0.0
+        # A slow client's bytes gather, and we wait for it meanwhile. Not while reads are full: there is more than was
+        # thought. Whoever gathers is read promptly: a read that waits for more than is there would be as many
+        # wake-ups as there are segments; and always full.
+        nap = self._client.nap(room if expected is None else expected)
+        self.prompt = nap > 0
+        if nap and self._drained:
+            began = self._clock()
+            await self._naps.nap(nap)
+            slept = self._clock() - began
         if not builder.is_open:
-            if not builder.draft.size:
-                await self._begin(builder.draft)
-            wanted = self._client.gathered if builder.draft.passes else self._client.size
-            builder.add(await self._memory.take(builder.slab_size(wanted, expected)))
+            if not draft.size:
+                await self._begin(draft)
+            client = self._client
+            wanted = client.gathered if self.prompt and draft.passage is not None else client.size
+            size = builder.slab_size(wanted, expected)
+            builder.add(self._memory.take_at_once(size) or await self._memory.take(size))
         self._window = builder.window()
-        now = self._clock()
-        pause = 0.0 if self._read_until is None else now - nap - self._read_until
-        self.paused += pause
-        self._at_once = not nap and pause < _AT_ONCE
-        self._napped = nap > 0
-        self._reading_since = now - nap
+        self._read_from(slept)
         return self._window
 
-    async def _nap(self, coming: int) -> float:
-        """Let a slow client's bytes gather; answers the seconds, in which we wait for the client as well. Not while
-        reads are full: there is more than was thought."""
-        nap = self._client.nap(coming)
-        # A read that waits for more than has gathered would be as many wake-ups as there are segments; and always full.
-        self._prompt = nap > 0
-        if not (nap and self._drained):
-            return 0.0
-        began = self._clock()
-        await self._naps.nap(nap)
-        return self._clock() - began
+    def _read_from(self, slept: float) -> None:
+        """We read from the client now, and have waited for it for ``slept`` seconds already."""
+        now = self._clock()
+        pause = 0.0 if self._read_until is None else now - slept - self._read_until
+        self.paused += pause
+        self._at_once = not slept and pause < _AT_ONCE
+        self._napped = slept > 0
+        self._reading_since = now - slept
 
     async def _begin(self, draft: Draft) -> None:
         """A part begins when it could go to disk as a whole, and nothing unfinished is held while it waits for that.
@@ -198,9 +198,10 @@ class Intake:
     def _close_window(self) -> None:
         self._reading_since = None
         if self._window is not None:
-            # Whoever still holds a buffer of it keeps the slab from being reused; see Slab.
-            with suppress(BufferError):
+            try:  # noqa: SIM105 - suppress() costs more than all the rest
                 self._window.release()
+            except BufferError:
+                pass  # whoever still holds a buffer of it keeps the slab from being reused; see Slab
             self._window = None
 
     # --- under memory pressure ---
@@ -253,8 +254,8 @@ class Intake:
             await self._passing.open(
                 draft, whole=draft.number == 1 and draft.announced == self._length
             )
-            while self._sendable(draft):
-                await self._forward(draft)
+            while slabs := self._sendable(draft):
+                await self._passing.send(draft, slabs)
         except GatewayError as error:
             self._failed(error)
         finally:
@@ -266,12 +267,8 @@ class Intake:
         Raises:
             GatewayError: the upload is lost.
         """
-        if draft.passes and not len(self._spills):
-            await self._forward(draft)
-
-    async def _forward(self, draft: Draft) -> None:
-        assert self._passing is not None
-        if slabs := self._sendable(draft):
+        if draft.passes and not len(self._spills) and (slabs := self._sendable(draft)):
+            assert self._passing is not None
             await self._passing.send(draft, slabs)
 
     def _sendable(self, draft: Draft) -> list[Slab]:

@@ -8,6 +8,7 @@ and one read takes more of them), and whoever is awake has as many turns as it c
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable
 from heapq import heappop, heappush
 from itertools import count
 from typing import Final
@@ -35,8 +36,8 @@ class Naps:
         """How many sleep."""
         return len(self._sleeping) + len(self._due)
 
-    async def nap(self, seconds: float) -> None:
-        """Sleep so long, and then until it is one's turn: first due, first awake."""
+    def nap(self, seconds: float) -> Awaitable[None]:
+        """To sleep so long, and then until it is one's turn: first due, first awake."""
         loop = self._loop
         if loop is None:  # asked once: asking costs a system call
             loop = self._loop = asyncio.get_running_loop()
@@ -47,7 +48,7 @@ class Naps:
         else:
             self._due.append(woken)
             self._go_on(loop)
-        await woken
+        return woken
 
     def _set(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the alarm ring for the first of the sleepers."""

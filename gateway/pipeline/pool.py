@@ -67,6 +67,7 @@ class SlabPool:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.budget: Final = Budget(budget, budget // 4 if reserve is None else reserve)
+        self._share: Final = self.budget.general // _SHARE_OF_CLIENTS
         self._instrument = instrument or Instrument()
         self._pressure = Pressure(self.budget, patience=patience, clock=clock)
         self._clock = clock
@@ -174,13 +175,16 @@ class SlabPool:
         clients leave of their share, or what large ones leave of half of it, or else everybody's part of that."""
         if size <= SMALLEST:
             return SMALLEST
-        share = self.budget.general // _SHARE_OF_CLIENTS
-        fair = share // max(1, len(self._pressure))
+        share = self._share
         left = share - self._open_bytes
+        wanted = power_of_two(size)
+        if wanted <= left:
+            return min(wanted, LARGEST)
+        fair = share // max(1, len(self._pressure))
         if size > _GATHERING:
             left = max(left, share // 2 - self._open_large)
         largest = min(LARGEST, _power_below(max(fair, left)))
-        return max(SMALLEST, min(power_of_two(max(1, size)), largest))
+        return max(SMALLEST, min(wanted, largest))
 
     def _opened(self, size: int) -> None:
         self._open_bytes += size

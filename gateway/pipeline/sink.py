@@ -204,10 +204,9 @@ class PartSink(Filling):
             GatewayError: an earlier part failed, or the multipart can't be created.
         """
         draft = self._intake.draft
-        whole = draft.number == 1 and draft.size == self._plan.length
-        if not draft.room and not whole:
+        if not draft.room and not (draft.number == 1 and draft.size == self._plan.length):
             await self._send(self._intake.cut())
-        elif draft.passes:
+        elif draft.passage is not None:
             await self._intake.forward(draft)
 
     def overrun(self) -> GatewayError:

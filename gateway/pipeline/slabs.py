@@ -40,7 +40,7 @@ class Slab:
         """It takes no more bytes: it waits for nobody who might not send any."""
         if self._open:
             self._open = False
-            self._account.sealed(self.size)
+            self._account.pool.sealed(self.size)
 
     def retain(self) -> None:
         """One more :meth:`release` is needed before the memory goes back."""
@@ -52,11 +52,12 @@ class Slab:
             raise AssertionError("a slab was released twice")
         self._leases -= 1
         if self._leases == 0:
-            self.seal()
+            account, memory = self._account, self._memory
+            if self._open:
+                self.seal()
             self._view.release()
-            memory = self._memory
             del self._memory  # a slab that is kept by mistake keeps no memory
-            self._account.give_back(memory)
+            account.pool.put(account.claim, memory)
 
 
 class Account:
@@ -66,7 +67,7 @@ class Account:
     """
 
     def __init__(self, pool: "SlabPool", principal: str) -> None:
-        self._pool = pool
+        self.pool: Final = pool
         self.claim: Final = Claim(principal)
 
     def __enter__(self) -> Self:
@@ -97,12 +98,12 @@ class Account:
         Raises:
             Overloaded: the budget is too small for one more body.
         """
-        self._pool.admit(self.claim)
+        self.pool.admit(self.claim)
         self.claim.holder = holder
 
     def close(self) -> None:
         """Leave. What is still leased stays charged until it is released."""
-        self._pool.dismiss(self.claim)
+        self.pool.dismiss(self.claim)
         self.claim.holder = (
             None  # which holds us: nobody but the garbage collector would part the two
         )
@@ -110,27 +111,19 @@ class Account:
     async def take(self, size: int) -> Slab:
         """Wait for a slab of about ``size`` bytes: the next power of two in 16 KiB to 4 MiB, smaller when many
         share the budget."""
-        return Slab(self, await self._pool.take(self.claim, size))
-
-    def sealed(self, size: int) -> None:
-        """For :class:`Slab` only."""
-        self._pool.sealed(size)
+        return Slab(self, await self.pool.take(self.claim, size))
 
     def take_at_once(self, size: int) -> Slab | None:
         """The same where it needs no waiting; else None."""
-        memory = self._pool.take_at_once(self.claim, size)
+        memory = self.pool.take_at_once(self.claim, size)
         return None if memory is None else Slab(self, memory)
 
     def spare(self, size: int) -> list[Slab]:
         """Slabs for ``size`` bytes out of memory that nobody misses, at once; none if there is not that much."""
-        slabs = [Slab(self, memory) for memory in self._pool.spare(self.claim, size)]
+        slabs = [Slab(self, memory) for memory in self.pool.spare(self.claim, size)]
         for slab in slabs:
             slab.seal()  # it waits for a store, not for a client
         return slabs
-
-    def give_back(self, memory: mmap.mmap) -> None:
-        """For :class:`Slab` only."""
-        self._pool.put(self.claim, memory)
 
     async def take_room(self, size: int) -> None:
         """Wait until ``size`` bytes that are not in slabs may be resident.
@@ -138,16 +131,16 @@ class Account:
         Raises:
             Overloaded: the budget is smaller than that.
         """
-        await self._pool.charge(self.claim, size, complete=True)
+        await self.pool.charge(self.claim, size, complete=True)
 
     def leave_room(self, size: int) -> None:
         """They no longer are."""
-        self._pool.credit(self.claim, size)
+        self.pool.credit(self.claim, size)
 
     def start_part(self) -> None:
         """An unfinished part begins: the youngest."""
-        self._pool.budget.start_part(self.claim)
+        self.pool.budget.start_part(self.claim)
 
     def end_part(self) -> None:
         """It needs no more memory."""
-        self._pool.budget.end_part(self.claim)
+        self.pool.budget.end_part(self.claim)

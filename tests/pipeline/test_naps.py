@@ -62,8 +62,8 @@ def test_the_gateways_event_loop_wakes_everybody_too() -> None:
 
 async def test_who_is_gone_takes_nobodys_turn() -> None:
     naps = Naps()
-    gone = [asyncio.create_task(naps.nap(0.01)) for _ in range(3 * PER_TURN)]
-    last = asyncio.create_task(naps.nap(0.01))
+    gone = [asyncio.ensure_future(naps.nap(0.01)) for _ in range(3 * PER_TURN)]
+    last = asyncio.ensure_future(naps.nap(0.01))
     await asyncio.sleep(0)
     for task in gone:
         task.cancel()

@@ -6,7 +6,6 @@ ends a call before its time severs the connection.
 
 import asyncio
 import enum
-from collections.abc import Coroutine
 from typing import Final, Protocol, cast
 
 from gateway.model import Views
@@ -133,16 +132,17 @@ class Link(asyncio.BufferedProtocol):
         wanted, or when the answer is there already. What is answered does not raise here."""
         answer = self._begin(method)
         answer.add_done_callback(seen)
-        await self._unless_cancelled(self._outgoing.open(head))
+        try:
+            await self._outgoing.open(head)
+        except BaseException:
+            self.sever()
+            raise
         return answer
 
     async def feed(self, views: Views, *, last: bool) -> None:
         """Send more of that body; return when the views are no longer needed. Look at the answer then."""
-        await self._unless_cancelled(self._outgoing.feed(views, last=last))
-
-    async def _unless_cancelled(self, work: Coroutine[None, None, None]) -> None:
         try:
-            await work
+            await self._outgoing.feed(views, last=last)
         except BaseException:
             self.sever()
             raise

@@ -115,7 +115,8 @@ class Outgoing:
         self._coming = not last
         self._steps.extend(_steps([view.cast("B") for view in views], self._step))
         self._push()
-        await self._drain()
+        if self._steps or self._paused or self._patience is not None:
+            await self._drain()
 
     async def _drain(self) -> None:
         while not self._stopped and (self._steps or self._paused or self._patience is not None):
