@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.errors import Overloaded
 from gateway.pipeline.fairness import FairQueue
@@ -88,7 +88,8 @@ class Budget:
         self.strained: Callable[[], None] = lambda: None
         #: Bytes in use up to which nothing calls for relief, while nobody waits.
         self.quiet = -1
-        self._queue: FairQueue[_Waiter] = FairQueue()
+        #: Claims that wait.
+        self.queue: Final[FairQueue[_Waiter]] = FairQueue()
         self._tickets = count()
 
     @property
@@ -99,12 +100,12 @@ class Budget:
     @property
     def waiting(self) -> int:
         """How many claims wait."""
-        return self._queue.count
+        return self.queue.count
 
     @property
     def wanted(self) -> int:
         """Bytes that are waited for."""
-        return sum(waiter.size for waiter in self._queue)
+        return sum(waiter.size for waiter in self.queue)
 
     async def charge(self, claim: Claim, size: int, *, complete: bool = False) -> None:
         """Wait for ``size`` bytes and take them. ``complete``: they are all that a part needs to be sent.
@@ -117,7 +118,7 @@ class Budget:
         if size > (self.general if claim.ticket is None else self.total):
             raise Overloaded("More memory is needed than this gateway may use.", retry_after=60)
         waiter = claim.waiter = _Waiter(claim, size, complete)
-        self._queue.push(claim.principal, waiter)
+        self.queue.push(claim.principal, waiter)
         self._dispatch()
         try:
             await waiter.ready
@@ -128,24 +129,28 @@ class Budget:
                 self.credit(claim, size)
             else:
                 with suppress(ValueError):  # out of the queue already, when its turn came meanwhile
-                    self._queue.remove(claim.principal, waiter)
+                    self.queue.remove(claim.principal, waiter)
                 self._dispatch()
             raise
 
     def charge_at_once(self, claim: Claim, size: int) -> bool:
         """Take ``size`` bytes if nobody has to be waited for; answer whether they were taken."""
+        used = self.used + size
         limit = self.total if claim is self.elder else self.total - self.reserve
-        if self.used + size > limit or (self._queue.count and claim is not self.elder):
+        if used > limit or (self.queue.count and claim is not self.elder):
             return False
-        self._take(claim, size)
-        if self.used > self.quiet or self._queue.count:
+        self.used = used  # as _take(): this is on everybody's way
+        if used > self.peak:
+            self.peak = used
+        claim.held += size
+        if used > self.quiet or self.queue.count:
             self.strained()
         return True
 
     def spare(self, claim: Claim, size: int) -> bool:
         """Take ``size`` bytes that nobody misses, if there are as many: nobody waits, and half of general memory
         stays free, so that taking them brings nobody under pressure."""
-        if self._queue or (self.used + size) * 2 > self.general:
+        if self.queue or (self.used + size) * 2 > self.general:
             return False
         self._take(claim, size)
         return True
@@ -157,7 +162,7 @@ class Budget:
         self.used -= size
         self.returned += size
         claim.held -= size
-        if self.used > self.quiet or self._queue.count:
+        if self.used > self.quiet or self.queue.count:
             self._dispatch()
 
     def start_part(self, claim: Claim) -> None:
@@ -179,11 +184,11 @@ class Budget:
         claim.held += size
 
     def _dispatch(self) -> None:
-        if not self._queue.count and self.used <= self.quiet:
+        if not self.queue.count and self.used <= self.quiet:
             return
-        while (head := self._queue.head()) and self.used + head.size <= self.general:
-            self._grant(self._queue.pop())
-        if self._queue:
+        while (head := self.queue.head()) and self.used + head.size <= self.general:
+            self._grant(self.queue.pop())
+        if self.queue:
             self._by_right()
         self.strained()
 
@@ -193,14 +198,14 @@ class Budget:
         waiter = None if self.elder is None else self.elder.waiter
         if waiter is None or waiter.ready.done() or self.used + waiter.size > self.total:
             return
-        self._queue.remove(waiter.claim.principal, waiter)
+        self.queue.remove(waiter.claim.principal, waiter)
         self._grant(waiter)
 
     def _oldest(self) -> Claim | None:
         """The claim that gets the right of way: with a part that depends on no client any more, if there is one."""
         able = [
             (not waiter.complete, waiter.claim.ticket, waiter.claim)
-            for waiter in self._queue
+            for waiter in self.queue
             if waiter.claim.ticket is not None
         ]
         return min(able, key=lambda entry: entry[:2])[2] if able else None

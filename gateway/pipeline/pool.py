@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.adapt.buffer_size import LARGEST, SMALLEST, power_of_two
+from gateway.adapt.buffer_size import LARGEST, SMALLEST
 from gateway.errors import Overloaded
 from gateway.pipeline.budget import Budget, Claim
 from gateway.pipeline.free import KEPT, FreeMemory
@@ -133,7 +133,9 @@ class SlabPool:
         if memory is not None:
             return memory
         size = self.class_of(size)
-        self._opened(size)  # from now on: many may wait, and all will get what they asked for
+        self._open_bytes += size  # from now on: many may wait, and all will get what they asked for
+        if size > _GATHERING:
+            self._open_large += size
         try:
             await self.charge(claim, size)
         finally:
@@ -143,9 +145,10 @@ class SlabPool:
     def take_at_once(self, claim: Claim, size: int) -> mmap.mmap | None:
         """The same where nobody must be waited for; else None."""
         size = self.class_of(size)
-        if not self.budget.charge_at_once(claim, size):
+        budget = self.budget
+        if not budget.charge_at_once(claim, size):
             return None
-        self._instrument.memory_held(self.budget.used, self.budget.waiting)
+        self._instrument.memory_held(budget.used, budget.queue.count)
         return self._allocate(size)
 
     def spare(self, claim: Claim, size: int) -> list[mmap.mmap]:
@@ -159,7 +162,9 @@ class SlabPool:
 
     def _allocate(self, size: int) -> mmap.mmap:
         """A free buffer of that size, or a new one; charged already. It is open until it is sealed."""
-        self._opened(size)
+        self._open_bytes += size
+        if size > _GATHERING:
+            self._open_large += size
         memory = self._free.take(size)
         if memory is not None:
             self._reused += 1
@@ -177,7 +182,7 @@ class SlabPool:
             return SMALLEST
         share = self._share
         left = share - self._open_bytes
-        wanted = power_of_two(size)
+        wanted = 1 << (size - 1).bit_length()
         if wanted <= left:
             return min(wanted, LARGEST)
         fair = share // max(1, len(self._pressure))
@@ -185,11 +190,6 @@ class SlabPool:
             left = max(left, share // 2 - self._open_large)
         largest = min(LARGEST, _power_below(max(fair, left)))
         return max(SMALLEST, min(wanted, largest))
-
-    def _opened(self, size: int) -> None:
-        self._open_bytes += size
-        if size > _GATHERING:
-            self._open_large += size
 
     def sealed(self, size: int) -> None:
         """A slab of ``size`` bytes waits for nobody any more."""
@@ -204,7 +204,9 @@ class SlabPool:
             self._retired += 1
         else:
             self._free.put(memory, size)
-        self.credit(claim, size)
+        budget = self.budget
+        budget.credit(claim, size)
+        self._instrument.memory_held(budget.used, budget.queue.count)
 
     def credit(self, claim: Claim, size: int) -> None:
         """Give bytes of the budget back."""
