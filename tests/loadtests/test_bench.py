@@ -15,6 +15,7 @@ import pytest
 from loadtests import accounting
 from loadtests.bench import machine, report
 from loadtests.bench.__main__ import chosen, results_folder
+from loadtests.bench.figures.slow import against
 from loadtests.bench.figures.soak import drift
 from loadtests.bench.plan import QUICK, Bench, put
 from loadtests.bench.profile import hot_functions
@@ -90,6 +91,14 @@ def test_loud_rounds_are_left_out_where_there_are_calm_ones() -> None:
     loud, still = (replace(made("sluice", 0, 1.0), others=others) for others in (0.6, 0.05))
     assert calm([loud, still]) == [still]
     assert calm([loud, loud]) == [loud, loud]
+
+
+def test_shares_are_of_the_other_rounds_median_and_loud_rounds_of_neither_count() -> None:
+    base = [made("sluice", number, 1.0, seconds) for number, seconds in enumerate((1.0, 2.0, 4.0))]
+    loud = replace(made("sluice", 3, 9.0, 0.1), others=0.9)
+    share = against([made("sluice", 0, 2.0, 4.0), loud], [*base, loud], "rate")
+    assert (share.low, share.median, share.high) == (0.5, 0.5, 0.5)
+    assert against([made("sluice", 0, 2.0)], base, "cost").median == 2.0
 
 
 def test_a_profile_counts_where_samples_end_and_what_called_them() -> None:
