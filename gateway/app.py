@@ -21,7 +21,7 @@ from gateway.runtime import Runtime, open_runtime
 from gateway.server.run import Apps
 from gateway.sessions.heartbeat import Heartbeat
 from gateway.sessions.open import weaknesses
-from gateway.settings import S3Storage, Settings, SettingsError
+from gateway.settings import Settings, SettingsError
 from gateway.transfer.background import PATIENCE, Background
 from gateway.web import front_page, upload_page
 from gateway.web.channel import Channel
@@ -188,12 +188,7 @@ def _is_operators(raw_path: bytes) -> bool:
 
 def _stores(settings: Settings) -> str:
     """The stores and where they are, for people."""
-    return ", ".join(
-        f"storage.{name} ({urlsplit(store.endpoint_url).netloc.rpartition('@')[2]})"
-        if isinstance(store, S3Storage) and store.endpoint_url
-        else f"storage.{name}"
-        for name, store in settings.storage.items()
-    )
+    return ", ".join(f"storage.{name} ({store.place})" for name, store in settings.storage.items())
 
 
 def _told(error: GatewayError | SettingsError | OSError) -> str:
