@@ -1,6 +1,10 @@
 """Timers that move, and the pace of bodies."""
 
 import asyncio
+from collections.abc import Callable
+
+import pytest
+import uvloop
 
 from gateway.server.deadlines import Deadline, Pace
 
@@ -27,6 +31,29 @@ async def test_a_deadline_may_be_set_earlier() -> None:
     deadline.set(loop.time() + 0.01)
     await asyncio.wait_for(passed.wait(), 2)
     deadline.cancel()
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_is_due_at_once_may_still_be_moved(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def play() -> list[str]:
+        now = asyncio.get_running_loop().time
+        passed: list[str] = []
+        later = Deadline(asyncio.get_running_loop(), lambda: passed.append("later"))
+        past = Deadline(asyncio.get_running_loop(), lambda: passed.append("past"))
+        later.set(now())
+        later.set(now() + 0.03)
+        past.set(now() + 100)
+        past.set(now() - 1)
+        past.set(now() - 2)
+        await asyncio.sleep(0.02)
+        first = list(passed)
+        await asyncio.sleep(0.04)
+        return [*first, "|", *passed]
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(play()) == ["past", "|", "past", "later"]
 
 
 async def test_a_cleared_or_cancelled_deadline_does_not_pass() -> None:
