@@ -115,6 +115,15 @@ class Conversation:
         elif self._exchange is not None:
             self._exchange.response.keep_alive = False
 
+    def hear_out(self) -> bool:
+        """The client sends nothing more. Answers whether all of its request is here, so that it is to be answered all
+        the same; nothing follows on the connection then."""
+        if self.phase is not Phase.EXCHANGE or self.missing != 0:
+            return False
+        assert self._exchange is not None
+        self._exchange.hear_out()
+        return True
+
     def leave(self) -> None:
         """The client is gone."""
         self.outlet.leave()

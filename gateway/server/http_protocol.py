@@ -66,6 +66,7 @@ class Front(asyncio.BufferedProtocol):
         self._entry: Entry | None = None
         self._fd = -1
         self._lost = False
+        self._ended = False
         self._missing: int | None = None
         self._reading = True
         self._deadline = Deadline(self._loop, self._expired)
@@ -119,9 +120,12 @@ class Front(asyncio.BufferedProtocol):
         self._conversation.leave()
 
     def eof_received(self) -> bool:
-        """The client will send nothing more; the transport closes."""
-        self._conversation.leave()
-        return False
+        """The client sends nothing more. One whose whole request is here may only have said so (``shutdown(SHUT_WR)``),
+        and is answered: True, the transport stays open for that. TLS knows no half-close."""
+        self._ended = not self.outlet.tls and self._conversation.hear_out()
+        if not self._ended:
+            self._conversation.leave()
+        return self._ended
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go. Never empty: an empty view would end a plain connection."""
@@ -231,8 +235,9 @@ class Front(asyncio.BufferedProtocol):
         missing = self._conversation.missing
         moved = missing != self._missing  # who sends is there, and need not be looked for
         self._missing = missing
+        reads = self._reading and not self._ended
         if self.outlet.is_stalled(now, self._rules.body_idle_timeout) or (
-            not (self._reading or moved) and is_gone(self._fd, missing, tls=self.outlet.tls)
+            not (reads or moved) and is_gone(self._fd, missing, tls=self.outlet.tls)
         ):
             self._transport.abort()
 

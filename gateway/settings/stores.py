@@ -62,6 +62,14 @@ class S3Storage(Section):
     checksums: Names | Literal["auto"] = "auto"
     """Checksum algorithms to send; `auto`: those the store was seen to verify."""
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people: without a user and a password, which may be secret."""
+        if self.endpoint_url is None:
+            return f"Amazon's for {self.region}"
+        parts = urlsplit(self.endpoint_url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
 
 class LocalStorage(Section):
     """A folder on this machine: the embedded store."""
@@ -75,12 +83,22 @@ class LocalStorage(Section):
     buckets: Literal["create", "existing"] = "create"
     """Whether a bucket's folder is made at its first use."""
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return str(self.path.absolute())
+
 
 class MemoryStorage(Section):
     """Objects in this process's memory: for trying things out; gone at the end."""
 
     kind: Literal["memory"]
     """`memory`."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return "in memory"
 
 
 StorageSection: TypeAlias = Annotated[

@@ -263,10 +263,48 @@ async def test_a_lost_connection_asks_nothing_more_of_its_transport(
 async def test_the_end_of_the_clients_bytes_is_the_end_of_the_client(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
+    for said in (b"", GET[:9], b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhello"):
+        bench = Bench(pair[0])
+        bench.say(said)
+        assert bench.front.eof_received() is False
+        assert bench.front.outlet.gone
+        bench.lose()
+
+
+async def test_a_client_whose_request_is_here_is_answered_after_its_bytes_ended(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
     bench = Bench(pair[0])
+    bench.say(GET)
+    assert bench.front.eof_received() is True
+    bench.go.set()
+    assert await bench.asked("close")
+    assert bench.transport.sent.startswith(b"HTTP/1.1 200")
+    assert b"\r\nconnection: close\r\n" in bench.transport.sent
+    bench.lose()
+
+
+async def test_over_tls_the_end_of_the_clients_bytes_is_its_end_whatever_is_here(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    bench = Bench(pair[0], sslcontext=object())
     bench.say(GET)
     assert bench.front.eof_received() is False
     assert bench.front.outlet.gone
+    bench.lose()
+
+
+async def test_who_is_reset_after_his_bytes_ended_is_noticed(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    bench = Bench(pair[0])
+    bench.say(GET)
+    assert bench.front.eof_received() is True
+    await asyncio.sleep(0.05)  # looks that find nothing
+    assert "abort" not in bench.transport.asked
+    pair[1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    pair[1].close()
+    assert await bench.asked("abort")
     bench.lose()
 
 
