@@ -80,12 +80,14 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def test_sigterm_lets_running_requests_finish_and_answers_new_ones_503() -> None:
+def test_trap_11_sigterm_lets_running_requests_finish_and_answers_new_ones_503() -> None:
     with serving(drain=10) as process:
-        running = process.ask("/slow?1.0")
+        running = process.ask("/slow?1.5")
         time.sleep(0.3)
         process.signal()
         assert eventually(lambda: process.get("/pid")[0] == 503, within=0.5)
+        time.sleep(0.4)  # uvicorn itself would have closed the door by now
+        assert process.get("/pid")[0] == 503
         response = running.getresponse()
         assert (response.status, response.read()) == (200, b"slow")
         running.close()

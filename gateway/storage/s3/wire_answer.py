@@ -20,6 +20,9 @@ from gateway.units import KiB
 #: Largest head of an answer; S3's have under 8 KiB, metadata included.
 MAX_HEAD: Final = 64 * KiB
 
+#: Bytes of chunk sizes, extensions and trailers in a row (a head passes here too). A byte of body excuses eight.
+MAX_FRAMING: Final = 128 * KiB
+
 #: Most of an error document that is read.
 MAX_ERROR: Final = 64 * KiB
 
@@ -39,6 +42,7 @@ class Parser:
         self.decoded: deque[bytes] = deque()
         self._raw: dict[bytes, bytes] = {}
         self._repeats = repeats
+        self._framing = 0
         #: Called by httptools for each header. Of most answers this is all that is done with one.
         self.on_header = self._join if repeats else self._raw.__setitem__
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
@@ -89,13 +93,16 @@ class Parser:
         """Read on.
 
         Raises:
-            Garbled: that is no HTTP.
+            Garbled: that is no HTTP, or framing without end.
         """
+        self._framing += len(data)
         assert self._parser is not None, "the whole head was read, and there are no chunks"
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise Garbled(f"The answer is no HTTP: {error}") from error
+        if self._framing > MAX_FRAMING:
+            raise Garbled("The store sends chunk framing or trailers without end.")
 
     # --- called by httptools
 
@@ -115,6 +122,7 @@ class Parser:
     def on_body(self, data: bytes) -> None:
         """Decoded bytes of a chunked body."""
         self.decoded.append(data)
+        self._framing = max(0, self._framing - 8 * len(data))
 
     def on_message_complete(self) -> None:
         """The last chunk and the trailers were read."""

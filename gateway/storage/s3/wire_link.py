@@ -316,12 +316,13 @@ class Link(asyncio.BufferedProtocol):
 
     def _tick(self) -> None:
         """A few times per idle time while a call runs: did anything move? What the kernel still holds of what we
-        sent counts: a slow link may need longer than the idle time for that alone."""
+        sent counts: a slow link may need longer than the idle time for that alone. Of a head only the whole counts."""
         self._ticker = None
         if self._phase is Phase.IDLE or self._phase is Phase.CLOSED:
             return
         now = self._loop.time()
-        moved = (self._received, self._outgoing.events, self._outgoing.held)
+        came = self._interim if self._phase is Phase.HEAD else self._received
+        moved = (came, self._outgoing.events, self._outgoing.held)
         ours = self._outgoing.starved or (self._body is not None and not self._body.reading)
         if moved != self._seen or ours:
             self._seen, self._seen_at = moved, now

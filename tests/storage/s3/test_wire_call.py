@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.errors import StorageRejected, StorageTimeout, StorageUnavailable
+from gateway.errors import StorageRejected, StorageThrottled, StorageTimeout, StorageUnavailable
 from gateway.model import Attributes, ObjectKey, WriteCondition
 from gateway.protocol.dates import format_date
 from gateway.storage.s3.connection import Connection, Credentials
+from gateway.storage.s3.wire_names import Names
 from gateway.storage.s3.wire_plane import WirePlane
 from tests.storage.s3.raw_store import (
     Peer,
@@ -161,3 +162,39 @@ async def test_connecting_has_a_deadline_of_its_own() -> None:
             with pytest.raises(StorageTimeout):
                 async with asyncio.timeout(3):
                     await put(plane)
+
+
+@pytest.mark.parametrize("failure", ["reset", "503"])
+async def test_after_a_failed_call_the_next_connection_looks_the_name_up_again(
+    failure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    look_up = Names._look_up
+
+    async def counted(names: Names, host: str) -> list[str]:
+        if host not in names._known:
+            asked.append(host)
+        return await look_up(names, host)
+
+    async def script(store: RawStore, peer: Peer) -> None:
+        await store.note(peer)
+        if peer.number == 1:
+            if failure == "reset":
+                peer.reset()
+            else:
+                await peer.send(error("503 Slow Down", "SlowDown", "Connection: close"))
+        else:
+            await peer.send(reply(b"", "200 OK", "Connection: close"))
+
+    monkeypatch.setattr(Names, "_look_up", counted)
+    async with raw_store(script) as store:
+        url = store.url.replace("127.0.0.1", "localhost")
+        async with plane_to(url) as plane:
+            await put(plane)
+            with pytest.raises((StorageUnavailable, StorageThrottled)):
+                await put(plane)
+            assert asked == ["localhost"]
+            await put(plane)
+            assert asked == ["localhost"] * 2
+            await put(plane)
+            assert asked == ["localhost"] * 2

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -389,11 +390,11 @@ async def test_slow_is_not_silent(secure: bool, authorities: str) -> None:
         left = int(head.headers.get("content-length", 0))
         while left:
             left -= len(await peer.reader.read(64 * KiB))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.03)
         answer = reply(b"content")
         for at in range(0, len(answer), 6):
             await peer.send(answer[at : at + 6])
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.02)
 
     # With a small window the store's reading shows; else the kernel takes all of the part at once.
     async with (
@@ -533,6 +534,61 @@ async def test_interim_answers_are_skipped() -> None:
     async with raw_store(script) as store, plane_to(store.url) as plane:
         assert await get(plane) == b"content"
         assert (await put(plane)).etag == ETAG
+
+
+async def test_a_head_that_drips_is_no_progress() -> None:
+    async def script(store: RawStore, peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nX: ")
+        with suppress(ConnectionError):
+            while True:
+                await peer.send(b"a")
+                await asyncio.sleep(0.02)
+
+    async with raw_store(script) as store, plane_to(store.url, idle_timeout=0.2) as plane:
+        with pytest.raises(StorageTimeout):
+            async with asyncio.timeout(3):
+                await get(plane)
+
+
+@pytest.mark.parametrize("flood", ["trailers", "extensions", "size"])
+async def test_framing_without_end_is_given_up(flood: str) -> None:
+    async def script(store: RawStore, peer: Peer) -> None:
+        await peer.request()
+        await peer.send(
+            f'HTTP/1.1 206 P\r\nETag: "{ETAG}"\r\nContent-Range: bytes 0-9/10\r\n'.encode()
+        )
+        start = {"trailers": b"0\r\n", "extensions": b"5;", "size": b"0"}[flood]
+        await peer.send(b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n" + start)
+        more = {"trailers": b"a: b\r\n", "extensions": b"a", "size": b"0"}[flood] * 10_000
+        with suppress(ConnectionError):
+            while True:
+                await peer.send(more)
+
+    async with raw_store(script) as store, plane_to(store.url) as plane:
+        opened = await plane.get(KEY, range=From(0, 10), if_match=None)
+        with pytest.raises(StorageUnavailable):
+            async with asyncio.timeout(5):
+                await drain(opened.source)
+        await asyncio.sleep(0.02)
+        assert store.open == 0
+
+
+async def test_small_chunks_are_not_framing_without_end() -> None:
+    data = pattern(200_000)
+
+    async def script(store: RawStore, peer: Peer) -> None:
+        await peer.request()
+        framed = b"".join(b"1\r\n%c\r\n" % byte for byte in data)
+        await peer.send(
+            f'HTTP/1.1 206 P\r\nETag: "{ETAG}"\r\nContent-Range: bytes 0-199999/200000\r\n'.encode(),
+            b"Transfer-Encoding: chunked\r\n\r\n" + framed + b"0\r\n\r\n",
+        )
+        await peer.reader.read()
+
+    async with raw_store(script) as store, plane_to(store.url) as plane:
+        opened = await plane.get(KEY, range=From(0, 200_000), if_match=None)
+        assert await drain(opened.source) == data
 
 
 async def test_interim_answers_without_end_are_given_up() -> None:
