@@ -20,7 +20,7 @@ from gateway.protocol.signatures.sigv4 import (
     STREAMING,
     Claim,
     read_timestamp,
-    signing_key,
+    signing_hash,
 )
 
 #: Signed headers that are not part of a shape.
@@ -57,8 +57,8 @@ class Repeated:
             return False
         canonical = b"".join((self._start, path, self._before, common.date, self._after))
         text = f"{ALGORITHM}\n{timestamp}{self._scope_text}{sha256(canonical).hexdigest()}"
-        key = signing_key(secret, scope.date, scope.region, scope.service)
-        made = hmac.digest(key, text.encode(), "sha256").hex()
+        key = signing_hash(secret, scope.date, scope.region, scope.service)
+        made = key.hexdigest(text.encode())
         return hmac.compare_digest(made.encode(), common.signature)
 
 
