@@ -34,7 +34,7 @@ from gateway.protocol.signatures import jwt, sigv4
 from gateway.protocol.signatures.authorization import read_header
 from gateway.protocol.signatures.canonical import CanonicalQuery
 from gateway.protocol.signatures.post_form import read_form_claim, verify_form
-from gateway.protocol.signatures.presign import read_query
+from gateway.protocol.signatures.presign import life_of, read_query
 from gateway.protocol.signatures.schemes import Scheme, bearer_token, find
 from gateway.settings.sections import AuthSection, SlotSection
 
@@ -138,7 +138,7 @@ class Authenticator:
                 return self._anonymous(head, target)
 
     def again(self, head: RequestHead, target: Target, now: float) -> Grant | None:
-        """The grant of a presigned request whose like was granted before, if it holds too. None: nothing is known of
+        """The grant of a signed request whose like was granted before, if it holds too. None: nothing is known of
         it, and :meth:`authenticate` has to tell."""
         max_skew = self._rules.auth.max_skew
         return grant_again(self, head, target, self._keys.find, now=now, max_skew=max_skew)
@@ -174,8 +174,9 @@ class Authenticator:
             policy=key.policy,
             digests=() if payload is None else (payload,),
         )
-        if scheme is Scheme.PRESIGNED:
-            remember(self, head, query, claim, key, grant)
+        remember(
+            self, head, claim, life_of(query) if scheme is Scheme.PRESIGNED else None, key, grant
+        )
         return grant
 
     def _form(self, head: FormHead, target: Target, now: float) -> Grant:

@@ -117,6 +117,11 @@ def read_expires(text: str) -> int:
     return int(text)
 
 
+def life_of(query: CanonicalQuery) -> int:
+    """For how many seconds the URL of a claim that was read is good."""
+    return read_expires(_required(query, "X-Amz-Expires"))
+
+
 def _payload(head: RequestHead, stand_ins: dict[bytes, bytes]) -> str:
     """What the URL, or a signed header beside it, says about the body."""
     header = head.get(b"x-amz-content-sha256")
