@@ -79,7 +79,7 @@ class KnownHeads:
     def recall(self, data: bytes) -> Head | None:
         """A whole head, if its lines are known."""
         line = _LINE(data)
-        if line is None or line.end(2) - line.start(2) > self._rules.max_header:
+        if line is None:
             return None
         lines = data[line.end() :]
         for layout in self._layouts.of(len(lines)):
@@ -93,10 +93,12 @@ class KnownHeads:
     ) -> Head | None:
         """A head with what is its own; None where that does not read as it does in other requests."""
         method, target, path, query = line.groups(b"")
+        if len(target) > self._rules.max_header:
+            return None
         headers: Sequence[tuple[bytes, bytes]] = known.headers
         length = None
         if known.pieces:
-            if not b"".join(own).replace(b"-", b"").isalnum():
+            if known.signed and not b"".join(own).replace(b"-", b"").isalnum():
                 return None
             headers = list(headers)
             for piece in known.pieces:
