@@ -22,10 +22,9 @@ _MOST: Final = 512
 _LONGEST: Final = 2 * KiB
 _MOST_LINES: Final = 40
 
-_LINE: Final = re.compile(
-    b"(" + b"|".join(method.encode() for method in METHODS) + b") "
-    rb"((/[\x21\x22\x24-\x3e\x40-\x7e]*)(?:\?([\x21\x22\x24-\x7e]*))?) HTTP/1\.1\r\n"
-).match
+_VERSION: Final = b" HTTP/1.1\r\n"
+#: All bytes that a target may hold; no space is among them.
+_IN_TARGETS: Final = bytes(value for value in range(0x21, 0x7F) if value != 0x23)
 _METHODS: Final = {method.encode(): method for method in METHODS}
 _AUTHORIZATION: Final = b"authorization"
 #: Header lines with something of a request's own: what that is in :class:`Own`, and how the value reads. All pieces but
@@ -78,21 +77,20 @@ class KnownHeads:
 
     def recall(self, data: bytes) -> Head | None:
         """A whole head, if its lines are known."""
-        line = _LINE(data)
+        line = _cut(data)
         if line is None:
             return None
-        lines = data[line.end() :]
+        lines = line[2]
         for layout in self._layouts.of(len(lines)):
             known = self._sections.get(layout.rest(lines))
             if known is not None:
-                return self._filled_in(known, line, layout.own(lines))
+                return self._filled_in(known, line[0], line[1], layout.own(lines))
         return None
 
     def _filled_in(
-        self, known: _Known, line: re.Match[bytes], own: tuple[bytes, ...]
+        self, known: _Known, method: str, target: bytes, own: tuple[bytes, ...]
     ) -> Head | None:
         """A head with what is its own; None where that does not read as it does in other requests."""
-        method, target, path, query = line.groups(b"")
         if len(target) > self._rules.max_header:
             return None
         headers: Sequence[tuple[bytes, bytes]] = known.headers
@@ -107,8 +105,9 @@ class KnownHeads:
                 if not own[0].isdigit():
                     return None
                 length = int(own[0])
+        path, _, query = target.partition(b"?")
         return Head(
-            _METHODS[method],
+            method,
             target,
             path,
             query,
@@ -124,10 +123,10 @@ class KnownHeads:
 
     def learn(self, data: bytes, head: Head) -> None:
         """Remember the lines of a head that was read and guarded."""
-        line = _LINE(data)
+        line = _cut(data)
         if line is None:
             return
-        lines, headers = data[line.end() :], tuple(head.headers)
+        lines, headers = line[2], tuple(head.headers)
         if len(lines) > _LONGEST or len(headers) > _MOST_LINES:
             return
         signed = any(name == _AUTHORIZATION and value[:5] == b"AWS4-" for name, value in headers)
@@ -155,6 +154,16 @@ class KnownHeads:
             head.chunked,
             bool(expects and expects[-1]),
         )
+
+
+def _cut(data: bytes) -> tuple[str, bytes, bytes] | None:
+    """A head's method, its target, a path, and its header lines; None where they are not quite usual."""
+    end = data.find(_VERSION)
+    name, _, target = data[: max(0, end)].partition(b" ")
+    method = _METHODS.get(name)
+    if method is None or target[:1] != b"/" or target.translate(None, _IN_TARGETS):
+        return None
+    return method, target, data[end + len(_VERSION) :]
 
 
 def _pieces(
