@@ -22,7 +22,7 @@ EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 Views: TypeAlias = Sequence[memoryview]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: see below
 class ObjectKey:
     """A bucket and a name in it.
 

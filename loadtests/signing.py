@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.protocol.signatures.authorization import Credentials, sign_headers
 from gateway.protocol.signatures.presign import presign
+from gateway.protocol.signatures.sigv4 import UNSIGNED_PAYLOAD
 
 KEY_ID: Final = "SLUICELOADTESTKEY1"
 SECRET: Final = "a-secret-of-this-measurement-only"
@@ -34,8 +35,10 @@ def presigned(method: str, path: str, port: int, more: Headers = ()) -> bytes:
     return head(method, path.encode() + b"?" + query, [(b"host", host), *more])
 
 
-def signed(method: str, path: str, port: int, payload: str, more: Headers = ()) -> bytes:
-    """Signed in headers, with the body's SHA-256 in hex as ``payload``."""
+def signed(
+    method: str, path: str, port: int, more: Headers = (), payload: str = UNSIGNED_PAYLOAD
+) -> bytes:
+    """Signed in headers; ``payload`` may be the body's SHA-256 in hex."""
     host = (b"host", b"127.0.0.1:%d" % port)
     added = sign_headers(
         method, path.encode(), b"", [host], CREDENTIALS, payload=payload, now=time.time()

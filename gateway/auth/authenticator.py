@@ -34,7 +34,7 @@ from gateway.protocol.signatures import jwt, sigv4
 from gateway.protocol.signatures.authorization import read_header
 from gateway.protocol.signatures.canonical import CanonicalQuery
 from gateway.protocol.signatures.post_form import read_form_claim, verify_form
-from gateway.protocol.signatures.presign import read_query
+from gateway.protocol.signatures.presign import life_of, read_query
 from gateway.protocol.signatures.schemes import Scheme, bearer_token, find
 from gateway.settings.sections import AuthSection, SlotSection
 
@@ -108,12 +108,8 @@ class Authenticator:
         if len(head.index) != len(head.headers):
             _refuse_repeated(head)
         query = CanonicalQuery(head.raw_query)
-        scheme = find(
-            head,
-            query,
-            on_slot=target.slot is not None,
-            ignore_foreign_bearer=self._rules.auth.ignore_foreign_bearer,
-        )
+        ignore = self._rules.auth.ignore_foreign_bearer
+        scheme = find(head, query, on_slot=target.slot is not None, ignore_foreign_bearer=ignore)
         if scheme is Scheme.SIGV2 or scheme is Scheme.UNKNOWN:
             _refuse(scheme)
         if target.slot is not None:
@@ -121,24 +117,15 @@ class Authenticator:
         if isinstance(head, FormHead) and head.form.signed:
             check_alone(head, scheme)
             return self._form(head, target, now)
-        match scheme:
-            case Scheme.SIGV4 | Scheme.PRESIGNED if target.dialect == FORM:
-                raise MalformedCredential(
-                    "A form is signed by its policy, in its fields: see POST policies."
-                )
-            case Scheme.PRESIGNED if target.dialect == LEGACY:
-                raise MalformedCredential(
-                    "A presigned URL does not cover the file's name, which is a header here: sign the request."
-                )
-            case Scheme.SIGV4 | Scheme.PRESIGNED:
-                return self._signed(head, query, target, scheme, now)
-            case Scheme.BEARER:
-                return await self._bearer(head, now)
-            case _:
-                return self._anonymous(head, target)
+        if scheme is Scheme.BEARER:
+            return await self._bearer(head, now)
+        if scheme is Scheme.SIGV4 or scheme is Scheme.PRESIGNED:
+            _check_signable(target, scheme)
+            return self._signed(head, query, target, scheme, now)
+        return self._anonymous(head, target)
 
     def again(self, head: RequestHead, target: Target, now: float) -> Grant | None:
-        """The grant of a presigned request whose like was granted before, if it holds too. None: nothing is known of
+        """The grant of a signed request whose like was granted before, if it holds too. None: nothing is known of
         it, and :meth:`authenticate` has to tell."""
         max_skew = self._rules.auth.max_skew
         return grant_again(self, head, target, self._keys.find, now=now, max_skew=max_skew)
@@ -174,8 +161,9 @@ class Authenticator:
             policy=key.policy,
             digests=() if payload is None else (payload,),
         )
-        if scheme is Scheme.PRESIGNED:
-            remember(self, head, query, claim, key, grant)
+        remember(
+            self, head, claim, life_of(query) if scheme is Scheme.PRESIGNED else None, key, grant
+        )
         return grant
 
     def _form(self, head: FormHead, target: Target, now: float) -> Grant:
@@ -245,6 +233,18 @@ class Authenticator:
         detail = "This request needs a credential: sign it, or use a presigned URL or a token."
         # S3 has no 401, and XMPP clients know none.
         raise Forbidden(detail) if target.dialect in ("s3", "slot") else Unauthenticated(detail)
+
+
+def _check_signable(target: Target, scheme: Scheme) -> None:
+    """Refuse a signature where it says too little about what is asked for."""
+    if target.dialect == FORM:
+        raise MalformedCredential(
+            "A form is signed by its policy, in its fields: see POST policies."
+        )
+    if target.dialect == LEGACY and scheme is Scheme.PRESIGNED:
+        raise MalformedCredential(
+            "A presigned URL does not cover the file's name, which is a header here: sign the request."
+        )
 
 
 def _refuse_repeated(head: RequestHead) -> None:

@@ -244,13 +244,15 @@ class Conversation:
             return
         exchange.end()
         if exchange.response.keep_alive and not self._shared.drain.begun:
-            self.phase = Phase.DISCARD
             left = exchange.body.left
-            if left != 0:
-                self._link.expect(self.time() + self._rules.header_timeout)
-                waiting = min(len(self.pending), left or 0)
-                del self.pending[:waiting]
-                exchange.body.skip(waiting)
+            if left == 0:
+                self._go_on()
+                return
+            self.phase = Phase.DISCARD
+            self._link.expect(self.time() + self._rules.header_timeout)
+            waiting = min(len(self.pending), left or 0)
+            del self.pending[:waiting]
+            exchange.body.skip(waiting)
             self._discard()
         elif exchange.body.complete and not self.pending:
             self._end()
@@ -265,9 +267,13 @@ class Conversation:
 
     def _discard(self) -> None:
         """Go on when the unread body is gone."""
-        if not self._body().complete:
+        if self._body().complete:
+            self._go_on()
+        else:
             self._link.update_reading()
-            return
+
+    def _go_on(self) -> None:
+        """The next request, which may be here already."""
         self.phase = Phase.HEAD
         self._exchange = None
         self._link.expect(self.time() + self._rules.keep_alive)

@@ -21,7 +21,7 @@ from gateway.errors import (
     UriTooLong,
 )
 from gateway.protocol.commands import RequestHead
-from gateway.protocol.shapes import Section
+from gateway.protocol.shapes import Own, Section
 from gateway.server.rules import Rules
 
 END: Final = b"\r\n\r\n"
@@ -46,7 +46,8 @@ class Head:
     """A request head as read. ``length`` is None when there is no Content-Length.
 
     ``path`` and ``query`` are the target's halves, raw; ``headers`` have lower-case names and
-    stripped values, in order. ``section`` is there where the header lines were seen before.
+    stripped values, in order. ``section`` is there where the header lines were seen before, and ``own`` is what was not
+    there then.
     """
 
     method: str = ""
@@ -60,12 +61,13 @@ class Head:
     chunked: bool = False
     expects_continue: bool = False
     section: Section | None = None
+    own: Own | None = None
 
     def as_request(self, scheme: str, peer: str | None) -> RequestHead:
         """The same head for the dialects."""
         common = None
         if self.section is not None:
-            common = self.section.common(self.method, self.query, self.length)
+            common = self.section.common(self.method, self.query, self.length, self.own)
         return RequestHead(
             self.method,
             self.path,

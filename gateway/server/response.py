@@ -207,10 +207,20 @@ class Response:
             ClientGone: the client left.
             RuntimeError: as for :meth:`body`.
         """
-        self._put(data)
-        if self._outlet.paused:  # also where there is no body, as a HEAD's: heads add up
-            await self._outlet.flushed(0)
-        self._finish()
+        outlet, size, head = self._outlet, len(data), self._head
+        usual = head and (self._bodiless or self._left == size)
+        if usual:
+            self._head = b""
+            outlet.write(head if self._bodiless or not size else b"".join((head, data)))
+        else:
+            self._put(data)
+        if outlet.paused:  # also where there is no body, as a HEAD's: heads add up
+            await outlet.flushed(0)
+        if usual:
+            self.complete = True
+            self._turn.responded()
+        else:
+            self._finish()
 
     def _put(self, data: bytes | memoryview) -> None:
         if not self.started:

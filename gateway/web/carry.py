@@ -105,9 +105,9 @@ class Work:
         head = dialect.render(self.exchange.head, command, reply, self.exchange.request_id)
         return replace(head, headers=head.headers + self.headers)
 
-    async def reply(self, head: ResponseHead) -> None:
+    def reply(self, head: ResponseHead) -> Coroutine[None, None, None]:
         """Send a whole response."""
-        await send_head(self.channel, self.exchange, head)
+        return send_whole(self.channel, self.exchange, head, head.body)
 
 
 class Carrier:

@@ -35,6 +35,7 @@ from gateway.errors import (
     ObjectExists,
     ObjectNotFound,
 )
+from gateway.model import ObjectKey
 from gateway.protocol.commands import (
     Command,
     Dialect,
@@ -151,10 +152,11 @@ class Endpoint:
             await self._describe(work, target)
             return
         work.headers = door.cors.response_headers(head)
-        session = None if target.upload is None else await door.uploads.look(target.upload)
-        grant = None
+        session = grant = None
         if target.upload is None:
             grant = exchange.grant = door.authenticator.again(head, target, door.clock())
+        else:
+            session = await door.uploads.look(target.upload)
         grant = grant or await self._admit(work, target, session)
         exchange.head = head = effective_head(exchange.head, target)
         command = work.dialect.parse(head, target)
@@ -173,9 +175,7 @@ class Endpoint:
             work.name_policy(error)
             raise
         except ObjectNotFound:
-            # Who may not list must not learn what is missing (security case 90).
-            if target.key is not None and not may_list(grant, policy, target.key):
-                raise Forbidden("There is no such object, or you may not know.") from None
+            _check_may_know(grant, policy, target.key)
             raise
 
     async def _carry_upload(
@@ -242,6 +242,12 @@ class Endpoint:
         if isinstance(error, Draining):
             headers += ((b"connection", b"close"),)
         await send_head(channel, exchange, ResponseHead(response.status, headers, response.body))
+
+
+def _check_may_know(grant: Grant, policy: Policy, key: ObjectKey | None) -> None:
+    """Who may not list must not learn what is missing (security case 90)."""
+    if key is not None and not may_list(grant, policy, key):
+        raise Forbidden("There is no such object, or you may not know.") from None
 
 
 def _read_head(scope: Scope, proxies: TrustedProxies) -> tuple[RequestHead, GatewayError | None]:

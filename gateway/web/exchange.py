@@ -12,7 +12,6 @@ from gateway.web.log import Log, masked, parameter_names, printable, ready_lines
 from gateway.web.metrics import Metrics
 from gateway.web.request_line import request_line, shown_path
 
-_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"})
 #: What the log calls a request whose client left before the answer.
 _GONE: Final = 499
 
@@ -57,10 +56,12 @@ class Exchange:
     def tell(self, log: Log, metrics: Metrics) -> None:
         """The canonical log line and the counters; the last thing done for a request."""
         seconds = time.perf_counter() - self.started
-        method = self.head.method if self.head.method in _METHODS else "other"
-        status = _GONE if isinstance(self.error, ClientGone) else self.status
-        requests = metrics.requests
-        kind = requests.kind(self.dialect, method, status)
+        error, status, requests = self.error, self.status, metrics.requests
+        if error is not None and isinstance(error, ClientGone):
+            status = _GONE
+        kind = requests.kinds.get((self.dialect, self.head.method, status))
+        if kind is None:
+            kind = requests.kind(self.dialect, self.head.method, status)
         kind.answered.new += 1
         kind.seconds_in_all.observe(seconds)
         if self.status_at:
@@ -69,7 +70,7 @@ class Exchange:
             requests.received.new += self.received
         if self.sent:
             requests.sent.new += self.sent
-        ready = None if self.error is not None else ready_lines(log)
+        ready = None if error is not None else ready_lines(log)
         if ready is None:
             log.info("request", **self.facts(status, seconds))
         else:

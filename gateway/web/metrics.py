@@ -14,6 +14,7 @@ from gateway.errors import GatewayError
 from gateway.telemetry import Instrument
 from gateway.web.books import Books, Family, Times, Waiting, are_shared
 
+_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"})
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
 
 
@@ -40,17 +41,20 @@ class RequestMetrics(Family):
         self.seconds_to_start = self.seconds(
             "response_start", "From the head's arrival to the response's head", *timed
         )
-        self._kinds: dict[tuple[str, str, int], Kind] = {}
+        #: By dialect, method and status.
+        self.kinds: dict[tuple[str, str, int], Kind] = {}
         self.running = self.gauge("requests_running", "Requests being answered now")
         self.received = self.counter("received_bytes", "Bytes of request bodies")
         self.sent = self.counter("sent_bytes", "Bytes of response bodies")
         self.refused = self.counters("auth_refused", "Credentials refused", "dialect", "code")
 
     def kind(self, dialect: str, method: str, status: int) -> Kind:
-        """Looked up once for all that a request tells."""
-        known = self._kinds.get((dialect, method, status))
+        """One of :attr:`kinds`, where there is none yet; all methods that nobody knows are one."""
+        if method not in _METHODS:
+            method = "other"
+        known = self.kinds.get((dialect, method, status))
         if known is None:
-            known = self._kinds[dialect, method, status] = Kind(
+            known = self.kinds[dialect, method, status] = Kind(
                 self.answered[dialect, method, str(status)],
                 self.seconds_in_all[dialect, method],
                 self.seconds_to_start[dialect, method],

@@ -30,7 +30,7 @@ def request_line(exchange: "Exchange", status: int, seconds: float) -> str:
     head = exchange.head
     return (
         f'{{"request_id": "{exchange.request_id}", "method": {_text(head.method)},'
-        f' "path": {_path(head.raw_path)}, "status": {status}, "seconds": {round(seconds, 6)!r},'
+        f' "path": {_path(head.raw_path)}, "status": {status}, "seconds": {seconds:.6f},'
         f' "received": {exchange.received}, "sent": {exchange.sent},'
         f' "dialect": "{exchange.dialect}", "peer": {_text(head.peer)}'
         f"{_parameters(head)}{_holder(exchange.grant)},"

@@ -36,6 +36,7 @@ from gateway.protocol.forms import Form, FormHead
 from gateway.protocol.part_head import PartHead
 from gateway.protocol.signatures import jwt, sigv4, slot_token
 from gateway.protocol.signatures.authorization import Credentials, sign_headers
+from gateway.protocol.signatures.keyed import KeyedHash
 from gateway.protocol.signatures.presign import presign
 from gateway.settings.sections import AuthSection, SlotSection
 from tests.protocol.forms import signed
@@ -503,6 +504,7 @@ def hmacs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for name in ("digest", "new"):
         monkeypatch.setattr(hmac, name, recorded(name, getattr(hmac, name)))
+    monkeypatch.setattr(KeyedHash, "hexdigest", recorded("keyed", KeyedHash.hexdigest))
     return made
 
 
@@ -552,7 +554,7 @@ async def test_case_96_a_bearer_token_that_does_not_hold_costs_at_most_one_hmac(
 
 
 def test_case_96_invented_keys_do_not_displace_those_of_clients() -> None:
-    sigv4.signing_key.cache_clear()
+    sigv4.signing_hash.cache_clear()
 
     async def ask() -> None:
         gate = _gate()
@@ -562,7 +564,7 @@ def test_case_96_invented_keys_do_not_displace_those_of_clients() -> None:
                 await _ask(gate, _invented(f"INVENTEDKEY{at:07}"))
 
     asyncio.run(ask())
-    assert sigv4.signing_key.cache_info().currsize == 2
+    assert sigv4.signing_hash.cache_info().currsize == 2
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,19 @@
 
 Run it: ``python -m tests.bench.bytecodes PUT`` (or GET). A gateway in front of the null S3 serves presigned
 requests of 16 KiB, first untraced, so that what is remembered is, then traced; the figures are per request. Interpreted
-code is most of what such a request costs, and this is how much of it there is.
+code is most of what such a request costs, and this is how much of it there is. ``--signed head`` signs them in their
+headers instead, and ``--signed body`` their bodies too.
 """
 
+import argparse
 import asyncio
+import hashlib
 import signal
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
@@ -83,7 +88,7 @@ def serve() -> None:
     sluice()
 
 
-def measure(method: str) -> str:
+def measure(method: str, signed: str | None = None) -> str:
     """The table."""
     pattern = Pattern()
     with (
@@ -102,7 +107,7 @@ def measure(method: str) -> str:
             for traced in (False, True):
                 if traced:
                     server.process.send_signal(signal.SIGUSR1)
-                drive(wires, method, port, pattern)
+                drive(wires, method, port, pattern, signed)
             server.process.send_signal(signal.SIGUSR1)
             for wire in wires:
                 wire.close()
@@ -110,16 +115,34 @@ def measure(method: str) -> str:
     return log[log.index("\n   bytecodes") :]
 
 
-def drive(wires: list[Wire], method: str, port: int, pattern: Pattern) -> None:
-    """:data:`REQUESTS` presigned requests of :data:`SIZE` bytes, each to an object of its own, on all wires in step."""
+def drive(
+    wires: list[Wire], method: str, port: int, pattern: Pattern, signed: str | None = None
+) -> None:
+    """:data:`REQUESTS` requests of :data:`SIZE` bytes, each to an object of its own, on all wires in step.
+    ``signed``: in their headers (``head``) and with their bodies (``body``); None: they are presigned."""
     framing = [(b"content-length", b"%d" % SIZE)] if method == "PUT" else []
+    sign: Callable[..., bytes] = signing.presigned
+    if signed is not None:
+        sign = signing.signed
+    if signed == "body":
+        digest = pattern.sha256(SIZE) if method == "PUT" else hashlib.sha256().hexdigest()
+        sign = partial(signing.signed, payload=digest)
     for first in range(0, REQUESTS, len(wires)):
         for number, wire in enumerate(wires, first):
-            head = signing.presigned(method, f"/{BUCKET}/{number}/{SIZE}", port, framing)
+            head = sign(method, f"/{BUCKET}/{number}/{SIZE}", port, framing)
             wire.begin(head, pattern, SIZE if method == "PUT" else 0)
         for wire in wires:
             wire.answered(200)
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What kind of requests."""
+    parser.add_argument("method", choices=("PUT", "GET"))
+    parser.add_argument("--signed", choices=("head", "body"))
+
+
 if __name__ == "__main__":
-    print(measure(sys.argv[1] if len(sys.argv) > 1 else "PUT"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    arguments(parser)
+    given = parser.parse_args()
+    print(measure(given.method, given.signed))

@@ -1,8 +1,8 @@
 """How many machine instructions a small request costs, by function: exact, however busy the machine is.
 
-Run it: ``python -m tests.bench.instructions PUT`` (or GET); ``--connections 1`` for one request at a time. The gateway
-runs under callgrind of valgrind, which counts what it executes in user mode and plays a first-level cache and a branch
-predictor beside it. Requests are counted after as many that were not, so that what is
+Run it: ``python -m tests.bench.instructions PUT`` (or GET); ``--connections 1`` for one request at a time; ``--signed``
+as for the bytecodes. The gateway runs under callgrind of valgrind, which counts what it executes in user mode and plays
+a first-level cache and a branch predictor beside it. Requests are counted after as many that were not, so that what is
 remembered is. The kernel is not seen.
 """
 
@@ -19,7 +19,7 @@ from loadtests import processes
 from loadtests.bench.subjects import is_ready, sluice_config
 from loadtests.processes import ROOT, free_port, running, running_module
 from loadtests.wire import Pattern, Wire
-from tests.bench.bytecodes import REQUESTS, drive
+from tests.bench.bytecodes import REQUESTS, arguments, drive
 
 #: Valgrind makes a gateway some fifty times slower, its start too. Seconds.
 START_LIMIT: Final = 180.0
@@ -27,7 +27,7 @@ START_LIMIT: Final = 180.0
 SHOWN: Final = "Ir,I1mr,D1mr,D1mw,Bcm,Bim"
 
 
-def measure(method: str, connections: int) -> str:
+def measure(method: str, connections: int, signed: str | None) -> str:
     """The table, as callgrind_annotate prints it; its first figures are the totals per request."""
     pattern = Pattern()
     with (
@@ -46,11 +46,11 @@ def measure(method: str, connections: int) -> str:
             "sluice", command, port, folder, ready=is_ready, environment=environment
         ) as server:
             wires = [Wire(port) for _ in range(connections)]
-            drive(wires, method, port, pattern)
+            drive(wires, method, port, pattern, signed)
             _control(server.pid, "--instr=on")
-            drive(wires, method, port, pattern)  # its translations are made anew
+            drive(wires, method, port, pattern, signed)  # its translations are made anew
             _control(server.pid, "--zero")
-            drive(wires, method, port, pattern)
+            drive(wires, method, port, pattern, signed)
             _control(server.pid, "--dump")
             for wire in wires:
                 wire.close()
@@ -89,13 +89,13 @@ def _table(dump: Path) -> str:
 def main() -> None:
     """See the module's text."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("method", choices=("PUT", "GET"))
+    arguments(parser)
     parser.add_argument("--connections", type=int, default=16, choices=(1, 2, 4, 8, 16, 32))
     given = parser.parse_args()
     if shutil.which("valgrind") is None:
         sys.exit("valgrind is not installed")
     processes.START_LIMIT = START_LIMIT  # type: ignore[misc]
-    print(measure(given.method, given.connections))
+    print(measure(given.method, given.connections, given.signed))
 
 
 if __name__ == "__main__":

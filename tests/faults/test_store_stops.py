@@ -56,9 +56,7 @@ def _plain(wire: Wire, port: int) -> bytes:
 def _tus(wire: Wire, port: int) -> bytes:
     version = (b"tus-resumable", b"1.0.0")
     told = [version, (b"upload-length", b"%d" % SIZE), (b"content-length", b"0")]
-    made = wire.ask(
-        signed("POST", f"/-/uploads{_path('big')}", port, "UNSIGNED-PAYLOAD", told), expect=201
-    )
+    made = wire.ask(signed("POST", f"/-/uploads{_path('big')}", port, told), expect=201)
     path = made.headers["location"].partition(f":{port}")[2] or made.headers["location"]
     more = [
         (b"host", b"127.0.0.1:%d" % port), version, (b"upload-offset", b"0"),

@@ -11,7 +11,7 @@ from gateway.model import ObjectKey
 from gateway.protocol.commands import RequestHead, Target
 from gateway.protocol.dialects.s3 import S3Dialect
 from gateway.protocol.routing import route
-from gateway.protocol.shapes import Section, Shapes, section_of
+from gateway.protocol.shapes import Layouts, Own, Section, Shapes, section_of
 
 DATE, OTHER_DATE = b"20261121T120000Z", b"20261122T130000Z"
 SIGNATURE, OTHER_SIGNATURE = b"0a" * 32, b"1b" * 32
@@ -78,12 +78,10 @@ def test_a_shape_and_what_is_apart_say_all_of_a_query(
         common = section.common("PUT", found, 1)
         if common is not None:
             ((_, _, *pieces),) = [
-                key for key, facts in section._shapes.items() if facts is common.facts
+                key for key, facts in section._shapes.facts.items() if facts is common.facts
             ]
-            left, centre, right = pieces
-            dated = b"X-Amz-Date=" + common.date if common.date else b""
-            signed = b"X-Amz-Signature=" + common.signature if common.date else b""
-            assert left + dated + centre + signed + right == found
+            left, centre, right = pieces[0] if common.date else (*pieces, b"", b"")
+            assert left + common.date + centre + common.signature + right == found
 
 
 def test_only_so_many_shapes_are_remembered() -> None:
@@ -92,7 +90,7 @@ def test_only_so_many_shapes_are_remembered() -> None:
     for number in range(1, 5000):
         section.common("GET", b"a=%d" % number, None)
 
-    assert len(section._shapes) <= 2048
+    assert len(section._shapes.facts) <= 2048
     again = section.common("GET", b"a=0", None)
     assert first is not None
     assert again is not None
@@ -101,19 +99,51 @@ def test_only_so_many_shapes_are_remembered() -> None:
 
 @pytest.mark.parametrize("name", [b"authorization", b"cookie", b"x-amz-date", b"x-amz-signature"])
 def test_lines_with_a_credential_or_a_date_of_their_own_are_nobodys_to_share(name: bytes) -> None:
-    assert section_of(frozenset({b"host", name}), {}) is None
-    assert section_of(frozenset({b"host"}), {}) is not None
+    assert section_of(frozenset({b"host", name}), Shapes()) is None
+    assert section_of(frozenset({b"host"}), Shapes()) is not None
+
+
+def test_signed_lines_have_a_shape_once_what_is_their_own_was_cut_out() -> None:
+    names = frozenset({b"host", b"authorization", b"x-amz-date"})
+    section = section_of(names, Shapes(), signed=True)
+    assert section is not None
+    assert section_of(names | {b"cookie"}, Shapes(), signed=True) is None
+
+    own = Own(b"7", DATE, b"0a" * 32, SIGNATURE, b"call")
+    one = section.common("PUT", b"x-id=PutObject", 7, own)
+    other = section.common("PUT", b"x-id=PutObject", 8, own._replace(date=OTHER_DATE))
+    assert one is not None
+    assert other is not None
+    assert one.facts is other.facts
+    assert (one.date, one.signature, one.length) == (DATE, SIGNATURE, 7)
+    assert (one.payload, one.call, other.date) == (b"0a" * 32, b"call", OTHER_DATE)
+    assert section.common("PUT", b"a=" + b"b" * 1024, 7, own) is None
+
+
+def test_layouts_of_one_length_are_kept_once_and_only_so_many() -> None:
+    layouts = Layouts()
+    text = b"a=1&bb=22"
+    first = layouts.learn(len(text), (slice(2, 3), slice(7, 9)))
+    assert first.own(text) == (b"1", b"22")
+    assert first.rest(text) == (b"a=", b"&bb=", b"")
+    assert layouts.learn(len(text), (slice(2, 3), slice(7, 9))) is first
+    for at in range(3, 9):
+        layouts.learn(len(text), (slice(0, 0), slice(at, at + 1)))
+    assert len(layouts.of(len(text))) == 4
+    for size in range(5000):
+        layouts.learn(size, (slice(0, 0), slice(0, 0)))
+    assert len(layouts._by_size) <= 1024
 
 
 def test_case_96_sections_share_the_room_for_shapes_and_no_shape() -> None:
-    shapes: Shapes = {}
+    shapes = Shapes()
     found = []
     for _ in range(100):
         section = section_of(frozenset({b"host"}), shapes)
         assert section is not None
         found += [section.common("GET", b"a=%d" % number, None) for number in range(50)]
 
-    assert len(shapes) <= 2048
+    assert len(shapes.facts) <= 2048
     assert len({id(common.facts) for common in found if common is not None}) == 5000
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import GatewayError
+from gateway.protocol.shapes import Own
 from gateway.server.head import Head, guard_head, parse_head
 from gateway.server.known import KnownHeads
 from gateway.server.rules import Rules
@@ -86,6 +87,8 @@ def test_framing_is_remembered(lines: bytes) -> None:
         b"PUT /a HTTP/1.1\r\n" + LINES.replace(b": 5", b": 5 "),
         b"PUT /a HTTP/1.1\r\n" + LINES.replace(b": 5", b": " + b"5" * 20),
         b"PUT /a HTTP/1.1\r\n" + LINES.replace(b": 5", b":5"),
+        b"PUT /a HTTP/1.1\r\n" + LINES.replace(b": 5", b": x"),
+        b"PUT /a HTTP/1.1\r\n" + LINES.replace(b": 5", b": -"),
         b"PUT /a HTTP/1.1\r\nContent-Length: 5\r\n" + LINES,
     ],
 )
@@ -102,8 +105,77 @@ def test_credentials_and_long_lines_are_not_kept(line: bytes) -> None:
     assert known(data).recall(data) is None
 
 
-def test_a_length_that_is_written_unusually_is_not_kept() -> None:
-    data = b"PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length:5\r\n\r\n"
+@pytest.mark.parametrize("line", [b"Content-Length:5", b"CONTENT-length: \t 5  "])
+def test_a_length_may_be_written_in_any_way(line: bytes) -> None:
+    data = b"PUT /a HTTP/1.1\r\nHost: x\r\n" + line + b"\r\n\r\n"
+    heads = known(data)
+    same(heads, data)
+    assert same(heads, data.replace(b"5", b"7")).length == 7
+
+
+def test_a_length_of_more_digits_is_read_once_and_shares_what_is_known_from_then_on() -> None:
+    data = b"PUT /a HTTP/1.1\r\n" + LINES
+    heads, longer = known(data), data.replace(b": 5", b": 1234")
+    section = same(heads, data).section
+    assert heads.recall(longer) is None
+
+    heads.learn(longer, read(longer))
+    assert same(heads, longer).section is same(heads, data).section is section
+
+
+SIGNED = (
+    b"Host: example.org\r\nAmz-Sdk-Invocation-Id: 01234567-89ab-cdef-0123-456789abcdef\r\n"
+    b"X-Amz-Date: 20261121T120000Z\r\nContent-Length: 15\r\nX-Amz-Content-Sha256: " + b"0a" * 32 + b"\r\n"
+    b"Authorization: AWS4-HMAC-SHA256 Credential=K/20261121/r/s3/aws4_request, SignedHeaders=host;x-amz-date, "
+    b"Signature=" + b"1b" * 32 + b"\r\n\r\n"
+)  # fmt: skip
+
+
+def test_of_signed_lines_the_date_the_hash_the_signature_and_the_calls_name_are_a_requests_own() -> (
+    None
+):
+    heads = known(b"PUT /a HTTP/1.1\r\n" + SIGNED)
+    first = same(heads, b"PUT /a HTTP/1.1\r\n" + SIGNED)
+    lines = SIGNED.replace(b"1b", b"2c").replace(b"0a", b"3d").replace(b": 15", b": 77")
+    lines = lines.replace(b"T120000Z", b"T130001Z").replace(b"-cdef-", b"-abcd-")
+    second = same(heads, b"GET /c/d HTTP/1.1\r\n" + lines)
+
+    assert first.section is second.section is not None
+    assert second.own == Own(
+        b"77", b"20261121T130001Z", b"3d" * 32, b"2c" * 32, b"01234567-89ab-abcd-0123-456789abcdef"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"Credential=K", b"Credential=L"),
+        (b"Signature=1b", b"Signature= b"),
+        (b"X-Amz-Date: 2", b"X-Amz-Date: ,"),
+        (b"SHA256 Cred", b"SHA256\x00Cred"),
+        (b"0a" * 32, b"UNSIGNED-PAYLOAD" + b"0" * 48),
+    ],
+)
+def test_signed_lines_of_which_the_rest_differs_are_read(old: bytes, new: bytes) -> None:
+    heads = known(b"PUT /a HTTP/1.1\r\n" + SIGNED)
+    changed = heads.recall(b"PUT /a HTTP/1.1\r\n" + SIGNED.replace(old, new))
+    assert changed is None or facts(changed) == facts(
+        read(b"PUT /a HTTP/1.1\r\n" + SIGNED.replace(old, new))
+    )
+    assert (changed is None) == (old != b"0a" * 32)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"X-Amz-Date: 20261121T120000Z", b"Date: Sat, 21 Nov 2026 12:00:00 GMT"),
+        (b"AWS4-HMAC-SHA256", b"AWS4-HMAC-SHA512"),
+        (b"Host: example.org", b"Host: example.org\r\nX-Amz-Date: 20261121T120000Z"),
+        (b"Host: example.org", b"Host: example.org\r\nX-Amz-Security-Token: x"),
+    ],
+)
+def test_lines_that_are_signed_in_another_way_are_not_kept(old: bytes, new: bytes) -> None:
+    data = b"PUT /a HTTP/1.1\r\n" + SIGNED.replace(old, new)
     assert known(data).recall(data) is None
 
 

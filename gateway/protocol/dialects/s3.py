@@ -123,13 +123,13 @@ class S3Dialect:
         self, head: RequestHead, command: Command, reply: Reply, request_id: str
     ) -> ResponseHead:
         """See :class:`~gateway.protocol.commands.Dialect`."""
-        own: Headers = ((b"x-amz-request-id", wire(request_id)),)
+        own: Headers = ((b"x-amz-request-id", request_id.encode("ascii")),)
         match reply:
             case ObjectStored():
                 headers = (
                     (b"etag", quoted(reply.info_etag)),
                     *_version(reply.version),
-                    *checksum_headers(_asked(command, reply.digests)),
+                    *(checksum_headers(_asked(command, reply.digests)) if reply.digests else ()),
                     (b"content-length", b"0"),
                 )
                 return ResponseHead(200, own + headers)

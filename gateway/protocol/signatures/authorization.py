@@ -62,6 +62,20 @@ def read_header(
     if any(name.lower() == b"x-amz-security-token" for name in query.names()):
         raise InvalidToken("No key here has a session token; sign with the access key alone.")
     timestamp = _request_time(head)
+    _check_clock(timestamp, now, max_skew)
+    return make_claim(
+        head,
+        credential=read_credential(credential, timestamp, region),
+        timestamp=timestamp,
+        signed_names=signed_names,
+        signature=given,
+        payload=_payload(head),
+        query=query.canonical(),
+        stand_ins={},
+    )
+
+
+def _check_clock(timestamp: str, now: float, max_skew: float) -> None:
     if abs(read_timestamp(timestamp) - now) > max_skew:
         raise ClockSkew(
             f"The request's date is more than {max_skew:.0f} seconds away from the server's clock;"
@@ -69,22 +83,16 @@ def read_header(
             request_time=timestamp,
             server_time=write_timestamp(int(now)),
         )
+
+
+def _payload(head: RequestHead) -> str:
     payload = head.get(b"x-amz-content-sha256")
     if payload is None:
         raise BadRequest(
             "The header x-amz-content-sha256 is missing; send the body's SHA-256 in hex or"
             " UNSIGNED-PAYLOAD."
         )
-    return make_claim(
-        head,
-        credential=read_credential(credential, timestamp, region),
-        timestamp=timestamp,
-        signed_names=signed_names,
-        signature=given,
-        payload=payload,
-        query=query.canonical(),
-        stand_ins={},
-    )
+    return payload
 
 
 def _request_time(head: RequestHead) -> str:

@@ -117,6 +117,11 @@ def read_expires(text: str) -> int:
     return int(text)
 
 
+def life_of(query: CanonicalQuery) -> int:
+    """For how many seconds the URL of a claim that was read is good."""
+    return read_expires(_required(query, "X-Amz-Expires"))
+
+
 def _payload(head: RequestHead, stand_ins: dict[bytes, bytes]) -> str:
     """What the URL, or a signed header beside it, says about the body."""
     header = head.get(b"x-amz-content-sha256")
@@ -154,17 +159,9 @@ def presign(
     timestamp = write_timestamp(int(now))
     scope = Scope(timestamp[:8], credentials.region)
     signed = sorted((name, canonical_value((value,))) for name, value in headers)
-    own = {
-        b"X-Amz-Algorithm": ALGORITHM.encode(),
-        b"X-Amz-Credential": f"{credentials.key_id}/{scope}".encode(),
-        b"X-Amz-Date": timestamp.encode(),
-        b"X-Amz-Expires": str(expires).encode(),
-        b"X-Amz-SignedHeaders": b";".join(name for name, _ in signed),
-    }
-    if credentials.token is not None:
-        own[b"X-Amz-Security-Token"] = credentials.token.encode()
+    names = b";".join(name for name, _ in signed)
     pieces = [raw_query] if raw_query else []
-    pieces += [name + b"=" + encode(value) for name, value in own.items()]
+    pieces += _parameters(credentials, scope, timestamp, expires, names)
     query = CanonicalQuery(b"&".join(pieces))
     payload = query.get("X-Amz-Content-Sha256") or UNSIGNED_PAYLOAD
     canonical = canonical_request(
@@ -172,3 +169,19 @@ def presign(
     )
     made = signature(credentials.secret, timestamp, scope, canonical)
     return b"&".join((*pieces, b"X-Amz-Signature=" + made.encode()))
+
+
+def _parameters(
+    credentials: Credentials, scope: Scope, timestamp: str, expires: int, names: bytes
+) -> list[bytes]:
+    """What stands in the query of a presigned URL before its signature. ``names`` of the signed headers."""
+    own = {
+        b"X-Amz-Algorithm": ALGORITHM.encode(),
+        b"X-Amz-Credential": f"{credentials.key_id}/{scope}".encode(),
+        b"X-Amz-Date": timestamp.encode(),
+        b"X-Amz-Expires": str(expires).encode(),
+        b"X-Amz-SignedHeaders": names,
+    }
+    if credentials.token is not None:
+        own[b"X-Amz-Security-Token"] = credentials.token.encode()
+    return [name + b"=" + encode(value) for name, value in own.items()]

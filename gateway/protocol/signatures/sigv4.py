@@ -10,6 +10,7 @@ Source: "Authenticating Requests (AWS Signature Version 4)", Amazon S3 API refer
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -30,6 +31,7 @@ from gateway.model import Digest
 from gateway.protocol.commands import RequestHead
 from gateway.protocol.names import listed
 from gateway.protocol.signatures.canonical import canonical_path, canonical_request, select_headers
+from gateway.protocol.signatures.keyed import KeyedHash
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
@@ -91,13 +93,18 @@ class Verdict:
     payload: Digest | None
 
 
-@lru_cache(maxsize=1024)
 def signing_key(secret: str, date: str, region: str, service: str = "s3") -> bytes:
-    """The key for one day, region and service; the four HMACs are remembered."""
+    """The key for one day, region and service."""
     key = hmac.digest(b"AWS4" + secret.encode(), date.encode(), "sha256")
     key = hmac.digest(key, region.encode(), "sha256")
     key = hmac.digest(key, service.encode(), "sha256")
     return hmac.digest(key, b"aws4_request", "sha256")
+
+
+@lru_cache(maxsize=1024)
+def signing_hash(secret: str, date: str, region: str, service: str = "s3") -> KeyedHash:
+    """What signs with that key; its four HMACs are remembered."""
+    return KeyedHash(signing_key(secret, date, region, service))
 
 
 def string_to_sign(timestamp: str, scope: Scope, canonical: bytes) -> str:
@@ -107,8 +114,8 @@ def string_to_sign(timestamp: str, scope: Scope, canonical: bytes) -> str:
 
 def signature(secret: str, timestamp: str, scope: Scope, canonical: bytes) -> str:
     """The signature of a canonical request, in lower-case hex."""
-    key = signing_key(secret, scope.date, scope.region, scope.service)
-    return hmac.digest(key, string_to_sign(timestamp, scope, canonical).encode(), "sha256").hex()
+    key = signing_hash(secret, scope.date, scope.region, scope.service)
+    return key.hexdigest(string_to_sign(timestamp, scope, canonical).encode())
 
 
 def verify(claim: Claim, secret: str) -> Verdict:
@@ -249,10 +256,8 @@ def read_timestamp(text: str) -> float:
     match = _TIMESTAMP(text)
     if match is not None:
         day, hour, minute, second = match.groups()
-        try:
+        with suppress(ValueError):
             return _midnight(day) + int(hour) * 3600 + int(minute) * 60 + int(second)
-        except ValueError:
-            pass
     raise MalformedCredential("The request's date must read YYYYMMDDTHHMMSSZ, in UTC.")
 
 

@@ -74,7 +74,7 @@ class Creation:
 
 
 def _sign(path: str, port: int, more: Headers) -> bytes:
-    return signed("POST", path, port, "UNSIGNED-PAYLOAD", more)
+    return signed("POST", path, port, more)
 
 
 def _leave(path: str, port: int, more: Headers) -> bytes:

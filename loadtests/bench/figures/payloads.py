@@ -23,7 +23,7 @@ def measure(bench: Bench) -> None:
     digest = bench.pattern.sha256(size)
 
     def with_sha(method: str, path: str, port: int, more: plan.signing.Headers) -> bytes:
-        return signed(method, path, port, digest, more)
+        return signed(method, path, port, more, digest)
 
     put = partial(plan.put, bench, size=size)
     recorder = bench.recorder

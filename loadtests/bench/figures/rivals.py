@@ -63,7 +63,7 @@ def _case(bench: Bench, name: str) -> Case:
 
 
 def _unsigned_payload(method: str, path: str, port: int, more: Headers) -> bytes:
-    return signed(method, path, port, "UNSIGNED-PAYLOAD", more)
+    return signed(method, path, port, more)
 
 
 def _tus_upload(bench: Bench, server: Server) -> Callable[[], float]:

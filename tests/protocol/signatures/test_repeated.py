@@ -10,7 +10,7 @@ from gateway.protocol.shapes import Section
 from gateway.protocol.signatures import sigv4
 from gateway.protocol.signatures.authorization import Credentials
 from gateway.protocol.signatures.canonical import CanonicalQuery
-from gateway.protocol.signatures.presign import presign, read_query
+from gateway.protocol.signatures.presign import life_of, presign, read_query
 from gateway.protocol.signatures.repeated import Repeated, repeated
 
 NOW = 1_795_262_400.0
@@ -38,7 +38,7 @@ def learned(head: RequestHead) -> Repeated | None:
     query = CanonicalQuery(head.raw_query)
     claim = read_query(head, query, region="us-east-1", now=NOW, max_skew=SKEW)
     assert head.common is not None
-    return repeated(head, head.common, query, claim)
+    return repeated(head, head.common, claim, life=life_of(query))
 
 
 def holds(known: Repeated | None, head: RequestHead, *, now: float = NOW) -> bool:
@@ -112,9 +112,20 @@ def test_a_parameter_that_ends_like_the_date_is_not_taken_for_it() -> None:
     assert twin.common is None  # the first that is found is not at the beginning of a parameter
 
 
+def test_a_signed_length_is_each_requests_own() -> None:
+    section = Section()
+    known = learned(request(section, headers=(HOST, (b"content-length", b"5"))))
+    head = request(section, headers=(HOST, (b"content-length", b"77")), length=77)
+
+    assert holds(known, head)
+    assert head.common is not None
+    head.common.length = 5
+    assert not holds(known, head)
+
+
 @pytest.mark.parametrize(
     "headers",
-    [(HOST, (b"content-length", b"5")), (HOST, (b"x-amz-content-sha256", min(sigv4.STREAMING).encode()))],
+    [(HOST, (b"content-length", b"05")), (HOST, (b"x-amz-content-sha256", min(sigv4.STREAMING).encode()))],
 )  # fmt: skip
 def test_what_a_shape_does_not_say_is_not_remembered(
     headers: tuple[tuple[bytes, bytes], ...],
