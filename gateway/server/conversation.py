@@ -17,7 +17,7 @@ from gateway.protocol.commands import RequestHead, ResponseHead
 from gateway.server.body import ChunkedBody, RequestBody
 from gateway.server.deadlines import Pace
 from gateway.server.exchange import AsgiApp, Exchange
-from gateway.server.head import Head, find_end, guard_head, parse_head
+from gateway.server.head import Head, find_end, guard_head, parse_head, skip_empty_lines
 from gateway.server.link import Link, Phase
 from gateway.server.refusals import final_response
 from gateway.server.shared import Shared
@@ -140,8 +140,8 @@ class Conversation:
 
     def _advance(self) -> None:
         """Take the next head off ``pending``, if it is all there."""
-        while self.pending.startswith(b"\r\n"):
-            del self.pending[:2]  # RFC 9112, 2.2
+        if self.pending.startswith(b"\r\n"):
+            skip_empty_lines(self.pending)
         if not self.pending:
             return
         head: Head | None = None

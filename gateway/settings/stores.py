@@ -53,7 +53,8 @@ class S3Storage(Section):
     idle_timeout: Duration = 30.0
     """How long a call may go without progress. There is no limit on its total."""
     max_connections: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Connections kept to the store."""
+    """Connections kept to the store. Where calls wait, those of downloads whose clients are slow do not count
+    (with `data_plane = "aiobotocore"` they do)."""
     uniform_parts: Literal["auto"] | bool = "auto"
     """Equal part sizes, as Cloudflare R2 wants; `auto`: by the endpoint's name."""
     conditional_put: Literal["auto", "none", "put", "complete"] = "auto"

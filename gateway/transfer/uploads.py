@@ -24,9 +24,9 @@ from gateway.model import Digest, ObjectInfo, Source, Stored, WriteCondition
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal
 from gateway.pipeline.naps import Naps
+from gateway.pipeline.pool import SlabPool
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
-from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.small import SmallBody, is_small
 from gateway.pipeline.spool import Spool
 from gateway.pipeline.transforms import Chain

@@ -11,6 +11,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.drain import Drain
+from gateway.server import census
 from gateway.server.exchange import Receive, Scope, Send
 from gateway.server.http_protocol import Front, FrontFactory
 from gateway.server.refusals import render_refusal
@@ -120,6 +121,16 @@ async def test_case_56_one_connection_too_many_is_answered_and_lingers(
     assert bench.transport.asked == ["write_eof"]
     assert await bench.asked("close")
     bench.lose()
+
+
+async def test_case_56_of_too_many_that_are_too_many_nothing_is_said(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(census, "TOLD", 0)
+    bench = Bench(pair[0], replace(RULES, max_connections=0))
+    assert (bench.transport.sent, bench.transport.asked) == (b"", ["abort"])
+    bench.lose()
+    assert bench.state.connections == set()
 
 
 async def test_a_request_is_a_task_that_the_server_knows(

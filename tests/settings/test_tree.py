@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.model import PartLimits
-from gateway.pipeline.slabs import SlabPool
+from gateway.pipeline.pool import SlabPool
 from gateway.settings import Settings
 from gateway.settings.tree import SMALLEST_BUDGET_FOR_S3
 
