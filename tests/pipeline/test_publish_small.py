@@ -34,8 +34,11 @@ async def test_a_lost_answer_of_a_conditional_put_is_asked_for_at_the_object() -
         assert it.raw.requests[-1].method == "HEAD"
 
 
-async def test_a_success_that_makes_no_sense_is_an_error_and_counted_once() -> None:
-    async with lab(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) as it:
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", reply(b"", "202 Accepted")]
+)
+async def test_a_success_that_makes_no_sense_is_an_error_and_counted_once(answer: bytes) -> None:
+    async with lab(saying(answer)) as it:
         with pytest.raises(StorageCorrupt):
             await it.put()
         assert len(it.calls.outcomes) == 1
