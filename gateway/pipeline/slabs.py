@@ -177,6 +177,10 @@ class Account:
         """
         await self._pool.charge(self.claim, size, complete=True)
 
+    def take_room_at_once(self, size: int) -> bool:
+        """The same where it needs no waiting; answer whether it was taken."""
+        return self._pool.charge_at_once(self.claim, size)
+
     def leave_room(self, size: int) -> None:
         """They no longer are."""
         self._pool.credit(self.claim, size)
@@ -267,6 +271,16 @@ class SlabPool:
         if complete:
             self._make_room()  # what comes is no slab, so free ones don't serve
         self._instrument.memory_held(self.budget.used, self.budget.waiting)
+
+    def charge_at_once(self, claim: Claim, size: int) -> bool:
+        """The same for bytes that are not in slabs, where nobody must be waited for; answer whether it was done."""
+        budget = self.budget
+        if not budget.charge_at_once(claim, size):
+            return False
+        if self._free_bytes:
+            self._make_room()
+        self._instrument.memory_held(budget.used, budget.waiting)
+        return True
 
     async def take(self, claim: Claim, size: int) -> mmap.mmap:
         """A buffer of the right class, charged."""

@@ -68,7 +68,7 @@ class Retrier:
         admitted: Admission | None = None,
     ) -> T:
         """The result of ``fn()``, called as often as it takes and is allowed. ``admitted``: what
-        :meth:`admit_begun` answered, if the first ``fn()`` goes on with that call.
+        :meth:`admit_now` answered for the first ``fn()``.
 
         ``operation`` names the call in metrics (``put``, ``upload-part``, ...). A call that is not
         ``idempotent`` is made once.
@@ -105,22 +105,20 @@ class Retrier:
 
     # --- of calls that are begun without waiting, see gateway.storage.base.Prompt
 
-    @property
-    def free(self) -> bool:
-        """Whether a call may be begun here and now: it need not rest before, and is not refused."""
-        return self._breaker.state == "closed" and not self._pause.left(self._clock())
-
-    def admit_begun(self) -> Admission:
-        """Admit the first attempt of a call that was begun while :attr:`free`. Bring the admission to
-        :meth:`settle_begun`, or to :meth:`call`, which then goes on."""
-        now = self._clock()
+    def admit_now(self) -> Admission | None:
+        """Admit the first attempt of a call, if it may be made here and now: it need not rest before, and is not
+        refused. Bring the admission to :meth:`settle_begun`, or to :meth:`call`, which then goes on."""
+        now, breaker = self._clock(), self._breaker
+        if breaker.state != "closed" or self._pause.left(now):
+            return None
         self._budget.deposit(now)
-        return now, self._breaker.admit(now)
+        return now, breaker.admit(now)
 
     def settle_begun(
         self, operation: str, admitted: Admission, failure: BaseException | None
     ) -> None:
-        """That attempt is over. ``failure``: None, or a cancellation; for all else there is :meth:`call`."""
+        """That attempt is over. ``failure``: None, a cancellation or a bug of ours; for all else there is
+        :meth:`call`."""
         self._settle(operation, admitted[1], failure, admitted[0])
 
     # ---

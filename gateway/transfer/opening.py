@@ -1,5 +1,7 @@
 """Opening an object: one GetObject, by the retry policy."""
 
+from collections.abc import Awaitable
+
 from gateway.model import Opened, RangeRequest
 from gateway.storage.base import Begun
 from gateway.storage.retry import Admission, Retrier, going_on
@@ -18,15 +20,18 @@ async def open_object(
     """
     store, key = placement.store, placement.key
     prompt, begun = store.prompt, None
-    if prompt is not None and retrier.free:
+    admitted = None if prompt is None else retrier.admit_now()
+    if prompt is not None and admitted is not None:
         begun = prompt.get(key, range=request, if_match=etag)
-    if begun is None:
-        return await retrier.call("GetObject", lambda: store.get(key, range=request, if_match=etag))
-    admitted = retrier.admit_begun()
-    opened = await _outcome(begun, retrier, admitted)
-    if opened is not None:
-        return opened
-    attempts = going_on(begun, lambda: store.get(key, range=request, if_match=etag))
+    if begun is not None and admitted is not None:
+        opened = await _outcome(begun, retrier, admitted)
+        if opened is not None:
+            return opened
+
+    def get() -> Awaitable[Opened]:
+        return store.get(key, range=request, if_match=etag)
+
+    attempts = get if begun is None else going_on(begun, get)
     return await retrier.call("GetObject", attempts, admitted=admitted)
 
 

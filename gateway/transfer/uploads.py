@@ -24,6 +24,7 @@ from gateway.model import Digest, ObjectInfo, Source, Stored, WriteCondition
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal
 from gateway.pipeline.naps import Naps
+from gateway.pipeline.publish_small import SmallPublication
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
 from gateway.pipeline.slabs import SlabPool
@@ -126,9 +127,10 @@ class Uploads:
         condition = _UNCONDITIONAL if leased else pinned
         if is_small(command.length):
             with self._small(placement, command, rules, condition) as body:
-                if not body.admit_at_once():
-                    await self._first_memory(body.admit())
-                await body.fill(source, chain)
+                if not body.take_over(source, chain):
+                    if not body.admit_at_once():
+                        await self._first_memory(body.admit())
+                    await body.fill(source, chain)
                 stored = await self._commit(body.complete, chain, placement, rule, leased=leased)
         else:
             # Around all of it: a store may judge as soon as a body that passes through is announced.
@@ -141,7 +143,7 @@ class Uploads:
                     )
         return _answer(stored, chain, found)
 
-    async def _commit(
+    def _commit(
         self,
         complete: Callable[[], Awaitable[Stored]],
         chain: Chain,
@@ -149,13 +151,19 @@ class Uploads:
         rule: WriteRule,
         *,
         leased: bool,
-    ) -> Stored:
+    ) -> Awaitable[Stored]:
         """Verify everything, then publish."""
         chain.verify()
-        if not leased:
-            return await _complete(complete, rule)
+        if leased:
+            return self._commit_leased(complete, placement, rule)
+        return complete() if rule.overwrite else _complete_worded(complete, rule)
+
+    async def _commit_leased(
+        self, complete: Callable[[], Awaitable[Stored]], placement: Placement, rule: WriteRule
+    ) -> Stored:
         async with self._conditional.commit(placement, rule, leased=True):
-            return await _complete(complete, rule)
+            with _worded(rule):
+                return await complete()
 
     async def _first_memory(self, admission: Awaitable[object]) -> None:
         """Wait for the memory that the body's first bytes go to: before any of them is asked for, so that
@@ -202,14 +210,12 @@ class Uploads:
         return None
 
     def _chain(self, command: PutObject, rules: UploadRules) -> Chain:
-        limits = [
-            limit
-            for limit in (rules.max_size, self._machinery.settings.max_object)
-            if limit is not None
-        ]
+        allowed, most = rules.max_size, self._machinery.settings.max_object
+        if allowed is None or (most is not None and most < allowed):
+            allowed = most
         return Chain(
             length=command.length,
-            max_size=min(limits, default=None),
+            max_size=allowed,
             min_size=rules.min_size,
             claims=command.digests,
             signed=rules.digests,
@@ -226,15 +232,19 @@ class Uploads:
         machinery = self._machinery
         store = placement.store
         assert command.length is not None
+        publication = SmallPublication(
+            store,
+            placement.key,
+            placement.attributes(command.attributes),
+            condition,
+            machinery.retriers[store.name],
+            time.time(),
+        )
         return SmallBody(
             command.length,
-            store=store,
-            key=placement.key,
+            publication,
             memory=machinery.pool.account(rules.principal),
             places=machinery.places[store.name],
-            retrier=machinery.retriers[store.name],
-            attributes=placement.attributes(command.attributes),
-            condition=condition,
             instrument=machinery.instrument,
         )
 
@@ -265,9 +275,7 @@ class Uploads:
         )
 
 
-async def _complete(complete: Callable[[], Awaitable[Stored]], rule: WriteRule) -> Stored:
-    if rule.overwrite:
-        return await complete()
+async def _complete_worded(complete: Callable[[], Awaitable[Stored]], rule: WriteRule) -> Stored:
     with _worded(rule):
         return await complete()
 

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.errors import GatewayError, StorageCorrupt
 from gateway.model import WriteCondition
+from gateway.storage.s3.wire_link import Link
 from tests.storage.s3.begun_lab import lab, saying
 from tests.storage.s3.raw_store import ETAG, Peer, RawStore, error, reply
 
@@ -86,3 +87,29 @@ async def test_also_where_it_has_to_be_repeated() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert it.calls.outcomes[-1] == "PutObject ok"
+
+
+def _broken(link: Link, _: object) -> None:
+    link._break(LookupError("a bug"))
+
+
+def _meaningless(*_: object) -> None:
+    raise LookupError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("where", "bug"),
+    [
+        ("gateway.storage.s3.wire_link.Link._deliver", _broken),
+        ("gateway.storage.s3.wire_begun.stored", _meaningless),
+    ],
+    ids=["on its way", "what it means"],
+)
+async def test_an_answer_that_breaks_us_is_settled(
+    where: str, bug: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with lab(saying(reply())) as it:
+        monkeypatch.setattr(where, bug)
+        with pytest.raises(LookupError):
+            await it.put()
+        assert it.calls.outcomes == ["PutObject internal-error"]
