@@ -16,8 +16,9 @@ from gateway.model import Attributes, Digest, ObjectKey, Stored, Views, WriteCon
 from gateway.pipeline.flight import part_digests
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.publish import Fingerprint, publish
-from gateway.storage.base import Begun, ObjectStore
+from gateway.storage.base import ObjectStore
 from gateway.storage.etags import whole_etag
+from gateway.storage.prompt import Begun
 from gateway.storage.retry import Admission, Retrier, going_on
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from typing import Final, TypeAlias, TypeVar
 from gateway.errors import GatewayError, StorageThrottled, StorageUnavailable
 from gateway.settings.sections import RetrySection
 from gateway.storage.backoff import Pause, RetryBudget, RetryPolicy
-from gateway.storage.base import Begun
 from gateway.storage.breaker import Breaker, State, Ticket, judge
+from gateway.storage.prompt import Begun
 from gateway.telemetry import Instrument
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class Retrier:
             await self._sleep(delay)
             now = self._clock()
 
-    # --- of calls that are begun without waiting, see gateway.storage.base.Prompt
+    # --- of calls that are begun without waiting, see gateway.storage.prompt.Prompt
 
     def admit_now(self) -> Admission | None:
         """Admit the first attempt of a call, if it may be made here and now: it need not rest before, and is not

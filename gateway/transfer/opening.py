@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 
 from gateway.model import Opened, RangeRequest
-from gateway.storage.base import Begun
+from gateway.storage.prompt import Begun
 from gateway.storage.retry import Admission, Retrier, going_on
 from gateway.transfer.placement import Placement
 

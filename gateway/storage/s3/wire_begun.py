@@ -1,4 +1,4 @@
-"""Calls that were begun without waiting, on a connection that was idle. See :class:`gateway.storage.base.Begun`."""
+"""Calls that were begun without waiting, on a connection that was idle. See :class:`gateway.storage.prompt.Begun`."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias

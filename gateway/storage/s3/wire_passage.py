@@ -85,7 +85,7 @@ class Framing:
 
 
 class WirePassage(Generic[T]):
-    """A :class:`~gateway.storage.base.Passage`. ``made`` turns a success into what it means."""
+    """A :class:`~gateway.storage.passages.Passage`. ``made`` turns a success into what it means."""
 
     def __init__(
         self,
