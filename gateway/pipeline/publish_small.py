@@ -64,10 +64,10 @@ class SmallPublication:
             BaseException
         ) as error:  # a bug of ours: nobody would settle it, nor give the connection up
             begun.abandon()
-            retrier.settle_begun("PutObject", admitted, error)
+            retrier.settle("PutObject", admitted, error)
             raise
         if stored is not None:
-            retrier.settle_begun("PutObject", admitted, None)
+            retrier.settle("PutObject", admitted, None)
         elif cancelled is None:
             return await unbroken(self._publish(views, digests, begun, admitted))
         else:

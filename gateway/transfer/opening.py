@@ -45,8 +45,8 @@ async def _outcome(begun: Begun[Opened], retrier: Retrier, admitted: Admission) 
         opened = begun.outcome()
     except BaseException as error:  # a body that nobody reads would keep its connection for ever
         begun.abandon()
-        retrier.settle_begun("GetObject", admitted, error)
+        retrier.settle("GetObject", admitted, error)
         raise
     if opened is not None:
-        retrier.settle_begun("GetObject", admitted, None)
+        retrier.settle("GetObject", admitted, None)
     return opened

@@ -245,7 +245,7 @@ async def test_a_call_that_was_begun_is_settled_once_and_its_end_is_the_first_at
     admitted = world.retrier.admit_now()
     assert admitted is not None
     world.now += 1
-    world.retrier.settle_begun("put", admitted, None)
+    world.retrier.settle("put", admitted, None)
     admitted = world.retrier.admit_now()
     world.now += 1
     found = await world.retrier.call("put", answers(DOWN, "done"), admitted=admitted)
