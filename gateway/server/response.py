@@ -200,14 +200,16 @@ class Response:
 
     async def whole(self, data: bytes | memoryview) -> None:
         """Write all of the body, of up to :data:`JOIN` bytes, and end. When this returns the memory may be used
-        again: so much was copied. It does not return before the transport took it: who asks for more and more and
-        reads nothing is not answered again.
+        again: the kernel has it, or TLS has copied it. Who asks for more and more and reads nothing is not answered
+        again before.
 
         Raises:
             ClientGone: the client left.
             RuntimeError: as for :meth:`body`.
         """
-        self._put(data)
+        self._put(
+            data[:]
+        )  # a view of our own: after a failure the transport may keep it while the caller's is let go
         if self._outlet.paused:  # also where there is no body, as a HEAD's: heads add up
             await self._outlet.flushed(0)
         self._finish()
@@ -229,9 +231,9 @@ class Response:
             pieces = [b"%x\r\n" % size, data, b"\r\n"]
         head, self._head = self._head, b""
         if head:
-            pieces = (
-                [b"".join((head, data))] if size <= JOIN and not self._chunked else [head, *pieces]
-            )
+            # One write either way. TLS makes a record of each piece, so a small one is joined there.
+            joined = bool(self._outlet.piece) and size <= JOIN and not self._chunked
+            pieces = [b"".join((head, data))] if joined else [head, *pieces]
         self._outlet.write(*pieces)
 
     def _finish(self) -> None:

@@ -148,6 +148,13 @@ class Outgoing:
         if self._patience is None:
             self._push()
 
+    def finish(self) -> bool:
+        """The answer is here: send no further step. Answer whether all was sent."""
+        sent = self.done
+        if not sent or self._drained is not None or self._patience is not None:
+            self.stop()
+        return sent
+
     def stop(self) -> None:
         """Send no further step."""
         self._stopped = True
