@@ -48,6 +48,7 @@ DECLARED: Final = {
     "gateway/errors/service.py",
     "gateway/errors/state.py",
     "gateway/model.py",
+    "gateway/pipeline/undertaking.py",
     "gateway/telemetry.py",
     "gateway/auth/grant.py",
     "gateway/client/uploading/job.py",
