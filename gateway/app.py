@@ -16,15 +16,18 @@ from gateway.pipeline.spool import Spool
 from gateway.protocol.commands import RequestHead, ResponseHead
 from gateway.protocol.routing import dialect_of
 from gateway.protocol.upload_paths import is_upload_path
+from gateway.protocol.visits import is_visit
 from gateway.runtime import Runtime, open_runtime
 from gateway.server.run import Apps
 from gateway.sessions.heartbeat import Heartbeat
 from gateway.sessions.open import weaknesses
-from gateway.settings import S3Storage, Settings, SettingsError
+from gateway.settings import Settings, SettingsError
 from gateway.transfer.background import PATIENCE, Background
-from gateway.web import upload_page
+from gateway.web import front_page, upload_page
 from gateway.web.channel import Channel
 from gateway.web.endpoint import Endpoint
+from gateway.web.forwarded import TrustedProxies
+from gateway.web.heads import forwarded, request_head
 from gateway.web.log import configure as configure_log
 from gateway.web.log import flush as flush_log
 from gateway.web.log import get_log
@@ -56,15 +59,26 @@ class Gateway:
         self._endpoint: Endpoint | None = None
         ops = Ops(drain, self._metrics, self._check)
         own_listener = bool(settings.server.metrics_listen)
-        self._ops = pages([*ops.routes(metrics=not own_listener), *upload_page.routes()])
+        self._proxies = TrustedProxies(settings.server.trusted_proxies)
+        self._ops = pages(
+            [
+                *ops.routes(metrics=not own_listener),
+                *upload_page.routes(),
+                *front_page.routes(metrics=not own_listener),
+            ]
+        )
         self.metrics_app = pages([ops.metrics_route()]) if own_listener else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Paths under ``/-/`` are the operators', but those of uploads; the rest are objects."""
+        """Paths under ``/-/`` are the operators', but those of uploads; the rest are objects, and ``/`` the service
+        unless a person looks there."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        if _is_operators(scope.get("raw_path") or b""):
+        raw_path = scope.get("raw_path") or b""
+        if _is_operators(raw_path) or (
+            raw_path == b"/" and self._is_visit(request_head(scope, self._proxies))
+        ):
             await self._ops(scope, receive, send)
             return
         assert self._endpoint is not None
@@ -72,10 +86,17 @@ class Gateway:
 
     def direct(self, head: RequestHead, channel: Channel) -> Coroutine[None, None, None] | None:
         """The same for a request that our own front has read, without ASGI; None for what is the operators'."""
-        if head.raw_path.startswith(b"/-") and _is_operators(head.raw_path):
+        # What is not an object's sorts before this, and no name of a bucket does: one comparison for each request.
+        if head.raw_path < b"/." and (
+            _is_operators(head.raw_path)
+            or (head.raw_path == b"/" and self._is_visit(forwarded(head, self._proxies)))
+        ):
             return None
         assert self._endpoint is not None
         return self._endpoint.serve(head, channel)
+
+    def _is_visit(self, head: RequestHead) -> bool:
+        return is_visit(head, self._settings.server.domains)
 
     async def _check(self) -> None:
         """What readiness asks.
@@ -167,12 +188,7 @@ def _is_operators(raw_path: bytes) -> bool:
 
 def _stores(settings: Settings) -> str:
     """The stores and where they are, for people."""
-    return ", ".join(
-        f"storage.{name} ({urlsplit(store.endpoint_url).netloc.rpartition('@')[2]})"
-        if isinstance(store, S3Storage) and store.endpoint_url
-        else f"storage.{name}"
-        for name, store in settings.storage.items()
-    )
+    return ", ".join(f"storage.{name} ({store.place})" for name, store in settings.storage.items())
 
 
 def _told(error: GatewayError | SettingsError | OSError) -> str:

@@ -9,7 +9,7 @@ from gateway.auth.keys import KeyRing
 from gateway.auth.policies import Policies
 from gateway.drain import Drain
 from gateway.pipeline.limiter import Limiter
-from gateway.pipeline.slabs import SlabPool
+from gateway.pipeline.pool import SlabPool
 from gateway.pipeline.spool import Spool
 from gateway.protocol.commands import Dialect
 from gateway.protocol.cors import Cors

@@ -82,7 +82,9 @@ async def test_a_start_that_takes_long_says_what_it_waits_for(
         async with lab.running(Gateway(found, Drain())):
             pass
     (line,) = [line for line in lab.lines(capsys.readouterr().out) if line["event"] == "waiting"]
-    assert line["detail"] == "still opening the sessions (memory://) and storage.main (127.0.0.1:1)"
+    assert line["detail"] == (
+        "still opening the sessions (memory://) and storage.main (http://127.0.0.1:1)"
+    )
 
 
 async def test_a_heartbeat_outlives_the_next_whatever_the_grace(

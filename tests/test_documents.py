@@ -3,13 +3,15 @@
 import importlib
 import inspect
 import re
+import textwrap
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from gateway.settings import Settings, shape
+from gateway.settings import S3Storage, Settings, load_settings, shape
 from gateway.web.metrics import Metrics
 
 ROOT: Final = Path(__file__).parent.parent
@@ -151,3 +153,50 @@ def test_the_architecture_has_the_rooms_that_there_are_and_imports_as_they_are_c
         if contract["type"] == "layers"
     ]
     assert " ".join(arrows.split()) == " > ".join(layers).replace("gateway.", "")
+
+
+# --- deploy/ ---
+
+
+def deployed(name: str) -> str:
+    return (ROOT / "deploy" / name).read_text(encoding="utf-8")
+
+
+def test_an_image_is_built_of_what_its_context_holds_and_no_keys_are_in_that() -> None:
+    copied = [
+        source
+        for line in re.findall(r"^COPY (?!--from)(.*) \S+$", deployed("Dockerfile"), re.MULTILINE)
+        for source in line.split()
+    ]
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert len(copied) >= 5
+    assert all((ROOT / source).exists() and f"!{source}" in ignored for source in copied)
+    kept = [line[1:] for line in ignored if line.startswith("!")]
+    assert "*" in ignored
+    assert not [line for line in kept if fnmatch(".sluice", line) or fnmatch(".venv", line)]
+
+
+def test_settings_that_containers_are_given_exist() -> None:
+    given = re.findall(
+        r"(SLUICE_\w+)(?:=|: )(\S+)", deployed("Dockerfile") + deployed("compose.yaml")
+    )
+    assert len(given) == 3
+    load_settings(None, dict(given))
+
+
+def test_the_service_s_configuration_is_right() -> None:
+    found = load_settings(ROOT / "deploy" / "sluice.toml", {})
+    assert str(found.server.data_dir) == "/var/lib/sluice"
+
+
+def test_the_manifest_s_configuration_is_right_among_what_kubernetes_adds(tmp_path: Path) -> None:
+    manifest = deployed("kubernetes.yaml")
+    block = re.search(r"^  sluice\.toml: \|\n(.*?)^---$", manifest, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    (tmp_path / "sluice.toml").write_text(textwrap.dedent(block[1]))
+    environ = dict.fromkeys(re.findall(r"name: (SLUICE_\w+)", manifest), "x" * 20)
+    links = {"SLUICE_SERVICE_HOST": "10.0.0.1", "SLUICE_PORT": "tcp://10.0.0.1:80"}
+    found = load_settings(tmp_path / "sluice.toml", environ | links)
+    store = found.storage["main"]
+    assert isinstance(store, S3Storage)
+    assert store.access_key_id == "x" * 20

@@ -50,6 +50,8 @@ def check(online: bool, config: Path | None) -> None:
         _counted("policy", len(policies)),
     ]
     click.echo(f"configuration: right ({', '.join(counts)})")
+    for line in _passed_through(settings):
+        click.echo(line)
     if online and not asyncio.run(_check_online(settings)):
         raise Mistake("not everything could be reached")
 
@@ -99,6 +101,17 @@ def _buckets(settings: Settings) -> str:
     return f"{named} and any other {others}" if settings.buckets else f"any bucket {others}"
 
 
+def _passed_through(settings: Settings) -> Iterator[str]:
+    """The buckets that are mounted without a section of their own: meant so, or a name that is wrong."""
+    default = settings.buckets_default
+    for where, bucket in settings.mounts.items():
+        if default is not None and bucket not in settings.buckets:
+            yield (
+                f"{where}: there is no [buckets.{bucket}]; it is passed through to the bucket "
+                f"{bucket} in storage.{default.storage}"
+            )
+
+
 async def _check_online(settings: Settings) -> bool:
     """Reach everything; say what was found. False when something is out of reach."""
     from gateway.runtime import open_runtime
@@ -109,11 +122,12 @@ async def _check_online(settings: Settings) -> bool:
         right = True
         areas = runtime.placements.areas()
         for store in runtime.stores.values():
+            place = settings.storage[store.name].place
             own = [(bucket, prefix) for owner, bucket, prefix in areas if owner is store]
             if own or store is not runtime.placements.passed_to:
-                right &= await check_store(store, own)
+                right &= await check_store(store, place, own)
             else:
-                right &= await _check_passed_to(store, runtime.placements)
+                right &= await _check_passed_to(store, place, runtime.placements)
     return right
 
 
@@ -146,11 +160,11 @@ def _cause(error: BaseException | None) -> str | None:
     return None
 
 
-async def _check_passed_to(store: ObjectStore, placements: Placements) -> bool:
+async def _check_passed_to(store: ObjectStore, place: str, placements: Placements) -> bool:
     """Reach a store of which no bucket is named, and probe it in one of its own."""
     from gateway.runtime import probe_any
 
-    where = f"storage.{store.name}"
+    where = f"storage.{store.name} ({place})"
     try:
         buckets = await placements.passed_through()
         click.echo(f"{where}, listing its buckets: right")
@@ -167,15 +181,15 @@ async def _check_passed_to(store: ObjectStore, placements: Placements) -> bool:
     return True
 
 
-async def check_store(store: ObjectStore, areas: Sequence[tuple[str, str]]) -> bool:
+async def check_store(store: ObjectStore, place: str, areas: Sequence[tuple[str, str]]) -> bool:
     """Reach every (bucket, prefix) of a store, probe the first, and say what it does: of one out of reach
-    nothing is known.
+    nothing is known. ``place`` is where the store is, for people.
 
     Answers whether all could be reached.
     """
     from gateway.runtime import PROBED
 
-    where = f"storage.{store.name}"
+    where = f"storage.{store.name} ({place})"
     if not areas:
         click.echo(f"{where}: no bucket is configured on it, so nothing was probed")
     right = True

@@ -124,10 +124,16 @@ def read_settings(config: Path | None) -> Settings:
     """
     path = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     settings = load_settings(path, os.environ)
+    named = {f"buckets.{name}": name for name in settings.buckets}
+    named |= {
+        f"{where}: {name!r}": name
+        for where, name in settings.mounts.items()
+        if name not in settings.buckets
+    }
     problems = [
-        f"buckets.{name}: clients can never name it: 3 to 63 of a-z, 0-9, - and ., a letter or digit at both ends, "
+        f"{where}: clients can never name it: 3 to 63 of a-z, 0-9, - and ., a letter or digit at both ends, "
         "no IP address and no reserved name"
-        for name in settings.buckets
+        for where, name in named.items()
         if not _can_be_named(name)
     ]
     if problems:

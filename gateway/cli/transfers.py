@@ -11,16 +11,19 @@ import click
 from gateway.cli.connection import Connection
 from gateway.cli.mistakes import Mistake
 from gateway.cli.options import OBJECT, connection_options, parse_object
+from gateway.cli.retries import Retries
 from gateway.client import Backoff, Client, Interrupted, Refused, pending_upload
 from gateway.model import ObjectKey
 from gateway.units import format_size
 
 
 class Bar:
-    """A progress bar on standard error: drawn for people only, from the first byte on."""
+    """A progress bar on standard error: drawn for people only, from the first byte on. ``retries`` may have said
+    something in its place."""
 
-    def __init__(self, label: str, *, quiet: bool) -> None:
+    def __init__(self, label: str, *, quiet: bool, retries: Retries) -> None:
         self._label: Final = label
+        self._retries: Final = retries
         self._hidden: Final = quiet or not sys.stderr.isatty()
         self._bar: Any = None
 
@@ -41,6 +44,7 @@ class Bar:
         """Show it; ``done`` may go back."""
         if self._hidden:
             return
+        self._retries.clear()
         if self._bar is None:
             self._bar = click.progressbar(
                 length=total, label=self._label, file=sys.stderr, item_show_func=_amount
@@ -49,30 +53,6 @@ class Bar:
             self._bar.pos, self._bar.finished = done, False
         self._bar.length = total
         self._bar.update(done - self._bar.pos, (done, total))
-
-
-def _patience(*, quiet: bool) -> Backoff:
-    """What is tried again is told where no progress bar is seen standing still."""
-    if quiet or sys.stderr.isatty():
-        return Backoff()
-    return Backoff(on_retry=Retries())
-
-
-class Retries:
-    """Says why something is tried again: once, as long as the reason is the same; then how often."""
-
-    def __init__(self) -> None:
-        self._reason = ""
-        self._count = 0
-
-    def __call__(self, error: Exception) -> None:
-        """It is about to be tried again."""
-        if str(error) != self._reason:
-            self._reason, self._count = str(error), 0
-            click.echo(f"sluice: retrying ({error})", err=True)
-        else:
-            click.echo(f"sluice: the same again; retry {self._count + 1}", err=True)
-        self._count += 1
 
 
 def _amount(item: tuple[int, int] | None) -> str:
@@ -117,16 +97,23 @@ def put(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="BUCKET/KEY") from None
     connection = Connection(**connect)
-    patience = _patience(quiet=quiet)
-    with Client(connection.account, backoff=patience) as client, Bar(file.name, quiet=quiet) as bar:
+    retries = Retries(quiet=quiet)
+    with (
+        Client(connection.account, backoff=Backoff(on_retry=retries)) as client,
+        Bar(file.name, quiet=quiet, retries=retries) as bar,
+    ):
         try:
             done = client.put(file, key, content_type=content_type, parallel=parallel, progress=bar)
         except Refused as error:
-            raise _about_key(error, connection, _rest(connection, key, file)) from error
+            rest = retries.end(error) + _rest(connection, key, file)
+            raise _about_key(error, connection, rest) from error
         except Interrupted as error:
-            raise Mistake(f"{error}{_rest(connection, key, file)}") from error
+            rest = retries.end(error) + _rest(connection, key, file)
+            raise Mistake(f"{error}{rest}") from error
         except KeyboardInterrupt:
+            retries.clear()
             raise Mistake(f"stopped{_rest(connection, key, file)}") from None
+    retries.clear()
     if not quiet:
         again = f", continued at {format_size(done.continued_from)}" if done.continued_from else ""
         click.echo(f"{key}: {format_size(done.size)} stored, SHA-256 {done.sha256}{again}")
@@ -149,19 +136,21 @@ def get(source: ObjectKey, file: str, quiet: bool, **connect: Any) -> None:
     """
     place = _place(source, file)
     connection = Connection(**connect)
-    patience = _patience(quiet=quiet)
+    retries = Retries(quiet=quiet)
     with (
-        Client(connection.account, backoff=patience) as client,
-        Bar(place.name, quiet=quiet) as bar,
+        Client(connection.account, backoff=Backoff(on_retry=retries)) as client,
+        Bar(place.name, quiet=quiet, retries=retries) as bar,
     ):
         try:
             done = client.get(source, place, progress=bar)
         except Refused as error:
-            raise _about_key(error, connection) from error
+            raise _about_key(error, connection, retries.end(error)) from error
         except Interrupted as error:
-            raise Mistake(f"{error}{_continuation(place)}") from error
+            raise Mistake(f"{error}{retries.end(error)}{_continuation(place)}") from error
         except KeyboardInterrupt:
+            retries.clear()
             raise Mistake(f"stopped{_continuation(place)}") from None
+    retries.clear()
     if not quiet:
         verified = f"verified by {done.verified_by}" if done.verified_by else "no digest to verify"
         again = f", continued at {format_size(done.continued_from)}" if done.continued_from else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from gateway.client.account import Account
     from gateway.client.async_client import AsyncClient
-    from gateway.client.backoff import Backoff
+    from gateway.client.backoff import Backoff, Retry
     from gateway.client.client import Client
     from gateway.client.download import Downloaded
     from gateway.client.failures import Corrupt, FileTrouble, Interrupted, Refused, TransferFailed
@@ -30,6 +30,7 @@ __all__ = [
     "Notes",
     "Progress",
     "Refused",
+    "Retry",
     "TransferFailed",
     "Uploaded",
     "pending_upload",
@@ -43,6 +44,7 @@ _HOMES: Final = {
     "Downloaded": "download",
     "Notes": "uploading.notes",
     "Progress": "uploading.job",
+    "Retry": "backoff",
     "Uploaded": "uploading.job",
     "pending_upload": "uploading.work",
 }

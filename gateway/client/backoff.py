@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from gateway.client.failures import Refused, TransferFailed
 
 
-def untold(error: TransferFailed) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """What is about to be tried again, in ``delay`` seconds: after ``failures`` in a row, of which ``error`` was the
+    last, out of ``attempts`` tries."""
+
+    error: TransferFailed
+    failures: int
+    attempts: int
+    delay: float
+
+
+def untold(retry: Retry) -> None:
     """Tell nobody."""
 
 
@@ -20,7 +31,7 @@ class Backoff:
     """``attempts`` tries in a row without progress, the first included; waits in seconds.
 
     ``patience`` bounds what a server may ask for by Retry-After: past it, giving up and saying so is kinder
-    than a command that seems to hang. ``on_retry`` is told why, before each wait.
+    than a command that seems to hang. ``on_retry`` is told before each wait.
     """
 
     attempts: int = 8
@@ -28,7 +39,7 @@ class Backoff:
     cap: float = 20.0
     patience: float = 60.0
     rand: Callable[[], float] = random.random
-    on_retry: Callable[[TransferFailed], None] = untold
+    on_retry: Callable[[Retry], None] = untold
 
     def delay(self, error: TransferFailed, failures: int) -> float | None:
         """How long to wait after the ``failures``-th failure in a row; None: give up."""
@@ -41,6 +52,7 @@ class Backoff:
             return None
         if failures >= self.attempts or (asked or 0.0) > self.patience:
             return None
-        self.on_retry(error)
         bound: float = min(self.cap, self.base * 2 ** (failures - 1))
-        return max(asked or 0.0, self.rand() * bound)
+        delay = max(asked or 0.0, self.rand() * bound)
+        self.on_retry(Retry(error=error, failures=failures, attempts=self.attempts, delay=delay))
+        return delay

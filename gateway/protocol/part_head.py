@@ -69,7 +69,10 @@ def decode_utf8(raw: bytes, what: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        _refuse(f"{what} is not UTF-8.")
+        _refuse(
+            f"{what} is not UTF-8. On a page in another encoding, give the form "
+            'accept-charset="utf-8".'
+        )
 
 
 def _read_disposition(text: str | None) -> tuple[str, str | None]:

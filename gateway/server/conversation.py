@@ -17,7 +17,7 @@ from gateway.protocol.commands import RequestHead, ResponseHead
 from gateway.server.body import ChunkedBody, RequestBody
 from gateway.server.deadlines import Pace
 from gateway.server.exchange import AsgiApp, Exchange
-from gateway.server.head import Head, find_end, guard_head, parse_head
+from gateway.server.head import Head, find_end, guard_head, parse_head, skip_empty_lines
 from gateway.server.link import Link, Phase
 from gateway.server.refusals import final_response
 from gateway.server.shared import Shared
@@ -115,6 +115,15 @@ class Conversation:
         elif self._exchange is not None:
             self._exchange.response.keep_alive = False
 
+    def hear_out(self) -> bool:
+        """The client sends nothing more. Answers whether all of its request is here, so that it is to be answered all
+        the same; nothing follows on the connection then."""
+        if self.phase is not Phase.EXCHANGE or self.missing != 0:
+            return False
+        assert self._exchange is not None
+        self._exchange.hear_out()
+        return True
+
     def leave(self) -> None:
         """The client is gone."""
         self.outlet.leave()
@@ -131,8 +140,8 @@ class Conversation:
 
     def _advance(self) -> None:
         """Take the next head off ``pending``, if it is all there."""
-        while self.pending.startswith(b"\r\n"):
-            del self.pending[:2]  # RFC 9112, 2.2
+        if self.pending.startswith(b"\r\n"):
+            skip_empty_lines(self.pending)
         if not self.pending:
             return
         head: Head | None = None

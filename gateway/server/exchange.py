@@ -57,6 +57,9 @@ class Connection(Turn, Protocol):
 class Exchange:
     """Runs the application for one request."""
 
+    #: Whether the client has said that it sends nothing more.
+    _silent = False
+
     def __init__(self, connection: Connection, head: Head, body: RequestBody) -> None:
         self.head = head
         self.body = body
@@ -159,6 +162,15 @@ class Exchange:
         if not self._connection.outlet.gone:
             await self.response.body(b"", more=False)
 
+    def hear_out(self) -> None:
+        """The client sends nothing more, and its request is all here. Whether it left or waits for the answer shows
+        when that is written: who waits for the client to leave is told that it did."""
+        self._silent = True
+        if self._ended is not None:
+            self._ended.set()
+        self.response.keep_alive = False
+        self.body.fail(ClientGone, "The client closed the connection.")
+
     def end(self) -> None:
         """The client left, or the response is complete: wake who waits for that."""
         self._over = True
@@ -175,7 +187,7 @@ class Exchange:
                 return {"type": "http.disconnect"}
             self._end_told = self.body.complete
             return {"type": "http.request", "body": data, "more_body": not self._end_told}
-        if not self._over:
+        if not self._over and not self._silent:
             self._ended = self._ended or asyncio.Event()
             await self._ended.wait()
         return {"type": "http.disconnect"}

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import uvicorn
 from uvicorn.server import ServerState
 
+from gateway.server.census import Entry
 from gateway.server.conversation import Conversation
 from gateway.server.deadlines import Deadline
 from gateway.server.exchange import AsgiApp, Exchange
@@ -62,12 +63,31 @@ class Front(asyncio.BufferedProtocol):
         self._app = cast("AsgiApp", config.loaded_app)
         self._app_state = app_state
         self._server_state = server_state
+        self._entry: Entry | None = None
         self._fd = -1
         self._lost = False
+        self._ended = False
         self._missing: int | None = None
         self._reading = True
         self._deadline = Deadline(self._loop, self._expired)
         self._watch = Deadline(self._loop, self._look)
+
+    # --- before there is a transport ---------------------------------------------------------
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a TLS handshake may take: those of a head, which it comes before."""
+        return self._rules.header_timeout
+
+    def enter(self, address: str) -> bool:
+        """Count it in as one of ``address``; answer whether there is room at least for saying that there is none."""
+        self._entry = self._shared.census.enter(address)
+        return self._entry is not None
+
+    def leave(self) -> None:
+        """Count it out."""
+        if self._entry is not None:
+            self._shared.census.leave(self._entry)
 
     # --- transport callbacks -----------------------------------------------------------------
 
@@ -84,24 +104,28 @@ class Front(asyncio.BufferedProtocol):
         self._conversation = Conversation(
             self._shared, self, self._app, self._app_state, self._server_state
         )
-        full = self._shared.census.enter(self._peer())
-        if full is not None:
-            self._conversation.refuse(full, None)
+        if self._entry is None and not self.enter(self.client[0] if self.client else ""):
+            self._transport.abort()
+        elif self._entry is not None and self._entry.full is not None:
+            self._conversation.refuse(self._entry.full, None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it, and tell the exchange, which may take its time to end."""
         self._lost = True
         self._conversation.phase = Phase.OVER
         self._server_state.connections.discard(cast("Any", self))
-        self._shared.census.leave(self._peer())
+        self.leave()
         self._deadline.cancel()
         self._watch.cancel()
         self._conversation.leave()
 
     def eof_received(self) -> bool:
-        """The client will send nothing more; the transport closes."""
-        self._conversation.leave()
-        return False
+        """The client sends nothing more. One whose whole request is here may only have said so (``shutdown(SHUT_WR)``),
+        and is answered: True, the transport stays open for that. TLS knows no half-close."""
+        self._ended = not self.outlet.tls and self._conversation.hear_out()
+        if not self._ended:
+            self._conversation.leave()
+        return self._ended
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go. Never empty: an empty view would end a plain connection."""
@@ -211,13 +235,11 @@ class Front(asyncio.BufferedProtocol):
         missing = self._conversation.missing
         moved = missing != self._missing  # who sends is there, and need not be looked for
         self._missing = missing
+        reads = self._reading and not self._ended
         if self.outlet.is_stalled(now, self._rules.body_idle_timeout) or (
-            not (self._reading or moved) and is_gone(self._fd, missing, tls=self.outlet.tls)
+            not (reads or moved) and is_gone(self._fd, missing, tls=self.outlet.tls)
         ):
             self._transport.abort()
-
-    def _peer(self) -> str:
-        return self.client[0] if self.client else ""
 
 
 def _address(info: Any) -> tuple[str, int] | None:

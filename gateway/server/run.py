@@ -17,6 +17,7 @@ import uvicorn
 from gateway.drain import Drain
 from gateway.server import open_files
 from gateway.server.exchange import AsgiApp, Direct
+from gateway.server.handshakes import FrontServer
 from gateway.server.http_protocol import Front, FrontFactory
 from gateway.server.listeners import Listeners, open_listeners
 from gateway.server.refusals import Render, render_refusal
@@ -86,7 +87,7 @@ def run_worker(
     return 0
 
 
-class DrainingServer(uvicorn.Server):
+class DrainingServer(FrontServer):
     """uvicorn closes its listener at the first signal; we answer 503 for a while before that."""
 
     def __init__(

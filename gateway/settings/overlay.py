@@ -5,6 +5,7 @@ environments are often upper-case. A variable that matches nothing is a mistake:
 misspelt limit would be no limit.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,6 +23,13 @@ NOT_SETTINGS: Final = frozenset(
         "SLUICE_TEST_REQUIRE",
     }
 )
+#: What Kubernetes, and Docker's links, tell each container of a service called ``sluice`` or ``sluice-...``, and
+#: the one of them that may as well be a slip: its value is a URL then.
+_LINK: Final = re.compile(
+    r"SLUICE(?:_[A-Z0-9_]+?)??_"
+    r"(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
+_LINKED_PORT: Final = re.compile(r"SLUICE(?:_[A-Z0-9_]+?)??_PORT=(?:tcp|udp|sctp)://.*")
 
 
 class NoSuchSetting(ValueError):
@@ -36,12 +44,21 @@ def overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[str,
     origins: dict[str, str] = {}
     problems: list[str] = []
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in NOT_SETTINGS:
+        if name.startswith(PREFIX) and not _is_other(name, environ[name]):
             try:
                 origins[_put(tree, name, environ[name])] = name
             except NoSuchSetting as error:
                 problems.append(f"{name}: {error}")
     return origins, problems
+
+
+def _is_other(name: str, value: str) -> bool:
+    """Whether a variable is not meant for us, though it begins like those that are. All settings have two
+    underscores after their section."""
+    if name in NOT_SETTINGS:
+        return True
+    links = (_LINK.fullmatch(name), _LINKED_PORT.fullmatch(f"{name}={value}"))
+    return "__" not in name and any(links)
 
 
 def _put(tree: dict[str, Any], name: str, value: str) -> str:

@@ -51,7 +51,7 @@ class ServerSection(Section):
     policies: Path | None = None
     """A folder of policies beside the shipped ones; a file there replaces a shipped policy of its name."""
     header_timeout: Duration = 10.0
-    """How long a request's head may take."""
+    """How long a request's head may take, and before it a TLS handshake."""
     keep_alive: Duration = 75.0
     """How long an idle connection is kept between requests."""
     body_idle_timeout: Duration = 60.0
@@ -63,9 +63,10 @@ class ServerSection(Section):
     max_header: Size = 8 * KiB
     """Largest single header, and largest request target, in bytes."""
     max_connections: Annotated[int, Field(ge=1)] = 10_000
-    """Connections at a time in one process; more are answered 503 and closed."""
+    """Connections at a time in one process, counted from accept on; more are answered 503 and closed."""
     max_connections_per_address: Annotated[int, Field(ge=1)] = 10_000
-    """Connections at a time from one address."""
+    """Connections at a time from one address, or one IPv6 network of 64 bits; `trusted_proxies` are exempt. The default
+    is no cap: lower it where clients come directly."""
     interim_responses: bool = True
     """Whether clients of the IETF's resumable uploads that ask for it are sent `104` before the final answer; false
     where a proxy in between does not pass interim responses on."""

@@ -53,13 +53,22 @@ class S3Storage(Section):
     idle_timeout: Duration = 30.0
     """How long a call may go without progress. There is no limit on its total."""
     max_connections: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Connections kept to the store."""
+    """Connections kept to the store. Where calls wait, those of downloads whose clients are slow do not count
+    (with `data_plane = "aiobotocore"` they do)."""
     uniform_parts: Literal["auto"] | bool = "auto"
     """Equal part sizes, as Cloudflare R2 wants; `auto`: by the endpoint's name."""
     conditional_put: Literal["auto", "none", "put", "complete"] = "auto"
     """Which writes honour conditions; `auto`: probed at start."""
     checksums: Names | Literal["auto"] = "auto"
     """Checksum algorithms to send; `auto`: those the store was seen to verify."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: without a user and a password, which may be secret."""
+        if self.endpoint_url is None:
+            return f"Amazon's for {self.region}"
+        parts = urlsplit(self.endpoint_url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class LocalStorage(Section):
@@ -74,12 +83,22 @@ class LocalStorage(Section):
     buckets: Literal["create", "existing"] = "create"
     """Whether a bucket's folder is made at its first use."""
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return str(self.path.absolute())
+
 
 class MemoryStorage(Section):
     """Objects in this process's memory: for trying things out; gone at the end."""
 
     kind: Literal["memory"]
     """`memory`."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return "in memory"
 
 
 StorageSection: TypeAlias = Annotated[

@@ -56,6 +56,14 @@ class Settings(Section):
     cors: CorsSection = CorsSection()
     log: LogSection = LogSection()
 
+    @property
+    def mounts(self) -> dict[str, str]:
+        """The buckets that are mounted somewhere, by the setting that names them. One without a section of its own is
+        passed through."""
+        slots = {f"slots.{name}.bucket": slot.bucket for name, slot in self.slots.items()}
+        other = self.compatibility.hmac_file_server
+        return slots | ({"compatibility.hmac_file_server": other} if other else {})
+
     @model_validator(mode="after")
     def _parts_fit(self) -> "Settings":
         """A quarter of the memory holds the oldest unfinished part, and S3 has a smallest one."""

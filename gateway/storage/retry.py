@@ -53,6 +53,8 @@ class Retrier:
         self._clock = clock
         self._sleep = sleep
         self._rand = rand
+        #: What the store's last failure was, for whom a breaker refuses.
+        self._failed_with = ""
 
     @property
     def refusal(self) -> float | None:
@@ -121,6 +123,8 @@ class Retrier:
             outcome = _outcome(failure)
             if isinstance(failure, StorageThrottled):
                 self._pause.throttled(now, failure.retry_after)
+            elif isinstance(failure, StorageUnavailable):
+                self._failed_with = failure.detail
         self._instrument.call_finished(self._store, operation, outcome, now - began)
 
     # ---
@@ -143,7 +147,8 @@ class Retrier:
         refusal = self._breaker.refusal(now)
         if refusal is not None:
             raise StorageUnavailable(
-                "The store has failed several times in a row and is given a rest. Try again later.",
+                "The store has failed several times in a row and is given a rest: try again later. "
+                f"What it failed with last: {self._failed_with}",
                 retry_after=refusal,
             )
         ticket = self._breaker.admit(now)  # the one that tries whether it is well again

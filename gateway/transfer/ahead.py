@@ -31,7 +31,7 @@ from gateway.errors import GatewayError, Overloaded
 from gateway.model import ByteRange, Source
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.owner import Owner, unbroken
-from gateway.pipeline.slabs import SlabPool
+from gateway.pipeline.pool import SlabPool
 from gateway.telemetry import Instrument
 from gateway.transfer.placement import Placement
 from gateway.transfer.resuming import Call, ResumingSource, Watched

@@ -55,7 +55,7 @@ class Placements:
         self._buckets = settings.buckets
         self._default = settings.buckets_default
         self._stores = stores
-        self._slots = {slot.bucket for slot in settings.slots.values()} - settings.buckets.keys()
+        self._mounted = set(settings.mounts.values()) - settings.buckets.keys()
         self._hidden: dict[tuple[str, str], tuple[str, ...]] = {}
         for name, section in settings.buckets.items():
             there = section.storage, section.bucket or name
@@ -106,7 +106,7 @@ class Placements:
     def areas(self) -> list[tuple[ObjectStore, str, str]]:
         """Every (store, bucket there, prefix) that the configuration names: what probes and sweeps look at.
 
-        Beside the listed buckets these are the slots' that are passed through.
+        Beside the listed buckets these are the mounted ones that are passed through.
         """
         listed = [
             (self._stores[section.storage], section.bucket or name, section.prefix)
@@ -114,7 +114,7 @@ class Placements:
         ]
         store = self.passed_to
         return listed + (
-            [] if store is None else [(store, name, "") for name in sorted(self._slots)]
+            [] if store is None else [(store, name, "") for name in sorted(self._mounted)]
         )
 
     @property
@@ -133,8 +133,8 @@ class Placements:
         return [bucket for bucket in found or () if bucket not in named]
 
     def named(self) -> frozenset[str]:
-        """The buckets that clients don't reach there by their own names, and the slots': those are areas."""
-        return frozenset(self._buckets) | self._slots
+        """The buckets that clients don't reach there by their own names, and the mounted ones: those are areas."""
+        return frozenset(self._buckets) | self._mounted
 
 
 def _placed(area: _Area, key: ObjectKey) -> Placement:

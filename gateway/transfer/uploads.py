@@ -7,27 +7,21 @@ body; verify everything that was claimed of it; only then commit.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.adapt.concurrency import FIRST, Limit
 from gateway.adapt.part_size import PartPlan, plan
-from gateway.errors import (
-    GatewayError,
-    ObjectExists,
-    Overloaded,
-    PreconditionFailed,
-    TooLarge,
-)
+from gateway.errors import GatewayError, ObjectExists, Overloaded, PreconditionFailed, TooLarge
 from gateway.model import Digest, ObjectInfo, Source, Stored, WriteCondition
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal
 from gateway.pipeline.naps import Naps
+from gateway.pipeline.pool import SlabPool
 from gateway.pipeline.publish_small import SmallPublication
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
-from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.small import SmallBody, is_small
 from gateway.pipeline.spool import Spool
 from gateway.pipeline.transforms import Chain
@@ -154,14 +148,20 @@ class Uploads:
     ) -> Awaitable[Stored]:
         """Verify everything, then publish."""
         chain.verify()
-        if leased:
-            return self._commit_leased(complete, placement, rule)
-        return complete() if rule.overwrite else _complete_worded(complete, rule)
+        if not leased and rule.overwrite:
+            return complete()
+        return self._commit_judged(complete, placement, rule, leased=leased)
 
-    async def _commit_leased(
-        self, complete: Callable[[], Awaitable[Stored]], placement: Placement, rule: WriteRule
+    async def _commit_judged(
+        self,
+        complete: Callable[[], Awaitable[Stored]],
+        placement: Placement,
+        rule: WriteRule,
+        *,
+        leased: bool,
     ) -> Stored:
-        async with self._conditional.commit(placement, rule, leased=True):
+        alone = self._conditional.commit(placement, rule, leased=True) if leased else nullcontext()
+        async with alone:
             with _worded(rule):
                 return await complete()
 
@@ -273,11 +273,6 @@ class Uploads:
             naps=machinery.naps,
             instrument=machinery.instrument,
         )
-
-
-async def _complete_worded(complete: Callable[[], Awaitable[Stored]], rule: WriteRule) -> Stored:
-    with _worded(rule):
-        return await complete()
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from gateway.auth.policy import Decision, Policy
 from gateway.errors import GatewayError, ObjectExists, Overloaded
 from gateway.model import ObjectInfo, Source
 from gateway.pipeline.framed import FramedSource
-from gateway.pipeline.slabs import Account, Slab, SlabPool
+from gateway.pipeline.pool import SlabPool
+from gateway.pipeline.slabs import Account, Slab
 from gateway.protocol.commands import (
     Command,
     Deleted,

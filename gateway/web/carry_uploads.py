@@ -229,7 +229,7 @@ class UploadCarrier:
         incoming = source_of(work.channel, command.body)
         try:
             session = await self.engine.put_chunk(
-                session, command, incoming, signed=work.grant.digests
+                session, command, incoming, signed=work.grant.digests, allowed=allowed(work)
             )
         finally:
             work.exchange.received = incoming.count

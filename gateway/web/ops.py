@@ -1,4 +1,4 @@
-"""What operators ask: ``/-/healthz``, ``/-/readyz``, ``/-/metrics``, ``/-/version``, ``/-/errors/{code}``."""
+"""What operators ask: ``/-/healthz``, ``/-/readyz``, ``/-/metrics``, ``/-/version``, ``/-/errors/``."""
 
 import asyncio
 import secrets
@@ -45,6 +45,7 @@ class Ops:
             Route("/-/healthz", self._healthz),
             Route("/-/readyz", self._readyz),
             Route("/-/version", self._version),
+            Route("/-/errors/", self._errors),
             Route("/-/errors/{code}", self._error),
         ]
         return [*routes, self.metrics_route()] if metrics else routes
@@ -86,6 +87,12 @@ class Ops:
     async def _exposition(self, request: Request) -> Response:
         text = await asyncio.to_thread(self._metrics.text)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _errors(self, request: Request) -> Response:
+        """Which there are."""
+        listed = sorted({(error.code, error.status) for error in every_error()})
+        lines = [f"{code} (HTTP {status})\n" for code, status in listed]
+        return PlainTextResponse("".join(["More on each at /-/errors/CODE.\n\n", *lines]))
 
     async def _error(self, request: Request) -> Response:
         """The page behind a problem's ``type``."""

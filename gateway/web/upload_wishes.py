@@ -9,10 +9,12 @@ from gateway.web.carry import Work
 
 def allowed(work: Work) -> Allowed:
     """Who asks, and what policy and credential let him do."""
+    # Where the upload itself says who may (a numbered chunk), there is no decision about the credential's own limit.
+    limits = (work.decision.max_size, work.grant.constraints.max_size)
     return Allowed(
         principal=work.grant.principal,
         policy=work.grant.policy,
-        max_size=work.decision.max_size,
+        max_size=min((limit for limit in limits if limit is not None), default=None),
         overwrite=work.decision.overwrite,
         constraints=work.grant.constraints,
     )

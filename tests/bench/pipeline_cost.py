@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from gateway.adapt.part_size import plan
 from gateway.model import MultipartRef, Part, PartLimits, PartReceipt, Stored, WriteCondition
 from gateway.pipeline.limiter import Limiter
+from gateway.pipeline.pool import SlabPool
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
-from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.transforms import Chain
 from gateway.units import GiB, KiB, MiB
 from tests.pipeline.fakes import KEY, MemoryJournal, MemoryPartStore, Once

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis.asyncio
 
-from gateway.pipeline.slabs import SlabPool
+from gateway.pipeline.pool import SlabPool
 from gateway.pipeline.spool import Spool
 from gateway.runtime import Runtime, open_runtime
 from gateway.settings import Settings, load_settings

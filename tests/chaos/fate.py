@@ -21,11 +21,23 @@ class Killed(asyncio.CancelledError):
 
 
 @dataclass
-class Fate:
-    """One gateway process: dead or not, and what its calls to the store will meet, by their number from now."""
+class Plan:
+    """What calls to the store will meet, by their number from now: one gateway's, or those of all that have it."""
 
     faults: dict[int, str] = field(default_factory=dict)
     calls: int = 0
+
+    def next(self) -> str | None:
+        """Of the call that comes now."""
+        self.calls += 1
+        return self.faults.pop(self.calls, None)
+
+
+@dataclass
+class Fate:
+    """One gateway process: dead or not, and what its calls to the store will meet."""
+
+    plan: Plan = field(default_factory=Plan)
     dead: bool = False
     died: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -42,8 +54,7 @@ class Fate:
     async def meet(self, call: Callable[[], Awaitable[Any]]) -> Any:
         """Carry out a call to the store as fate has it."""
         self.live()
-        self.calls += 1
-        fault = self.faults.pop(self.calls, None)
+        fault = self.plan.next()
         if fault == "kill before":
             self.die()
         self.live()

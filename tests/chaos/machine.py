@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.chaos import dialects
 from tests.chaos.credential import bearer
 from tests.chaos.dialects import DIALECTS, PARALLEL, SERIAL, Subject, Told, told
-from tests.chaos.fate import FAULTS
+from tests.chaos.fate import FAULTS, Plan
 from tests.chaos.inside import BUCKET, PART, TTL, Inside, inside
 from tests.chaos.ledger import Broken, Ledger
 from tests.chaos.line import PASSING, Answer, Break, Call
@@ -346,8 +346,8 @@ class Uploads(RuleBasedStateMachine):
     )
     def fault(self, gateway: int, fault: str, call: int, times: int) -> None:
         """One of the next calls to the store fails, or the process dies there."""
-        fate = self.fleet.gateways[gateway].fate
-        fate.calls, fate.faults = 0, dict.fromkeys(range(call, call + times), fault)
+        plan = Plan(dict.fromkeys(range(call, call + times), fault))
+        self.fleet.gateways[gateway].fate.plan = plan
 
     @rule(gateway=GATEWAYS)
     def kill(self, gateway: int) -> None:
@@ -430,7 +430,7 @@ class Uploads(RuleBasedStateMachine):
         self._go_on(gateway)
 
     def _troubled(self) -> bool:
-        return any(process.fate.faults for process in self.fleet.gateways)
+        return any(process.fate.plan.faults for process in self.fleet.gateways)
 
     def _go_on(self, gateway: int) -> None:
         """What a client does next."""
@@ -476,7 +476,7 @@ class Uploads(RuleBasedStateMachine):
             self.do(self.stalled.end(None))
             self.stalled = None
         for process in self.fleet.gateways:
-            process.fate.faults = {}
+            process.fate.plan = Plan()
         if self.live:
             self._finish(1)
         for _ in range(2):

@@ -58,12 +58,14 @@ def test_a_policy_that_does_not_exist_is_named_with_its_place(run: Run, folder: 
 async def test_a_store_is_reached_probed_and_described(capsys: pytest.CaptureFixture[str]) -> None:
     store = MemoryStore("main")
     await store.start()
-    assert await check_store(store, [("photos", "p/"), ("films", ""), ("photos", "slots/")])
+    assert await check_store(
+        store, "in memory", [("photos", "p/"), ("films", ""), ("photos", "slots/")]
+    )
     output = capsys.readouterr().out.splitlines()
     assert output[:3] == [
-        "storage.main, bucket photos: right",
-        "storage.main, bucket films: right",
-        "storage.main, probing: right",
+        "storage.main (in memory), bucket photos: right",
+        "storage.main (in memory), bucket films: right",
+        "storage.main (in memory), probing: right",
     ]
     assert output[3].startswith("  parts: ")
     await store.aclose()
@@ -71,9 +73,9 @@ async def test_a_store_is_reached_probed_and_described(capsys: pytest.CaptureFix
 
 async def test_a_store_that_is_down_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     store = Unreachable("main")
-    assert not await check_store(store, [("photos", "")])
+    assert not await check_store(store, "in memory", [("photos", "")])
     out, err = capsys.readouterr()
-    assert "storage.main, bucket photos: storage-unavailable: The store cannot" in err
+    assert "storage.main (in memory), bucket photos: storage-unavailable: The store cannot" in err
     assert "probing" not in out
     assert "conditional writes" not in out
 
@@ -81,8 +83,8 @@ async def test_a_store_that_is_down_is_told(capsys: pytest.CaptureFixture[str]) 
 async def test_without_a_bucket_there_is_nothing_to_probe(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert await check_store(MemoryStore("main"), [])
-    assert "storage.main: no bucket is configured" in capsys.readouterr().out
+    assert await check_store(MemoryStore("main"), "in memory", [])
+    assert "storage.main (in memory): no bucket is configured" in capsys.readouterr().out
 
 
 def test_capabilities_are_told_as_facts() -> None:
@@ -118,10 +120,12 @@ def test_online_everything_is_reached_and_probed(run: Run, folder: Path) -> None
     lines = result.stdout.splitlines()
     assert lines[1:4] == [
         f"sessions (sqlite:///{folder}/.sluice/sessions.db): right",
-        "storage.disk, bucket photos: right",
-        "storage.disk, probing: right",
+        f"storage.disk ({folder}/.sluice/objects), bucket photos: right",
+        f"storage.disk ({folder}/.sluice/objects), probing: right",
     ]
-    assert "storage.spare: no bucket is configured on it, so nothing was probed" in lines
+    assert (
+        "storage.spare (in memory): no bucket is configured on it, so nothing was probed" in lines
+    )
 
 
 def test_online_a_store_that_buckets_are_passed_to_is_probed_in_one_of_its_own(
@@ -131,13 +135,16 @@ def test_online_a_store_that_buckets_are_passed_to_is_probed_in_one_of_its_own(
         '[storage.disk]\nkind = "local"\nbuckets = "existing"\n[buckets_default]\nstorage = "disk"\ncreate = true'
     )
     result = run("check", "--online")
-    assert "storage.disk: no bucket is known on it, so nothing was probed" in result.stdout
+    assert (
+        f"storage.disk ({folder}/.sluice/objects): no bucket is known on it, so nothing was probed"
+        in result.stdout
+    )
     assert "buckets_default.create has no effect yet" in result.stderr
     (folder / ".sluice" / "objects" / "films").mkdir()
     lines = run("check", "--online").stdout.splitlines()
     assert lines[2:4] == [
-        "storage.disk, listing its buckets: right",
-        "storage.disk, probing in bucket films: right",
+        f"storage.disk ({folder}/.sluice/objects), listing its buckets: right",
+        f"storage.disk ({folder}/.sluice/objects), probing in bucket films: right",
     ]
     assert lines[4].startswith("  parts: ")
 
@@ -148,7 +155,7 @@ def test_online_what_cannot_be_reached_is_told_with_exit_status_one(run: Run, fo
     )
     result = run("check", "--online")
     assert result.exit_code == 1
-    assert "storage.disk, bucket photos: bucket-not-found" in result.stderr
+    assert "/objects), bucket photos: bucket-not-found" in result.stderr
     assert result.stderr.endswith("sluice: not everything could be reached\n")
 
 
@@ -157,16 +164,49 @@ def test_online_a_store_that_does_not_listen_is_told_with_what_the_system_said(
 ) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{unused.getsockname()[1]}"
         (folder / "sluice.toml").write_text(
-            f'[storage.main]\nkind = "s3"\nendpoint_url = "http://127.0.0.1:{unused.getsockname()[1]}"\n'
+            f'[storage.main]\nkind = "s3"\nendpoint_url = "http://{place}"\n'
             'access_key_id = "a"\nsecret_access_key = "b"\n'
             '[buckets.photos]\nstorage = "main"\n[retry]\nattempts = 1\n'
         )
         result = run("check", "--online")
     assert result.exit_code == 1
     (line,) = [line for line in result.stderr.splitlines() if "bucket photos" in line]
-    assert line.startswith("storage.main, bucket photos: storage-unavailable: ")
+    assert line.startswith(f"storage.main (http://{place}), bucket photos: storage-unavailable: ")
     assert line.endswith(" (connection refused)")
+
+
+def test_mounted_buckets_without_a_section_are_told(run: Run, folder: Path) -> None:
+    (folder / "sluice.toml").write_text(
+        '[storage.disk]\nkind = "memory"\n[buckets.photos]\nstorage = "disk"\n'
+        '[buckets_default]\nstorage = "disk"\n'
+        '[compatibility]\nhmac_file_server = "files"\n'
+        '[slots.a]\nbucket = "photos"\nbase_path = "/a/"\nsecret = "s"\n'
+        '[slots.b]\nbucket = "drop"\nbase_path = "/b/"\nsecret = "s"\n'
+    )
+    result = run("check", "--online")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:3] == [
+        f"{where}: there is no [buckets.{name}]; it is passed through to the bucket {name} in storage.disk"
+        for where, name in (
+            ("slots.b.bucket", "drop"),
+            ("compatibility.hmac_file_server", "files"),
+        )
+    ]
+    # They are asked for like those that have a section.
+    assert "storage.disk (in memory), bucket files: right" in result.stdout
+    assert "storage.disk (in memory), bucket drop: right" in result.stdout
+
+
+def test_a_mounted_bucket_that_can_be_none_is_a_mistake(run: Run, folder: Path) -> None:
+    (folder / "sluice.toml").write_text(
+        '[storage.disk]\nkind = "memory"\n[buckets_default]\nstorage = "disk"\n'
+        '[compatibility]\nhmac_file_server = "My Files"\n'
+    )
+    result = run("check")
+    assert result.exit_code == 1
+    assert "compatibility.hmac_file_server: 'My Files': clients can never name it" in result.stderr
 
 
 def test_the_effective_configuration_is_toml_without_secrets(run: Run, folder: Path) -> None:

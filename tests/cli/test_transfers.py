@@ -3,11 +3,13 @@
 import hashlib
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gateway.cli.transfers import Bar, Retries
+from gateway.cli.retries import Retries
+from gateway.cli.transfers import Bar
 from gateway.client import Backoff, Client, Interrupted, Notes, Refused
 from gateway.client.uploading.notes import state_folder
 from gateway.model import ObjectKey
@@ -191,7 +193,7 @@ def test_the_bar_is_drawn_on_a_terminal_and_goes_back_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with Bar("cat.jpg", quiet=False) as bar:
+    with Bar("cat.jpg", quiet=False, retries=Retries(quiet=False)) as bar:
         bar(0, 2048)
         bar(1024, 2048)
         bar(0, 2048)
@@ -205,10 +207,10 @@ def test_no_bar_is_drawn_where_nobody_looks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with Bar("f", quiet=True) as bar:
+    with Bar("f", quiet=True, retries=Retries(quiet=True)) as bar:
         bar(1, 1)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
-    with Bar("f", quiet=False) as bar:
+    with Bar("f", quiet=False, retries=Retries(quiet=False)) as bar:
         bar(1, 1)
     assert capsys.readouterr().err == ""
 
@@ -220,22 +222,32 @@ def test_what_is_tried_again_is_told_where_there_is_no_bar(
     origin.faults += [refused(503)]
     put = run("put", "f", "b/k", **environ)
     assert put.exit_code == 0
-    assert put.stderr.startswith("sluice: retrying (503 SlowDown")
+    assert put.stderr.startswith("sluice: 503 SlowDown")
     origin.faults += [refused(503)]
-    assert run("get", "b/k", "g", **environ).stderr.startswith("sluice: retrying (503 SlowDown")
+    assert run("get", "b/k", "g", **environ).stderr.startswith("sluice: 503 SlowDown")
     origin.faults += [refused(503)]
     assert run("get", "-q", "b/k", "h", **environ).stderr == ""
 
 
-def test_a_reason_to_try_again_is_told_once_and_then_counted(
-    capsys: pytest.CaptureFixture[str],
+def test_who_gives_up_says_why_and_after_how_much(
+    run: Run, origin: Origin, folder: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    retries = Retries()
-    for reason in ("refused", "refused", "refused", "timeout"):
-        retries(OSError(reason))
-    assert capsys.readouterr().err.splitlines() == [
-        "sluice: retrying (refused)",
-        "sluice: the same again; retry 2",
-        "sluice: the same again; retry 3",
-        "sluice: retrying (timeout)",
-    ]
+    monkeypatch.setattr("gateway.cli.transfers.Backoff", partial(Backoff, base=0.001))
+    (folder / "f").write_bytes(b"x")
+    environ |= {"SLUICE_ENDPOINT": "http://127.0.0.1:1"}
+    refusal = "http://127.0.0.1:1: Connection refused; is the gateway running there?"
+    for arguments in (("put", "f", "b/k"), ("get", "b/k", "g")):
+        result = run(*arguments, **environ)
+        first, last = result.stderr.splitlines()
+        assert re.fullmatch(rf"sluice: {re.escape(refusal)}; attempt 2 of 8 in \S+ s", first)
+        assert re.fullmatch(
+            rf"sluice: {re.escape(refusal)}; given up after 8 attempts in \S+ s", last
+        )
+        assert result.exit_code == 1
+
+
+def test_a_wait_that_is_too_long_is_named(
+    run: Run, origin: Origin, environ: dict[str, str]
+) -> None:
+    origin.faults = [refused(503, **{"Retry-After": "120"})]
+    assert run("get", "b/k", **environ).stderr.endswith("; it asks to come back in 120 s\n")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.client.backoff import Backoff
+from gateway.client.backoff import Backoff, Retry
 from gateway.client.failures import Corrupt, Interrupted, Refused
 
 BREAK = Interrupted("broke")
@@ -33,3 +33,15 @@ def test_retry_after_is_a_least_wait_and_bounded_by_patience() -> None:
     assert backoff.delay(Refused(503, "c", "", 0.1), 1) == 0.5
     assert backoff.delay(Refused(503, "c", "", 60.0), 1) == 60.0
     assert backoff.delay(Refused(503, "c", "", 61.0), 1) is None
+
+
+def test_who_asks_is_told_what_is_tried_again_and_when() -> None:
+    told: list[Retry] = []
+    backoff = Backoff(attempts=3, rand=lambda: 0.5, on_retry=told.append)
+    for failures in (1, 2, 3):
+        backoff.delay(BREAK, failures)
+    backoff.delay(Refused(403, "c", "", None), 1)
+    assert told == [
+        Retry(error=BREAK, failures=1, attempts=3, delay=0.25),
+        Retry(error=BREAK, failures=2, attempts=3, delay=0.5),
+    ]

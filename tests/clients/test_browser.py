@@ -39,6 +39,18 @@ def lab(gateway: GatewayProcess, page: Page, tmp_path: Path) -> Iterator[Lab]:
     assert page.problems == []
 
 
+def test_who_opens_the_bare_address_finds_the_upload_page(
+    gateway: GatewayProcess, page: Page
+) -> None:
+    page.visit(gateway.url)
+    assert page.run("document.querySelector('h1').textContent") == "Sluice"
+    assert page.run("getComputedStyle(document.querySelector('main')).maxWidth") != "none"
+    page.run("document.querySelector('main a').click()")
+    page.wait_for("document.title === 'Upload files' && document.readyState === 'complete'")
+    assert page.run("location.pathname") == "/-/upload"
+    assert page.problems == []
+
+
 # ---------------------------------------------------------------------------- the module
 
 

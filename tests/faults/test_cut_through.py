@@ -19,9 +19,10 @@ from gateway.errors import ClientGone, DigestMismatch, GatewayError, StorageErro
 from gateway.model import Digest, ObjectKey
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.limiter import Limiter
+from gateway.pipeline.pool import SlabPool
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
-from gateway.pipeline.slabs import Slab, SlabPool
+from gateway.pipeline.slabs import Slab
 from gateway.pipeline.transforms import Chain
 from gateway.settings import S3Storage
 from gateway.settings.sections import RetrySection

@@ -42,9 +42,9 @@ from gateway.model import (
     WriteCondition,
 )
 from gateway.pipeline.limiter import Limiter
+from gateway.pipeline.pool import SlabPool
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
-from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.spool import Spool
 from gateway.pipeline.transforms import Chain
 from gateway.settings.sections import RetrySection

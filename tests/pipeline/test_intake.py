@@ -8,7 +8,7 @@ import pytest
 from gateway.adapt.part_size import PartPlan
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.naps import Naps
-from gateway.pipeline.slabs import SlabPool
+from gateway.pipeline.pool import SlabPool
 from gateway.pipeline.spool import Spool
 from gateway.units import KiB, MiB
 from tests.pipeline.fakes import PART, spool_in

@@ -17,7 +17,8 @@ import pytest
 from gateway.errors import ClientGone, GatewayError, StorageUnavailable
 from gateway.model import MultipartRef, ObjectKey, Part, PartReceipt
 from gateway.pipeline.parts import Draft, PartBuilder
-from gateway.pipeline.slabs import Slab, SlabPool
+from gateway.pipeline.pool import SlabPool
+from gateway.pipeline.slabs import Slab
 from gateway.units import KiB, MiB
 from tests.pipeline.fakes import Bench, MemoryPartStore, TrickleSource, spool_in
 

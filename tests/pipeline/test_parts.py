@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from gateway.adapt.part_size import PartPlan
 from gateway.pipeline.parts import Draft, PartBuilder
-from gateway.pipeline.slabs import Slab, SlabPool
+from gateway.pipeline.pool import SlabPool
+from gateway.pipeline.slabs import Slab
 from gateway.pipeline.spool import Spool
 from gateway.units import KiB, MiB
 from tests.pipeline.fakes import spool_in

@@ -21,8 +21,9 @@ from gateway.errors import (
 )
 from gateway.model import Digest, ObjectKey, WriteCondition
 from gateway.pipeline.intake import Intake
+from gateway.pipeline.pool import SlabPool
 from gateway.pipeline.sink import PartSink
-from gateway.pipeline.slabs import Slab, SlabPool
+from gateway.pipeline.slabs import Slab
 from gateway.pipeline.transforms import Chain
 from gateway.units import KiB, MiB
 from tests.pipeline.fakes import (

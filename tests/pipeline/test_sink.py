@@ -19,8 +19,8 @@ from gateway.errors import (
     TooLarge,
 )
 from gateway.model import Digest, MultipartRef, Part, PartLimits, PartReceipt
+from gateway.pipeline.pool import SlabPool
 from gateway.pipeline.pump import pump
-from gateway.pipeline.slabs import SlabPool
 from gateway.pipeline.source import BytesSource
 from gateway.pipeline.transforms import Chain
 from gateway.units import KiB, MiB

@@ -19,6 +19,7 @@ import uvicorn
 from gateway.drain import Drain
 from gateway.errors import StorageUnavailable
 from gateway.server.exchange import Receive, Scope, Send
+from gateway.server.handshakes import FrontServer
 from gateway.server.http_protocol import Front, FrontFactory
 from gateway.server.refusals import Render, render_refusal
 from gateway.server.rules import Rules
@@ -307,7 +308,7 @@ class Client:
         self.sock.close()
 
 
-class Server(uvicorn.Server):
+class Server(FrontServer):
     """uvicorn's, without its tenths of seconds."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -398,6 +399,7 @@ def running(
         config.ssl = context
     server = Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
     lab = Lab(server, listener.getsockname()[1], drain, tls=tls)
     started = threading.Event()
 

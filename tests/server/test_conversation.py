@@ -345,6 +345,29 @@ async def test_a_client_that_leaves_ends_the_reading_and_the_writing(talk: Talk)
     Talk().one.leave()
 
 
+async def test_who_says_no_more_after_a_whole_request_is_answered_and_no_further(
+    talk: Talk,
+) -> None:
+    assert not talk.one.hear_out()  # nothing was asked
+    talk.say(PUT)
+    assert not talk.one.hear_out()  # the body is not here
+    talk.say(b"hellohello")
+    assert talk.one.hear_out()
+    assert not talk.link.outlet.gone
+    await talk.answer()
+    assert talk.link.ends == ["lingers"]  # nobody took the body
+    assert not talk.one.hear_out()
+
+
+async def test_who_says_no_more_while_he_is_being_answered_gets_all_of_it(talk: Talk) -> None:
+    talk.say(GET)
+    talk.exchange.response.start(200, [(b"content-length", b"2")])
+    await talk.exchange.response.body(b"o", more=True)
+    assert talk.one.hear_out()
+    await talk.exchange.response.body(b"k", more=False)
+    assert talk.link.ends == ["closed"]
+
+
 async def test_a_response_cut_in_the_middle_closes(talk: Talk) -> None:
     talk.say(GET)
     talk.one.cut()

@@ -127,6 +127,19 @@ async def test_a_client_that_leaves_in_the_body_is_a_disconnect() -> None:
     assert await waiting == {"type": "http.disconnect"}
 
 
+async def test_who_waits_for_a_client_that_says_no_more_is_told_that_it_left() -> None:
+    one, _, _ = exchange(PUT, b"hello")
+    one.hear_out()
+    assert (await one.receive())["body"] == b"hello"  # what is here still counts
+    assert await one.receive() == {"type": "http.disconnect"}
+    other, _, _ = exchange(PUT, b"hello")
+    await other.receive()
+    waiting = asyncio.get_running_loop().create_task(other.receive())
+    await asyncio.sleep(0)
+    other.hear_out()
+    assert await waiting == {"type": "http.disconnect"}
+
+
 async def test_a_piece_on_the_wire_is_received_as_it_comes() -> None:
     one, _, _ = exchange(PUT)
     waiting = asyncio.get_running_loop().create_task(one.receive())

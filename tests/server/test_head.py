@@ -12,7 +12,7 @@ from gateway.errors import (
     MethodNotAllowed,
     UriTooLong,
 )
-from gateway.server.head import find_end, guard_head, parse_head
+from gateway.server.head import find_end, guard_head, parse_head, skip_empty_lines
 from gateway.server.rules import Rules
 
 RULES = Rules()
@@ -164,6 +164,14 @@ def test_case_33_lone_line_ends_are_refused_without_waiting_for_more(
 
     with pytest.raises(BadRequest):
         arrive()
+
+
+@pytest.mark.parametrize("head", [b"", b"\r", b"\n\r\n", b"GET / HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize("lines", [0, 1, 10_000])
+def test_empty_lines_are_taken_off_and_nothing_else(head: bytes, lines: int) -> None:
+    pending = bytearray(b"\r\n" * lines + head)
+    skip_empty_lines(pending)
+    assert pending == head
 
 
 def test_case_51_a_head_is_refused_before_it_is_complete() -> None:

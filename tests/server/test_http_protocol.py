@@ -11,6 +11,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.drain import Drain
+from gateway.server import census
 from gateway.server.exchange import Receive, Scope, Send
 from gateway.server.http_protocol import Front, FrontFactory
 from gateway.server.refusals import render_refusal
@@ -120,6 +121,16 @@ async def test_case_56_one_connection_too_many_is_answered_and_lingers(
     assert bench.transport.asked == ["write_eof"]
     assert await bench.asked("close")
     bench.lose()
+
+
+async def test_case_56_of_too_many_that_are_too_many_nothing_is_said(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(census, "TOLD", 0)
+    bench = Bench(pair[0], replace(RULES, max_connections=0))
+    assert (bench.transport.sent, bench.transport.asked) == (b"", ["abort"])
+    bench.lose()
+    assert bench.state.connections == set()
 
 
 async def test_a_request_is_a_task_that_the_server_knows(
@@ -252,10 +263,48 @@ async def test_a_lost_connection_asks_nothing_more_of_its_transport(
 async def test_the_end_of_the_clients_bytes_is_the_end_of_the_client(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
+    for said in (b"", GET[:9], b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhello"):
+        bench = Bench(pair[0])
+        bench.say(said)
+        assert bench.front.eof_received() is False
+        assert bench.front.outlet.gone
+        bench.lose()
+
+
+async def test_a_client_whose_request_is_here_is_answered_after_its_bytes_ended(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
     bench = Bench(pair[0])
+    bench.say(GET)
+    assert bench.front.eof_received() is True
+    bench.go.set()
+    assert await bench.asked("close")
+    assert bench.transport.sent.startswith(b"HTTP/1.1 200")
+    assert b"\r\nconnection: close\r\n" in bench.transport.sent
+    bench.lose()
+
+
+async def test_over_tls_the_end_of_the_clients_bytes_is_its_end_whatever_is_here(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    bench = Bench(pair[0], sslcontext=object())
     bench.say(GET)
     assert bench.front.eof_received() is False
     assert bench.front.outlet.gone
+    bench.lose()
+
+
+async def test_who_is_reset_after_his_bytes_ended_is_noticed(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    bench = Bench(pair[0])
+    bench.say(GET)
+    assert bench.front.eof_received() is True
+    await asyncio.sleep(0.05)  # looks that find nothing
+    assert "abort" not in bench.transport.asked
+    pair[1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    pair[1].close()
+    assert await bench.asked("abort")
     bench.lose()
 
 

@@ -6,9 +6,10 @@ from gateway.server.shared import SCRATCH, Shared
 
 def test_one_process_counts_all_its_connections_in_one_place() -> None:
     shared = Shared(Rules(max_connections=1), Drain(), render_refusal)
-    assert shared.census.enter("192.0.2.1") is None
-    assert shared.census.enter("192.0.2.2") is not None
-    assert shared.census.total == 2
+    one, two = shared.census.enter("192.0.2.1"), shared.census.enter("192.0.2.2")
+    assert one is not None
+    assert two is not None
+    assert (one.full is None, two.full is None) == (True, False)
 
 
 def test_the_scratch_buffer_can_be_written_and_is_not_one_per_connection() -> None:

@@ -35,6 +35,20 @@ def test_uvicorn_calls_the_protocol_factory_with_these_arguments() -> None:
     assert "sock=sock, ssl=config.ssl" in source
 
 
+def test_uvicorn_starts_without_sockets_and_closes_what_it_finds_among_its_servers() -> None:
+    """Connections of TLS are accepted by a listener of ours, which stands among uvicorn's servers."""
+    source = inspect.getsource(uvicorn.Server.startup)
+    assert "if sockets is not None:" in source
+    assert (
+        "self.servers: list[asyncio.base_events.Server] = []\n            for sock in sockets:"
+        in source
+    )
+    assert "app_state=self.lifespan.state" in source
+    assert "server.close()" in inspect.getsource(uvicorn.Server.shutdown)
+    waits = inspect.getsource(uvicorn.Server._wait_tasks_to_complete)
+    assert "for server in self.servers:\n            await server.wait_closed()" in waits
+
+
 def test_uvicorn_state_has_what_a_connection_reports_to() -> None:
     state = ServerState()
     assert (state.total_requests, state.default_headers) == (0, [])

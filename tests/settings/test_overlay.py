@@ -72,3 +72,35 @@ def test_the_command_lines_own_variables_are_no_settings() -> None:
     tree: dict[str, Any] = {}
     assert not apply(tree, **dict.fromkeys(NOT_SETTINGS, "x"))
     assert tree == {}
+
+
+@pytest.mark.parametrize("service", ["SLUICE", "SLUICE_METRICS", "SLUICE_S3"])
+def test_what_kubernetes_tells_of_a_service_of_our_name_is_no_setting(service: str) -> None:
+    address = "10.0.0.1"
+    told = {
+        f"{service}_SERVICE_HOST": address,
+        f"{service}_SERVICE_PORT": "80",
+        f"{service}_SERVICE_PORT_HTTP": "80",
+        f"{service}_PORT": f"tcp://{address}:80",
+        f"{service}_PORT_80_TCP": f"tcp://{address}:80",
+        f"{service}_PORT_80_TCP_PROTO": "tcp",
+        f"{service}_PORT_80_TCP_PORT": "80",
+        f"{service}_PORT_80_TCP_ADDR": address,
+    }
+    tree: dict[str, Any] = {}
+    assert overlay(tree, told) == ({}, [])
+    assert tree == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLUICE_PORT", "8080"),
+        ("SLUICE_SERVER_PORT", "8080"),
+        ("SLUICE_SERVICE", "10.0.0.1"),
+        ("SLUICE_SERVER__PORT_80_TCP", "80"),
+        ("SLUICE_SERVER__SERVICE_PORT", "80"),
+    ],
+)
+def test_what_only_looks_like_it_is_still_a_mistake(name: str, value: str) -> None:
+    assert len(apply({}, **{name: value})) == 1

@@ -38,3 +38,19 @@ def test_a_kms_key_without_kms_is_refused(sse: dict[str, str]) -> None:
     for tree in ({"buckets": {"a": options}}, {"buckets_default": options}):
         with pytest.raises(ValidationError, match='needs sse = "aws:kms"'):
             Settings.model_validate(STORE | tree)
+
+
+@pytest.mark.parametrize(
+    ("section", "place"),
+    [
+        (
+            {"kind": "s3", "endpoint_url": "http://me:hidden@h:1/base"},
+            "http://h:1/base",
+        ),
+        ({"kind": "s3", "region": "eu-west-1"}, "Amazon's for eu-west-1"),
+        ({"kind": "local", "path": "/srv/objects"}, "/srv/objects"),
+        ({"kind": "memory"}, "in memory"),
+    ],
+)
+def test_a_store_says_where_it_is_and_no_password(section: dict[str, str], place: str) -> None:
+    assert Settings.model_validate({"storage": {"main": section}}).storage["main"].place == place

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.model import PartLimits
-from gateway.pipeline.slabs import SlabPool
+from gateway.pipeline.pool import SlabPool
 from gateway.settings import Settings
 from gateway.settings.tree import SMALLEST_BUDGET_FOR_S3
 
@@ -70,3 +70,12 @@ def test_a_slot_may_name_a_bucket_that_is_passed_through() -> None:
         STORE | {"buckets_default": {"storage": "main"}, "slots": {"x": SLOT}}
     )
     assert settings.slots["x"].bucket == "b"
+
+
+def test_mounts_are_the_buckets_that_other_sections_name() -> None:
+    default = STORE | {"buckets_default": {"storage": "main"}}
+    assert Settings.model_validate(default).mounts == {}
+    assert Settings.model_validate(default | MOUNT | {"slots": {"x": SLOT}}).mounts == {
+        "slots.x.bucket": "b",
+        "compatibility.hmac_file_server": "b",
+    }

@@ -130,6 +130,7 @@ async def test_failures_in_a_row_open_the_breaker_and_then_refuse_fast() -> None
     with pytest.raises(StorageUnavailable) as refused:
         await world.retrier.call("put", answers("never called"))
     assert refused.value.retry_after == 5.0
+    assert refused.value.detail.endswith(f"What it failed with last: {DOWN.detail}")
     assert len(world.seen.calls) == 3, "no call is made while it is open"
     assert world.retrier.refusal == 5.0
     world.now += 5.0

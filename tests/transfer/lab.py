@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.model import Attributes, ObjectInfo, ObjectKey, Opened, Source, Stored
 from gateway.pipeline.limiter import Limiter
-from gateway.pipeline.slabs import SlabPool
+from gateway.pipeline.pool import SlabPool
 from gateway.pipeline.spool import Spool
 from gateway.protocol.commands import Preconditions, PutObject
 from gateway.sessions.memory import MemorySessions

@@ -16,7 +16,7 @@ from gateway.adapt.samples import Outcome, PartSample
 from gateway.errors import StorageCorrupt, StorageUnavailable
 from gateway.model import Attributes, ByteRange, From
 from gateway.pipeline.limiter import Limiter
-from gateway.pipeline.slabs import SlabPool
+from gateway.pipeline.pool import SlabPool
 from gateway.settings.sections import RetrySection
 from gateway.storage.retry import Retrier
 from gateway.transfer import ahead

@@ -77,13 +77,17 @@ def test_areas_are_what_is_listed() -> None:
     assert placements().passed_to is None
 
 
-async def test_slots_buckets_are_areas_and_the_rest_is_passed_through() -> None:
+async def test_mounted_buckets_are_areas_and_the_rest_is_passed_through() -> None:
     slot = {"base_path": "/up/", "secret": "s"}
     found = placements(
         buckets_default={"storage": "b"},
         slots={"x": slot | {"bucket": "drop"}, "y": slot | {"bucket": "plain", "base_path": "/y/"}},
     )
     assert [(store.name, bucket) for store, bucket, _ in found.areas()][3:] == [("b", "drop")]
+    mounted = placements(
+        buckets_default={"storage": "b"}, compatibility={"hmac_file_server": "files"}
+    )
+    assert [(store.name, bucket) for store, bucket, _ in mounted.areas()][3:] == [("b", "files")]
     assert found.passed_to is not None
     assert found.named() == {"plain", "mapped", "cold", "drop"}
     for bucket in ("films", "cold", "drop"):

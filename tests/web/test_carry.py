@@ -11,7 +11,7 @@ import pytest
 from gateway.adapt.buffer_size import LARGEST
 from gateway.app import Gateway
 from gateway.drain import Drain
-from gateway.pipeline.slabs import SlabPool
+from gateway.pipeline.pool import SlabPool
 from gateway.protocol.signatures.slot_token import sign_v
 from gateway.units import KiB, MiB
 from gateway.web import carry

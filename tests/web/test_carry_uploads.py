@@ -22,6 +22,8 @@ from tests.protocol.signatures.wire import KEY_ID, SECRET
 from tests.web.lab import Answer, Client, gateway
 
 LONG, LONG_SECRET = "AKIALONGEXAMPLE1", "a secret that is long enough for a token"
+#: Of the principal of LONG; it may not replace objects.
+ADDING = "AKIAADDINGEXAMPL"
 OTHER, OTHER_SECRET = "AKIAOTHEREXAMPLE", "another/secret/of/somebody/else"
 TUS = [("tus-resumable", "1.0.0")]
 BYTES = [*TUS, ("content-type", "application/offset+octet-stream")]
@@ -37,6 +39,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
             KEY_ID: {"secret": SECRET},
             OTHER: {"secret": OTHER_SECRET},
             LONG: {"secret": LONG_SECRET},
+            ADDING: {"secret": LONG_SECRET, "principal": LONG, "policy": "upload-only"},
         },
     }
     async with gateway(tmp_path, **sections) as made:
@@ -286,10 +289,54 @@ async def test_a_session_may_be_asked_for_and_aborted(client: Client) -> None:
     assert (await chunk(client, 0, DATA[: 64 * KiB], session)).status == 410
 
 
-def bearer(**claims: Any) -> tuple[str, str]:
+def bearer(signer: str = LONG, /, **claims: Any) -> tuple[str, str]:
     said = {"exp": time.time() + 60, "bucket": "photos", **claims}
-    token = jwt.encode(said, LONG_SECRET, headers={"kid": LONG})
+    token = jwt.encode(said, LONG_SECRET, headers={"kid": signer})
     return "authorization", f"Bearer {token}"
+
+
+async def chunk_by(
+    client: Client, token: tuple[str, str], span: tuple[int, int], total: str = "*"
+) -> int:
+    """The status of the answer to a chunk that somebody sends with a token of his own."""
+    start, stop = span
+    headers = [
+        ("x-upload-session-id", "mine"),
+        ("content-range", f"bytes {start}-{stop - 1}/{total}"),
+        token,
+    ]
+    target = "/-/chunked/photos/a.jpg"
+    return (await client.send("PUT", target, DATA[start:stop], headers)).status
+
+
+async def test_a_chunk_is_held_to_its_own_credential_s_size_too(client: Client) -> None:
+    whole, tight = bearer(prefix=""), bearer(prefix="", max_size=20)
+    assert await chunk_by(client, whole, (0, 10)) == 202
+    assert await chunk_by(client, tight, (10, 21)) == 413
+    assert await chunk_by(client, tight, (10, 20)) == 202
+    assert await chunk_by(client, whole, (30, 40), "40") == 202
+    # Now it is known to be of a larger object.
+    assert await chunk_by(client, tight, (0, 10)) == 413
+    assert await chunk_by(client, whole, (20, 30)) == 201
+    assert await stored(client) == DATA[:40]
+
+
+async def test_a_tight_beginning_holds_for_those_who_go_on(client: Client) -> None:
+    assert await chunk_by(client, bearer(prefix="", max_size=20), (0, 10)) == 202
+    assert await chunk_by(client, bearer(prefix=""), (10, 21)) == 413
+
+
+async def test_who_may_not_replace_adds_nothing_to_an_upload_that_may(client: Client) -> None:
+    whole, adding = bearer(prefix=""), bearer(ADDING, prefix="")
+    assert await chunk_by(client, whole, (0, 10), "20") == 202
+    assert await chunk_by(client, adding, (10, 20), "20") == 403
+    assert await chunk_by(client, whole, (10, 20), "20") == 201
+
+
+async def test_who_may_replace_goes_on_with_an_upload_that_may_not(client: Client) -> None:
+    whole, adding = bearer(prefix=""), bearer(ADDING, prefix="")
+    assert await chunk_by(client, adding, (0, 10), "20") == 202
+    assert await chunk_by(client, whole, (10, 20), "20") == 201
 
 
 async def test_a_narrow_token_neither_sees_nor_aborts_chunks_it_is_not_for(client: Client) -> None:

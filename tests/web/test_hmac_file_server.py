@@ -103,6 +103,12 @@ async def test_nobody_else_goes_on_with_a_session_or_asks_for_it(client: Client)
     assert asked["uploaded_bytes"] == 0
 
 
+async def test_a_chunk_is_held_to_its_own_credential_s_size_too(client: Client) -> None:
+    session = json.loads((await begin(client)).body)["session_id"]
+    assert (await chunk(client, session, 0, 64 * KiB, bearer(max_size=100_000))).status == 413
+    assert (await chunk(client, session, 0, 64 * KiB, bearer(max_size=len(DATA)))).status == 200
+
+
 async def test_the_name_is_held_to_what_the_credential_is_for(client: Client) -> None:
     mine = bearer(prefix="mine/")
     assert (await begin(client, "mine/a.bin", mine)).status == 201

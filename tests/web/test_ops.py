@@ -96,8 +96,11 @@ async def test_version_metrics_and_errors_have_their_pages() -> None:
     version = await client.send("GET", "/-/version")
     metrics = await client.send("GET", "/-/metrics")
     error = await client.send("GET", "/-/errors/object-not-found")
+    errors = await client.send("GET", "/-/errors/")
     nothing = await client.send("GET", "/-/errors/no-such")
 
+    assert b"\nobject-not-found (HTTP 404)\n" in errors.body
+    assert len(set(errors.body.splitlines())) == len(errors.body.splitlines())
     assert __version__.encode() in version.body
     assert b"sluice_memory_budget_bytes 1.0" in metrics.body
     assert b"object-not-found (HTTP 404)" in error.body

@@ -73,6 +73,12 @@ class Link(asyncio.BufferedProtocol):
         """Whether it may carry a call."""
         return self._phase is Phase.IDLE and not self._transport.is_closing()
 
+    @property
+    def standing(self) -> int | None:
+        """While there is a body that nobody reads: a number that changes when more of it comes. Else None."""
+        body = self._body if self._phase is Phase.BODY else None
+        return None if body is None or body.reading else self._received
+
     async def call(
         self, head: bytes, body: Views, *, method: str, expect: bool = False
     ) -> tuple[Answer, Body]:

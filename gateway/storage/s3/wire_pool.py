@@ -2,6 +2,11 @@
 
 The calls that wait for a connection are served in their order. Connections to the host names of several
 buckets (virtual-host form) share one limit: an idle one of another host makes place.
+
+A download goes as fast as its client takes it, and clients may be slow, or stand still on purpose: without more, as
+many of them as there are connections would keep everybody else from the store. So while calls wait, the place of an
+answer that nobody reads is lent to them. The answer keeps its connection, beyond the limit, until it ends; a client
+has no more of those than it has connections to us.
 """
 
 import asyncio
@@ -17,6 +22,9 @@ from gateway.storage.s3.wire_names import Names
 
 #: Seconds after which an idle connection is closed. Amazon closes its end after about 20.
 KEEP: Final = 15.0
+
+#: Seconds between looks for answers that nobody reads, while calls wait.
+LOOK: Final = 0.25
 
 #: Addresses tried for one connection.
 _ADDRESSES: Final = 3
@@ -36,6 +44,9 @@ class Pool:
         self._places = endpoint.max_connections
         self._waiters: deque[tuple[str, asyncio.Future[Link | None]]] = deque()
         self._reaper: asyncio.TimerHandle | None = None
+        self._lent: set[Link] = set()  # those whose places others have
+        self._standing: dict[Link, int] = {}
+        self._looker: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property
@@ -46,7 +57,7 @@ class Pool:
     @property
     def size(self) -> int:
         """Connections, those being opened included."""
-        return self._endpoint.max_connections - self._places
+        return self._endpoint.max_connections - self._places + len(self._lent)
 
     def take(self, host: str) -> Link | None:
         """An idle connection to ``host``, if there is one."""
@@ -89,8 +100,9 @@ class Pool:
             _, waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_exception(ConnectionAbortedError("The store's connections were closed."))
-        if self._reaper is not None:
-            self._reaper.cancel()
+        for timer in (self._reaper, self._looker):
+            if timer is not None:
+                timer.cancel()
         self._idle.clear()
         for link in tuple(self._links):
             link.sever()
@@ -99,6 +111,12 @@ class Pool:
 
     def free(self, link: Link) -> None:
         """``link`` may carry another call: the first that waits gets it, or its place."""
+        if link in self._lent:
+            if self._places <= 0:
+                link.sever()
+                return
+            self._places -= 1
+            self._lent.discard(link)
         while self._waiters:
             host, waiter = self._waiters.popleft()
             if waiter.done():
@@ -122,7 +140,10 @@ class Pool:
         self._names.closed(link.address)
         if link in self._idle:
             self._idle.remove(link)
-        self._give_place()
+        if link in self._lent:
+            self._lent.discard(link)
+        else:
+            self._give_place()
 
     # ---
 
@@ -139,6 +160,8 @@ class Pool:
         """Wait: for a connection, or for the place of one (None)."""
         waiter: asyncio.Future[Link | None] = asyncio.get_running_loop().create_future()
         self._waiters.append((host, waiter))
+        if self._looker is None:
+            self._looker = asyncio.get_running_loop().call_later(LOOK, self._look)
         try:
             async with asyncio.timeout(self._endpoint.idle_timeout):
                 link = await waiter
@@ -197,6 +220,23 @@ class Pool:
         self._links.add(link)
         self._names.opened(address)
         return link
+
+    def _look(self) -> None:
+        """Lend the places of answers of which nothing was read since the last look."""
+        before, self._standing, self._looker = self._standing, {}, None
+        for link in self._links - self._lent:
+            mark = link.standing
+            if mark is None:
+                continue
+            if before.get(link) == mark:
+                self._lent.add(link)
+                self._give_place()
+            else:
+                self._standing[link] = mark
+        if self._waiters:
+            self._looker = asyncio.get_running_loop().call_later(LOOK, self._look)
+        else:
+            self._standing.clear()
 
     def _reap(self) -> None:
         """Close what was idle for long, the eldest first."""

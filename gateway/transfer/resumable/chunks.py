@@ -26,6 +26,7 @@ from gateway.sessions.uploads import Change, UploadSession, UploadSessions
 from gateway.transfer.resumable.chunk_body import ChunkBody
 from gateway.transfer.resumable.chunk_sink import ChunkSink, add_segments, check_same
 from gateway.transfer.resumable.completing import Completing
+from gateway.transfer.resumable.creating import Allowed
 from gateway.transfer.resumable.runs import runs_of
 from gateway.transfer.resumable.shared import SharedWriting, Turns
 from gateway.transfer.resumable.site import Works
@@ -59,13 +60,16 @@ class Chunks:
         command: PutChunk,
         source: Source,
         signed: Sequence[Digest] = (),
+        allowed: Allowed | None = None,
     ) -> UploadSession:
         """Add a chunk; finish the upload when it is the last that was missing. ``signed`` are digests of the body
-        that its signature covers.
+        that its signature covers; ``allowed`` is what its own credential may do, where that may be less than the
+        one's that began the upload.
 
         Raises:
             ChunkDiffers: other bytes are there already.
-            InconsistentLength, TooLarge: the range does not fit the upload.
+            InconsistentLength, TooLarge: the range does not fit the upload, or the upload its credential.
+            Forbidden: the upload may replace an object, and the chunk's credential may not.
             DigestMismatch: the body's own digest is another; nothing of it is kept.
             UploadGone: the upload was cancelled, has expired or has failed.
             Overtaken: somebody tried to finish it meanwhile and could not; send the chunk again.
@@ -73,6 +77,8 @@ class Chunks:
         """
         writing = SharedWriting(self._sessions, session, lambda: self._works.clock() + self._ttl)
         await writing.refresh()
+        if allowed is not None:
+            allowed.check(writing.session, command.range.stop)
         await self._check(writing, command)
         if writing.session.state == "completing" and not _has_all(writing.session):
             await self._settle(writing)

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.adapt.slices import Slices, choose
 from gateway.auth.grant import UNCONSTRAINED, Constraints
-from gateway.errors import Conflict, InconsistentLength, InvalidDigest, TooLarge
+from gateway.errors import Conflict, Forbidden, InconsistentLength, InvalidDigest, TooLarge
 from gateway.model import Attributes, Digest, ObjectKey, Principal, WriteCondition
 from gateway.pipeline.flight import part_algorithm
 from gateway.protocol.commands import Preconditions
@@ -31,14 +31,34 @@ _TOLD: Final = frozenset({"tus", "rufh"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """Who begins an upload, and what he was allowed. ``max_size`` in bytes, None: no such limit. ``constraints`` are
-    those of his credential: what it is not for can't be joined by it."""
+    """Who begins an upload or adds to one, and what he was allowed. ``max_size`` in bytes, None: no such limit.
+    ``constraints`` are those of his credential: what it is not for can't be joined by it."""
 
     principal: Principal
     policy: str
     max_size: int | None = None
     overwrite: bool = True
     constraints: Constraints = UNCONSTRAINED
+
+    def check(self, session: UploadSession, stop: int) -> None:
+        """Hold bytes up to ``stop``, exclusive, to what their own credential may do, where another one began the
+        upload: they are written to the object as the first ones were.
+
+        Raises:
+            TooLarge: the object is larger than the credential is for.
+            Forbidden: the upload may replace an object, and the credential may not.
+        """
+        most = self.max_size
+        if most is not None and max(session.length or 0, stop) > most:
+            raise TooLarge(
+                f"With this credential objects have {most} bytes at most, and the upload is of a larger one.",
+                max_size=most,
+            )
+        if session.overwrite and not self.overwrite:
+            raise Forbidden(
+                "This credential may not replace objects, and the upload may: "
+                "go on with the one that began it."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

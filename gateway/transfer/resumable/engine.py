@@ -118,10 +118,11 @@ class Resumables:
         source: Source,
         *,
         signed: tuple[Digest, ...] = (),
+        allowed: Allowed | None = None,
     ) -> UploadSession:
         """Add a chunk; see :meth:`Chunks.put`."""
         self._check_there(session)
-        return await self._chunks.put(session, command, source, signed)
+        return await self._chunks.put(session, command, source, signed, allowed)
 
     async def append(
         self,

@@ -9,7 +9,8 @@ from typing import Final
 
 from gateway.errors import Overloaded
 from gateway.model import ByteRange
-from gateway.pipeline.slabs import Account, Slab, SlabPool
+from gateway.pipeline.pool import SlabPool
+from gateway.pipeline.slabs import Account, Slab
 
 _Place = tuple[str, str]
 #: It keeps nothing more while more than this share of the general budget is in use.

@@ -1,12 +1,16 @@
 import asyncio
 import socket
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from gateway.errors import Overloaded
 from gateway.storage.s3 import wire_pool
+from gateway.storage.s3.wire_body import Body
 from gateway.storage.s3.wire_link import Link
 from gateway.storage.s3.wire_pool import Pool
+from gateway.units import KiB, MiB
 from tests.storage.s3.raw_store import Peer, RawStore, connection_to, raw_store, reply
 
 HOST = "127.0.0.1"
@@ -166,3 +170,112 @@ async def test_closing_ends_those_that_wait() -> None:
         assert not link.usable
         await asyncio.sleep(0.01)
         assert pool.size == 0
+
+
+SIZE = 8 * MiB
+
+
+async def downloads(store: RawStore, peer: Peer) -> None:
+    """Each GET is answered with more than kernels hold; other calls with nothing."""
+    while True:
+        request = await peer.head()
+        await peer.send(reply(bytes(SIZE)) if request.method == "GET" else reply())
+
+
+async def begin(link: Link) -> Body:
+    """A download of which nothing is read yet."""
+    _, body = await link.call(b"GET /b/k HTTP/1.1\r\nhost: x\r\n\r\n", (), method="GET")
+    return body
+
+
+async def read_all(body: Body) -> int:
+    view, size = memoryview(bytearray(MiB)), 0
+    while count := await body.read_into(view):
+        size += count
+    return size
+
+
+async def test_case_56_slow_downloads_do_not_keep_others_from_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire_pool, "LOOK", 0.02)
+    async with raw_store(downloads) as store:
+        with closing(pool_of(store, max_connections=2)) as pool:
+            slow = [await begin(await pool.open(HOST)) for _ in range(2)]
+            more = [await begin(await pool.open(HOST)) for _ in range(3)]
+            assert pool.size == 5
+            await call(await pool.open(HOST))
+            assert [await read_all(body) for body in slow + more] == [SIZE] * 5
+            await asyncio.sleep(0.02)
+            assert pool.size == pool.idle <= 2
+            pool.close()
+            await asyncio.sleep(0.01)
+            assert pool.size == 0
+
+
+async def test_a_lent_place_is_not_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire_pool, "LOOK", 0.02)
+    async with raw_store(downloads) as store:
+        with closing(pool_of(store, max_connections=1, idle_timeout=0.3)) as pool:
+            slow = await begin(await pool.open(HOST))
+            busy = await pool.open(HOST)
+            assert pool.size == 2
+            slow.close()
+            await asyncio.sleep(0.02)
+            assert pool.size == 1
+            with pytest.raises(Overloaded):  # the one that is busy is no answer that stands
+                await pool.open(HOST)
+            await call(busy)
+            assert (pool.size, pool.idle) == (1, 1)
+
+
+async def test_a_connection_whose_place_was_lent_is_kept_when_there_is_place_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire_pool, "LOOK", 0.02)
+    async with raw_store(downloads) as store:
+        with closing(pool_of(store, max_connections=1)) as pool:
+            slow = await begin(await pool.open(HOST))
+            (await pool.open(HOST)).sever()
+            await asyncio.sleep(0.01)
+            assert await read_all(slow) == SIZE
+            assert (pool.size, pool.idle) == (1, 1)
+            other = await pool.open("localhost")
+            assert pool.size == 1
+            other.sever()
+
+
+async def test_a_download_that_moves_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire_pool, "LOOK", 0.05)
+    async with raw_store(downloads) as store:
+        with closing(pool_of(store, max_connections=1, idle_timeout=0.3)) as pool:
+            moving = await begin(await pool.open(HOST))
+            waiting = asyncio.create_task(pool.open(HOST))
+            view = memoryview(bytearray(64 * KiB))
+            while not waiting.done():
+                await moving.read_into(view)
+                await asyncio.sleep(0.01)
+            with pytest.raises(Overloaded):
+                await waiting
+            moving.close()
+
+
+async def test_a_download_whose_store_is_slow_keeps_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire_pool, "LOOK", 0.02)
+
+    async def script(store: RawStore, peer: Peer) -> None:
+        await peer.head()
+        await peer.send(reply(b"first", length=10))
+        await peer.reader.read()
+
+    async with raw_store(script) as store:
+        with closing(pool_of(store, max_connections=1, idle_timeout=0.3)) as pool:
+            body = await begin(await pool.open(HOST))
+            view = memoryview(bytearray(10))
+            await body.read_into(view)
+            reading = asyncio.create_task(body.read_into(view))
+            with pytest.raises(Overloaded):
+                await pool.open(HOST)
+            reading.cancel()

@@ -78,3 +78,16 @@ async def test_a_partial_upload_lies_where_no_client_sees_it(gateway: Gateway) -
     await gateway.append(made.id, 0, b"hello")
     assert made.key.name == f"{PARTIALS}{made.id}"
     assert not gateway.fleet.store.has()
+
+
+async def test_bytes_are_held_to_what_their_own_credential_may_do(gateway: Gateway) -> None:
+    session = await gateway.create(10)
+    ALICE.check(session, 10)
+    replace(ALICE, max_size=10).check(session, 10)
+    with pytest.raises(TooLarge):
+        replace(ALICE, max_size=9).check(session, 1)  # of an object that is larger
+    with pytest.raises(TooLarge):
+        replace(ALICE, max_size=9).check(replace(session, length=None), 10)
+    with pytest.raises(Forbidden):
+        replace(ALICE, overwrite=False).check(session, 10)
+    replace(ALICE, overwrite=False).check(replace(session, overwrite=False), 10)

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.model import ByteRange
-from gateway.pipeline.slabs import Slab, SlabPool
+from gateway.pipeline.pool import SlabPool
+from gateway.pipeline.slabs import Slab
 from gateway.transfer.resumable.tail_cache import TailCache
 from gateway.units import KiB, MiB
 
