@@ -48,6 +48,7 @@ DECLARED: Final = {
     "gateway/errors/service.py",
     "gateway/errors/state.py",
     "gateway/model.py",
+    "gateway/pipeline/undertaking.py",
     "gateway/telemetry.py",
     "gateway/auth/grant.py",
     "gateway/client/uploading/job.py",
@@ -57,6 +58,8 @@ DECLARED: Final = {
     "gateway/server/link.py",
     "gateway/sessions/base.py",
     "gateway/storage/base.py",
+    "gateway/storage/passages.py",
+    "gateway/storage/prompt.py",
     "gateway/storage/s3/plane.py",
     "gateway/transfer/sweep_report.py",
 }
@@ -64,7 +67,7 @@ DECLARED: Final = {
 #: Halves and pieces of one machine that mean little apart: tested together, over real sockets.
 TOGETHER: Final = {
     f"gateway/storage/s3/wire_{name}.py": "tests/storage/s3/test_wire_plane.py"
-    for name in ("answer", "body", "headers", "link", "outgoing", "refusal", "source")
+    for name in ("answer", "body", "headers", "link", "outgoing", "refusal", "source", "watch")
 } | {
     "gateway/auth/slots.py": "tests/auth/test_authenticator.py",
     "gateway/client/async_client.py": "tests/client/uploading/test_driver.py",

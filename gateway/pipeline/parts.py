@@ -15,7 +15,7 @@ from gateway.adapt.part_size import PartPlan
 from gateway.model import Digest, Part
 from gateway.pipeline.slabs import Account, Slab
 from gateway.pipeline.spool import Spool, SpoolFile
-from gateway.storage.base import Passage
+from gateway.storage.passages import Passage
 
 
 class Draft:

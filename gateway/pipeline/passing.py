@@ -13,15 +13,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway.errors import DigestMismatch, StorageUnavailable
-from gateway.model import Attributes, ObjectKey, PartReceipt, Stored, WriteCondition
-from gateway.pipeline.flight import Retry
+from gateway.model import PartReceipt, Stored
 from gateway.pipeline.limiter import Limiter
-from gateway.pipeline.multipart import Multipart
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.parts import Draft
 from gateway.pipeline.publish import Fingerprint, publish
 from gateway.pipeline.slabs import Slab
-from gateway.storage.base import ObjectStore
+from gateway.pipeline.undertaking import Undertaking
 from gateway.telemetry import Instrument
 
 #: Seconds after which a client may send again what the store has lost.
@@ -31,39 +29,21 @@ _RETRY_AFTER: Final = 5
 class Passing:
     """The parts of one upload that go this way. ``places`` are the store's, for all uploads."""
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        key: ObjectKey,
-        attributes: Attributes,
-        condition: WriteCondition,
-        *,
-        places: Limiter,
-        principal: str,
-        multipart: Multipart,
-        retry: Retry,
-        instrument: Instrument,
-    ) -> None:
-        self._store = store
-        self._key = key
-        self._attributes = attributes
-        self._condition = condition
-        self._principal = principal
+    def __init__(self, work: Undertaking, *, places: Limiter, instrument: Instrument) -> None:
+        self._work = work
         self._places = places
-        self._multipart = multipart
-        self._retry = retry
         self._instrument = instrument
 
     def reserve(self, draft: Draft, size: int) -> bool:
         """Take a place for a part of ``size`` bytes, if there is one at once."""
-        if not size or self._store.passages is None or not self._places.acquire_now():
+        if not size or self._work.store.passages is None or not self._places.acquire_now():
             return False
         self._taken(draft, size)
         return True
 
     async def wait(self, draft: Draft, size: int) -> None:
         """Wait for a place; principals take turns."""
-        await self._places.acquire(self._principal)
+        await self._places.acquire(self._work.principal)
         self._taken(draft, size)
 
     def _taken(self, draft: Draft, size: int) -> None:
@@ -76,23 +56,23 @@ class Passing:
         Raises:
             GatewayError: it was refused, or the store is not to be had.
         """
-        found, size = self._store.passages, draft.announced
+        found, size = self._work.store.passages, draft.announced
         assert found is not None
         assert size is not None
         if whole:
-            draft.passage = await self._retry(
+            draft.passage = await self._work.retry(
                 "PutObject",
                 lambda: found.open_put(
-                    self._key, size, self._attributes, condition=self._condition
+                    self._work.key, size, self._work.attributes, condition=self._work.condition
                 ),
             )
         else:
-            ref = await unbroken(self._multipart.create())
-            draft.passage = await self._retry(
+            ref = await unbroken(self._work.multipart.create())
+            draft.passage = await self._work.retry(
                 "UploadPart", lambda: found.open_part(ref, draft.number, draft.offset, size)
             )
-        self._instrument.passage_opened(self._store.name)
-        draft.on_release(lambda: self._instrument.passage_ended(self._store.name))
+        self._instrument.passage_opened(self._work.store.name)
+        draft.on_release(lambda: self._instrument.passage_ended(self._work.store.name))
 
     async def send(self, draft: Draft, slabs: list[Slab]) -> None:
         """Send ``slabs``, the first that the part has here, and let go of them.
@@ -134,9 +114,9 @@ class Passing:
             return stored
 
         return await publish(
-            self._store,
-            self._key,
-            self._retry,
+            self._work.store,
+            self._work.key,
+            self._work.retry,
             "PutObject",
             finish,
             lambda: Fingerprint(draft.size, None, began),

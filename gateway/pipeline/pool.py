@@ -127,6 +127,16 @@ class SlabPool:
             self._make_room()  # what comes is no slab, so free ones don't serve
         self._instrument.memory_held(self.budget.used, self.budget.waiting)
 
+    def charge_at_once(self, claim: Claim, size: int) -> bool:
+        """The same for bytes that are not in slabs, where nobody must be waited for; answer whether it was done."""
+        budget = self.budget
+        if not budget.charge_at_once(claim, size):
+            return False
+        if self._free.size:
+            self._make_room()
+        self._instrument.memory_held(budget.used, budget.waiting)
+        return True
+
     async def take(self, claim: Claim, size: int) -> mmap.mmap:
         """A buffer of the right class, charged."""
         memory = self.take_at_once(claim, size)

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from gateway.model import Attributes, ObjectKey, PartReceipt, Stored, WriteCondition
-from gateway.pipeline.flight import Retry
+from gateway.model import PartReceipt, Stored
 from gateway.pipeline.limiter import Limiter
-from gateway.pipeline.multipart import Multipart
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.parts import Draft
 from gateway.pipeline.passing import Passing
 from gateway.pipeline.publish import Fingerprint, check_run, publish, publish_whole
-from gateway.storage.base import ObjectStore
+from gateway.pipeline.undertaking import Undertaking
 from gateway.storage.etags import multipart_etag
 
 
@@ -21,26 +19,9 @@ class Publication:
     ``places`` are the store's, for all uploads.
     """
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        key: ObjectKey,
-        attributes: Attributes,
-        condition: WriteCondition,
-        *,
-        places: Limiter,
-        principal: str,
-        multipart: Multipart,
-        retry: Retry,
-    ) -> None:
-        self._store = store
-        self._key = key
-        self._attributes = attributes
-        self._condition = condition
+    def __init__(self, work: Undertaking, *, places: Limiter) -> None:
+        self._work = work
         self._places = places
-        self._principal = principal
-        self._multipart = multipart
-        self._retry = retry
         self._since = datetime.now(UTC)
         self.done = False
 
@@ -51,7 +32,7 @@ class Publication:
             PreconditionFailed: the write condition does not hold.
             GatewayError: it failed for good; nothing is published.
         """
-        await self._places.acquire(self._principal)
+        await self._places.acquire(self._work.principal)
         try:
             return await unbroken(self._put(draft))
         finally:
@@ -59,12 +40,12 @@ class Publication:
 
     async def _put(self, draft: Draft) -> Stored:
         stored = await publish_whole(
-            self._store,
-            self._key,
+            self._work.store,
+            self._work.key,
             draft.views(),
-            self._attributes,
-            self._condition,
-            self._retry,
+            self._work.attributes,
+            self._work.condition,
+            self._work.retry,
             self._since,
         )
         self.done = True
@@ -93,17 +74,19 @@ class Publication:
         return await unbroken(self._complete(receipts, size))
 
     async def _complete(self, receipts: Sequence[PartReceipt], size: int) -> Stored:
-        ref = self._multipart.ref
+        ref = self._work.multipart.ref
         assert ref is not None
         check_run(receipts, size)
         stored = await publish(
-            self._store,
-            self._key,
-            self._retry,
+            self._work.store,
+            self._work.key,
+            self._work.retry,
             "CompleteMultipartUpload",
-            lambda: self._store.complete_multipart(ref, receipts, condition=self._condition),
+            lambda: self._work.store.complete_multipart(
+                ref, receipts, condition=self._work.condition
+            ),
             lambda: Fingerprint(size, multipart_etag(receipts), self._since),
         )
         self.done = True
-        await self._multipart.close()
+        await self._work.multipart.close()
         return stored

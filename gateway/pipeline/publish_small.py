@@ -9,15 +9,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from gateway.model import Attributes, Digest, ObjectKey, Stored, Views, WriteCondition
 from gateway.pipeline.flight import part_digests
 from gateway.pipeline.owner import unbroken
 from gateway.pipeline.publish import Fingerprint, publish
-from gateway.storage.base import Begun, ObjectStore
+from gateway.storage.base import ObjectStore
 from gateway.storage.etags import whole_etag
+from gateway.storage.prompt import Begun
 from gateway.storage.retry import Admission, Retrier, going_on
 
 T = TypeVar("T")
@@ -25,48 +26,53 @@ T = TypeVar("T")
 
 @dataclass(slots=True)  # frozen: a call for each field
 class SmallPublication:
-    """What is to be published where. ``views``: all of the body; ``since``: when the upload began."""
+    """What is to be published where, but for its bytes. ``since``: when the upload began, Unix seconds."""
 
     store: ObjectStore
     key: ObjectKey
-    views: Views
     attributes: Attributes
     condition: WriteCondition
     retrier: Retrier
-    since: datetime
+    since: float
 
-    async def carry_out(self) -> Stored:
-        """Publish it, to its end even when the caller is cancelled meanwhile.
+    async def carry_out(self, views: Views) -> Stored:
+        """Publish ``views``, to the end even when the caller is cancelled meanwhile.
 
         Raises:
             CancelledError: after the end, when a cancellation came meanwhile.
             GatewayError: as :func:`~gateway.pipeline.publish.publish`.
         """
-        retrier, prompt = self.retrier, self.store.prompt
-        digests = part_digests(self.store, self.views)
-        begun = None
-        if prompt is not None and retrier.free:
+        retrier, prompt, begun = self.retrier, self.store.prompt, None
+        digests = part_digests(self.store, views) if self.store.capabilities.checksums else ()
+        admitted = None if prompt is None else retrier.admit_now()
+        if prompt is not None and admitted is not None:
             begun = prompt.put(
-                self.key, self.views, self.attributes, condition=self.condition, digests=digests
+                self.key, views, self.attributes, condition=self.condition, digests=digests
             )
-        if begun is None:
-            return await unbroken(self._publish(digests))
-        admitted = retrier.admit_begun()
+        if begun is None or admitted is None:
+            return await unbroken(self._publish(views, digests, None, admitted))
         cancelled: asyncio.CancelledError | None = None
         try:
-            await begun.answer
-        except asyncio.CancelledError as error:
-            cancelled = error  # of the caller: the answer itself cannot be, and is here now
-        except OSError:
-            pass  # finish() says what it means
-        stored = begun.outcome()
+            try:
+                await begun.answer
+            except asyncio.CancelledError as error:
+                cancelled = error  # of the caller: the answer itself cannot be, and is here now
+            except OSError:
+                pass  # finish() says what it means
+            stored = begun.outcome()
+        except (
+            BaseException
+        ) as error:  # a bug of ours: nobody would settle it, nor give the connection up
+            begun.abandon()
+            retrier.settle("PutObject", admitted, error)
+            raise
         if stored is not None:
-            retrier.settle_begun("PutObject", admitted, None)
+            retrier.settle("PutObject", admitted, None)
         elif cancelled is None:
-            stored = await unbroken(self._publish(digests, begun, admitted))
+            return await unbroken(self._publish(views, digests, begun, admitted))
         else:
             with suppress(Exception):  # the cancellation is what the caller learns
-                await unbroken(self._publish(digests, begun, admitted))
+                await unbroken(self._publish(views, digests, begun, admitted))
         if cancelled is not None:
             raise cancelled
         assert stored is not None
@@ -74,15 +80,16 @@ class SmallPublication:
 
     async def _publish(
         self,
+        views: Views,
         digests: Sequence[Digest],
-        begun: Begun[Stored] | None = None,
-        admitted: Admission | None = None,
+        begun: Begun[Stored] | None,
+        admitted: Admission | None,
     ) -> Stored:
-        """The ordinary way, with ``begun`` as its first attempt."""
+        """The ordinary way, with ``begun`` as its first attempt, which was ``admitted`` already."""
 
         def put() -> Awaitable[Stored]:
             return self.store.put(
-                self.key, self.views, self.attributes, condition=self.condition, digests=digests
+                self.key, views, self.attributes, condition=self.condition, digests=digests
             )
 
         attempts = put if begun is None else going_on(begun, put)
@@ -92,8 +99,8 @@ class SmallPublication:
             admission, admitted = admitted, None
             return self.retrier.call(operation, call, admitted=admission)
 
-        return await publish(self.store, self.key, retry, "PutObject", attempts, self._fingerprint)
+        def fingerprint() -> Fingerprint:
+            since = datetime.fromtimestamp(self.since, UTC)
+            return Fingerprint(sum([len(view) for view in views]), whole_etag(views), since)
 
-    def _fingerprint(self) -> Fingerprint:
-        size = sum([len(view) for view in self.views])
-        return Fingerprint(size, whole_etag(self.views), self.since)
+        return await publish(self.store, self.key, retry, "PutObject", attempts, fingerprint)

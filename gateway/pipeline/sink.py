@@ -49,6 +49,7 @@ from gateway.pipeline.passing import Passing
 from gateway.pipeline.publication import Publication
 from gateway.pipeline.slabs import Account
 from gateway.pipeline.spool import Spool
+from gateway.pipeline.undertaking import Undertaking
 from gateway.storage.base import ObjectStore
 from gateway.telemetry import Instrument
 
@@ -133,25 +134,17 @@ class PartSink(Filling):
         )
 
     def _open_passing(self, places: Limiter) -> Passing:
-        return Passing(
-            self._store,
-            self._key,
-            self._attributes,
-            self._condition,
-            places=places,
-            principal=self._principal,
-            multipart=self._multipart,
-            retry=self._retry,
-            instrument=self._instrument,
-        )
+        return Passing(self._undertaking(), places=places, instrument=self._instrument)
 
     def _open_publication(self) -> Publication:
-        return Publication(
-            self._store,
-            self._key,
-            self._attributes,
-            self._condition,
-            places=self._places,
+        return Publication(self._undertaking(), places=self._places)
+
+    def _undertaking(self) -> Undertaking:
+        return Undertaking(
+            store=self._store,
+            key=self._key,
+            attributes=self._attributes,
+            condition=self._condition,
             principal=self._principal,
             multipart=self._multipart,
             retry=self._retry,

@@ -133,6 +133,10 @@ class Account:
         """
         await self.pool.charge(self.claim, size, complete=True)
 
+    def take_room_at_once(self, size: int) -> bool:
+        """The same where it needs no waiting; answer whether it was taken."""
+        return self._pool.charge_at_once(self.claim, size)
+
     def leave_room(self, size: int) -> None:
         """They no longer are."""
         self.pool.credit(self.claim, size)

@@ -3,23 +3,22 @@
 The rules are those of :mod:`gateway.pipeline.sink`; most of them are kept here by there being one slab only. It is
 taken before a byte is asked for and nothing more is ever waited for, so it cannot be part of a deadlock; it is never
 complete enough to be spilled, so it needs no place on disk; and no multipart is begun, so there is nothing to abort.
+
+A body that came with its head lies in memory already. It is counted as if it lay in a slab, and sent from where it is.
 """
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
 from gateway.adapt.buffer_size import SMALLEST
 from gateway.errors import IncompleteBody
-from gateway.model import Attributes, ObjectKey, Source, Stored, WriteCondition
+from gateway.model import Source, Stored
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.publish_small import SmallPublication
 from gateway.pipeline.slabs import Account, Slab
 from gateway.pipeline.transforms import Chain
-from gateway.storage.base import ObjectStore
-from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
 
 #: Where a source says that it is at its end. Nothing is ever put there that anybody looks at.
@@ -40,26 +39,18 @@ class SmallBody:
     def __init__(
         self,
         length: int,
+        publication: SmallPublication,
         *,
-        store: ObjectStore,
-        key: ObjectKey,
         memory: Account,
         places: Limiter,
-        retrier: Retrier,
-        attributes: Attributes,
-        condition: WriteCondition,
         instrument: Instrument,
     ) -> None:
         self._length = length
-        self._store = store
-        self._key = key
+        self._publication = publication
         self._memory = memory
         self._places = places
-        self._retrier = retrier
-        self._attributes = attributes
-        self._condition = condition
         self._instrument = instrument
-        self._since = datetime.now(UTC)
+        self._room = 0
         self._slab: Slab | None = None
         self._data: memoryview | None = None
         self._sending = False
@@ -81,10 +72,33 @@ class SmallBody:
     ) -> None:
         if self._data is not None:
             self._data.release()
-        if self._slab is not None:
+        if self._room:
+            self._memory.leave_room(self._room)
+        elif self._slab is not None:
             self._slab.release()
         self._memory.close()
         self._instrument.client_paused(0.0)
+
+    def take_over(self, source: Source, chain: Chain) -> bool:
+        """Take the body where it lies, without a slab, if all of it is here; and show it to the chain. Answer whether
+        that was so: else memory is to be taken, and filled. Verifies nothing yet.
+
+        It counts for what a slab would, as what it lies in holds a little more than the body.
+
+        Raises:
+            GatewayError: whatever the chain has to say.
+        """
+        at_once: Callable[[int], memoryview | None] | None = getattr(source, "take_at_once", None)
+        if at_once is None or not self._memory.take_room_at_once(SMALLEST):
+            return False
+        self._room = SMALLEST
+        self._data = at_once(self._length)
+        if self._data is None:
+            self._room = 0
+            self._memory.leave_room(SMALLEST)
+            return False
+        chain.look(self._data)
+        return True
 
     def admit_at_once(self) -> bool:
         """Take memory for all of the body, if that needs no waiting; answer whether it is there."""
@@ -105,10 +119,6 @@ class SmallBody:
         """
         slab = self._slab
         assert slab is not None, "admit() comes first"
-        if self._filled_at_once(slab, source):
-            self._data = slab.data()
-            chain.look(self._data)
-            return
         while slab.filled < self._length:
             with slab.window(self._length - slab.filled) as window:
                 size = await source.read_into(window)
@@ -120,17 +130,6 @@ class SmallBody:
             raise IncompleteBody(f"The body runs past its declared length of {self._length} bytes.")
         self._data = slab.data()
         chain.look(self._data)
-
-    def _filled_at_once(self, slab: Slab, source: Source) -> bool:
-        """Take everything, if all of it is here: some sources can tell, and are at their end then."""
-        at_once: Callable[[memoryview], bool] | None = getattr(source, "read_at_once", None)
-        if at_once is None:
-            return False
-        with slab.window(self._length) as window:
-            if not at_once(window):
-                return False
-        slab.filled = self._length
-        return True
 
     async def complete(self) -> Stored:
         """Publish the object. Only after everything about the body was verified.
@@ -150,15 +149,7 @@ class SmallBody:
                 # A turn of the event loop: so what many have to send leaves back to back, after all that came was
                 # taken in. It saves more than it costs, see decision 14.
                 await asyncio.sleep(0)
-            return await SmallPublication(
-                self._store,
-                self._key,
-                (self._data,),
-                self._attributes,
-                self._condition,
-                self._retrier,
-                self._since,
-            ).carry_out()
+            return await self._publication.carry_out((self._data,))
         finally:
             self._sending = False
             self._places.release()

@@ -89,17 +89,16 @@ class RequestBody:
         self.size += size
         return size
 
-    def read_at_once(self, view: memoryview) -> bool:
-        """Put all that is left of the body at the start of ``view``, if all of it is here and nobody reads; answer
-        whether that was so."""
-        pending, left = self._wire.pending, self._left
-        if not left or left != len(pending) or left > len(view) or self._waiter is not None:
-            return False
-        view[:left] = pending
-        pending.clear()
+    def take_at_once(self, size: int) -> memoryview | None:
+        """All that is left of the body, if that is ``size`` bytes, all of it is here and nobody reads. It is the
+        caller's from then on."""
+        pending = self._wire.pending
+        if size != self._left or size != len(pending) or not size or self._waiter is not None:
+            return None
+        self._wire.pending = bytearray()
         self._left = 0
-        self.size += left
-        return True
+        self.size += size
+        return memoryview(pending)
 
     async def read(self) -> bytes:
         """The next piece of the body as it comes, at most 256 KiB; empty at the end."""

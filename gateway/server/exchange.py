@@ -142,7 +142,7 @@ class Exchange:
         self, status: int, headers: Sequence[Header], body: bytes | memoryview, more: bool
     ) -> None:
         """Begin the answer; unless ``more`` of its body follows, that is all of it. A body in memory that is to be
-        used again has at most 16 KiB (it is copied then). Silent after a disconnect.
+        used again has at most 16 KiB (it is sent, or copied, then). Silent after a disconnect.
 
         Raises:
             RuntimeError: there was an answer, or a header would split it.

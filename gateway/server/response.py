@@ -200,8 +200,8 @@ class Response:
 
     async def whole(self, data: bytes | memoryview) -> None:
         """Write all of the body, of up to :data:`JOIN` bytes, and end. When this returns the memory may be used
-        again: so much was copied. It does not return before the transport took it: who asks for more and more and
-        reads nothing is not answered again.
+        again: the kernel has it, or TLS has copied it. Who asks for more and more and reads nothing is not answered
+        again before.
 
         Raises:
             ClientGone: the client left.
@@ -209,11 +209,17 @@ class Response:
         """
         outlet, size, head = self._outlet, len(data), self._head
         usual = head and (self._bodiless or self._left == size)
-        if usual:
-            self._head = b""
-            outlet.write(head if self._bodiless or not size else b"".join((head, data)))
+        if not usual:
+            self._put(data[:])
         else:
-            self._put(data)
+            self._head = b""
+            if self._bodiless or not size:
+                outlet.write(head)
+            elif outlet.piece:  # TLS makes a record of each piece
+                outlet.write(b"".join((head, data)))
+            else:
+                # A view of our own: after a failure the transport may keep it while the caller's is let go.
+                outlet.write(head, data[:])
         if outlet.paused:  # also where there is no body, as a HEAD's: heads add up
             await outlet.flushed(0)
         if usual:
@@ -239,9 +245,9 @@ class Response:
             pieces = [b"%x\r\n" % size, data, b"\r\n"]
         head, self._head = self._head, b""
         if head:
-            pieces = (
-                [b"".join((head, data))] if size <= JOIN and not self._chunked else [head, *pieces]
-            )
+            # One write either way. TLS makes a record of each piece, so a small one is joined there.
+            joined = bool(self._outlet.piece) and size <= JOIN and not self._chunked
+            pieces = [b"".join((head, data))] if joined else [head, *pieces]
         self._outlet.write(*pieces)
 
     def _finish(self) -> None:

@@ -6,10 +6,9 @@ A store moves views and answers sources; it knows no pipeline, no HTTP and no re
 ``tests/storage/contract.py``.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol
 
 from gateway.model import (
     Attributes,
@@ -27,6 +26,8 @@ from gateway.model import (
     Views,
     WriteCondition,
 )
+from gateway.storage.passages import Passages
+from gateway.storage.prompt import Prompt
 
 #: What a store does with a write condition: nothing, honours it on PutObject only, or on
 #: CompleteMultipartUpload too. Ceph RGW 16 is "put": it ignores a conditional Complete silently.
@@ -53,108 +54,6 @@ class Capabilities:
     #: Whether an upload can be completed without parts that were uploaded, and with gaps between the numbers of those
     #: that count. Ceph RGW 16 refuses to: there a part that does not count has to be replaced.
     unlisted_parts: bool = False
-
-
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Passage(Protocol[T_co]):
-    """A call that has been begun and whose body is still coming. Nothing of it can be repeated.
-
-    Exactly the size that was announced is sent, the last byte of it with :meth:`finish`: a store that got less
-    commits nothing. One task at a time.
-    """
-
-    async def send(self, views: Views) -> None:
-        """Send the next bytes; when this returns, the views may change.
-
-        Raises:
-            StorageError: the call has failed; nothing of it is stored. So has every later one.
-            GatewayError: the store has refused it, as :meth:`ObjectStore.put` does.
-        """
-        ...
-
-    async def finish(self, views: Views) -> T_co:
-        """Send the last bytes, of which there is one at least, and answer what the store says.
-
-        Raises:
-            GatewayError: as :meth:`send`; where no answer came, it may be stored nevertheless.
-        """
-        ...
-
-    def abandon(self) -> None:
-        """End the call: of what was not sent nothing leaves any more, and an unfinished body is never
-        stored. May be called more than once, and after the end."""
-        ...
-
-
-class Passages(Protocol):
-    """How a store takes bodies that are still coming. What was refused or failed before a method here returned may
-    be tried again: no byte was taken."""
-
-    async def open_put(
-        self, key: ObjectKey, size: int, attributes: Attributes, *, condition: WriteCondition
-    ) -> Passage[Stored]:
-        """Begin to store a whole object of ``size`` bytes (at least one). Raises as :meth:`ObjectStore.put`."""
-        ...
-
-    async def open_part(
-        self, ref: MultipartRef, number: int, offset: int, size: int
-    ) -> Passage[PartReceipt]:
-        """Begin to store a part of ``size`` bytes (at least one). Raises as :meth:`ObjectStore.upload_part`."""
-        ...
-
-
-class Begun(Protocol[T_co]):
-    """A call that is on its way to the store: wait for ``answer``, whose own result is nobody's business, then
-    ask for :meth:`outcome`, and where there is none let :meth:`finish` get it. Or :meth:`abandon` it."""
-
-    @property
-    def answer(self) -> "asyncio.Future[Any]":
-        """Done when the store has answered, or will not. Of a call that publishes it cannot be cancelled."""
-        ...
-
-    def outcome(self) -> T_co | None:
-        """What the call brought, where that is a success as most are; None: :meth:`finish` tells."""
-        ...
-
-    async def finish(self) -> T_co:
-        """What the call brought, if need be after mending and repeating it as the ordinary call would have.
-
-        Raises:
-            GatewayError: as the ordinary call.
-        """
-        ...
-
-    def abandon(self) -> None:
-        """Nobody wants it any more."""
-        ...
-
-
-class Prompt(Protocol):
-    """Calls that can be made without waiting for anything but the answer. None: not now; make the ordinary call.
-
-    What they save is the ordinary call's way: a dozen coroutines for what is one write and one read mostly. Whoever
-    begins a call here does the rest of :mod:`gateway.storage.retry`'s work for it, see :class:`.retry.Admission`.
-    """
-
-    def put(
-        self,
-        key: ObjectKey,
-        views: Views,
-        attributes: Attributes,
-        *,
-        condition: WriteCondition,
-        digests: Sequence[Digest],
-    ) -> Begun[Stored] | None:
-        """:meth:`ObjectStore.put` of a small body. The views must last until the outcome is known."""
-        ...
-
-    def get(
-        self, key: ObjectKey, *, range: RangeRequest | None, if_match: str | None
-    ) -> Begun[Opened] | None:
-        """:meth:`ObjectStore.get`."""
-        ...
 
 
 class ObjectStore(Protocol):

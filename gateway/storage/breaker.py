@@ -69,10 +69,10 @@ class Breaker:
             self._enter("half-open")
         return self._period
 
-    def settle(self, ticket: Ticket, verdict: Verdict, now: float) -> None:
-        """A call ended."""
+    def settle(self, ticket: Ticket, verdict: Verdict, now: float) -> bool:
+        """A call ended; answer whether that changed the state."""
         if ticket != self._period:
-            return
+            return False
         if verdict == "answered":
             self._row = 0
             if self._state == "half-open":
@@ -86,6 +86,7 @@ class Breaker:
             # The trial told nothing: the next call may be another one, at once.
             self._enter("open")
             self._reopens = now
+        return ticket != self._period  # each state is a period of its own
 
     def _enter(self, state: State) -> None:
         self._state = state

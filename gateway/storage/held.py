@@ -20,6 +20,13 @@ class HeldSource:
         self._data = self._data[size:]
         return size
 
+    def take_at_once(self, size: int, /) -> memoryview | None:
+        """All that is left, if that is ``size`` bytes: the caller's from then on."""
+        if size != len(self._data):
+            return None
+        data, self._data = self._data, memoryview(b"")
+        return data
+
     async def aclose(self) -> None:
         """Let go of the bytes."""
         self._data = memoryview(b"")

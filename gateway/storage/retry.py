@@ -16,8 +16,8 @@ from typing import Final, TypeAlias, TypeVar
 from gateway.errors import GatewayError, StorageThrottled, StorageUnavailable
 from gateway.settings.sections import RetrySection
 from gateway.storage.backoff import Pause, RetryBudget, RetryPolicy
-from gateway.storage.base import Begun
-from gateway.storage.breaker import Breaker, State, Ticket, judge
+from gateway.storage.breaker import Breaker, Ticket, judge
+from gateway.storage.prompt import Begun
 from gateway.telemetry import Instrument
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Retrier:
         admitted: Admission | None = None,
     ) -> T:
         """The result of ``fn()``, called as often as it takes and is allowed. ``admitted``: what
-        :meth:`admit_begun` answered, if the first ``fn()`` goes on with that call.
+        :meth:`admit_now` answered for the first ``fn()``.
 
         ``operation`` names the call in metrics (``put``, ``upload-part``, ...). A call that is not
         ``idempotent`` is made once.
@@ -79,51 +79,53 @@ class Retrier:
             StorageUnavailable: the breaker is open; ``retry_after`` says for how long.
             GatewayError: the error of the last attempt.
         """
-        now = self._clock()
         if admitted is None:
-            self._budget.deposit(now)
+            self._budget.deposit(self._clock())
         attempt = 1
         while True:
-            if admitted is None and self._pause.left(now) > 0:
+            if admitted is None and self._pause.left(self._clock()) > 0:
                 await self._rest()
-            began, ticket = admitted or self._admit()
-            admitted = None
+            admission, admitted = admitted or self._admit(), None
             try:
                 result = await fn()
             except BaseException as error:
-                self._settle(operation, ticket, error, began)
-                if not isinstance(error, GatewayError) or not idempotent:
+                self.settle(operation, admission, error)
+                delay = self._delay(operation, error, attempt) if idempotent else None
+                if delay is None:
                     raise
-                delay = self._policy.delay(error, attempt, self._rand())
-                if delay is None or not self._budget.withdraw(self._clock()):
-                    raise
-                self._instrument.call_retried(self._store, operation, error)
             else:
-                self._settle(operation, ticket, None, began)
+                self.settle(operation, admission, None)
                 return result
             attempt += 1
             await self._sleep(delay)
-            now = self._clock()
 
-    # --- of calls that are begun without waiting, see gateway.storage.base.Prompt
+    # --- of calls that are begun without waiting, see gateway.storage.prompt.Prompt
 
-    @property
-    def free(self) -> bool:
-        """Whether a call may be begun here and now: it need not rest before, and is not refused."""
-        return self._breaker.state == "closed" and not self._pause.left(self._clock())
-
-    def admit_begun(self) -> Admission:
-        """Admit the first attempt of a call that was begun while :attr:`free`. Bring the admission to
-        :meth:`settle_begun`, or to :meth:`call`, which then goes on."""
-        now = self._clock()
+    def admit_now(self) -> Admission | None:
+        """Admit the first attempt of a call, if it may be made here and now: it need not rest before, and is not
+        refused. Bring the admission to :meth:`settle`, or to :meth:`call`, which then goes on."""
+        now, breaker = self._clock(), self._breaker
+        if breaker.state != "closed" or self._pause.left(now):
+            return None
         self._budget.deposit(now)
-        return now, self._breaker.admit(now)
+        return now, breaker.admit(now)
 
-    def settle_begun(
-        self, operation: str, admitted: Admission, failure: BaseException | None
-    ) -> None:
-        """That attempt is over. ``failure``: None, or a cancellation; for all else there is :meth:`call`."""
-        self._settle(operation, admitted[1], failure, admitted[0])
+    def settle(self, operation: str, admitted: Admission, failure: BaseException | None) -> None:
+        """An attempt is over. Of one that was begun without waiting, ``failure`` is None, a cancellation or a bug of
+        ours; for all else there is :meth:`call`."""
+        (began, ticket), now = admitted, self._clock()
+        if self._breaker.settle(ticket, judge(failure), now):
+            self._report()
+        outcome = "ok"
+        if failure is None:
+            self._pause.succeeded(now)
+        else:
+            outcome = _outcome(failure)
+            if isinstance(failure, StorageThrottled):
+                self._pause.throttled(now, failure.retry_after)
+            elif isinstance(failure, StorageUnavailable):
+                self._failed_with = failure.detail
+        self._instrument.call_finished(self._store, operation, outcome, now - began)
 
     # ---
 
@@ -149,33 +151,22 @@ class Retrier:
                 f"What it failed with last: {self._failed_with}",
                 retry_after=refusal,
             )
-        before = self._breaker.state
-        ticket = self._breaker.admit(now)
-        self._report(before)
+        ticket = self._breaker.admit(now)  # the one that tries whether it is well again
+        self._report()
         return now, ticket
 
-    def _settle(
-        self, operation: str, ticket: Ticket, failure: BaseException | None, began: float
-    ) -> None:
-        now, breaker = self._clock(), self._breaker
-        before = breaker.state
-        breaker.settle(ticket, judge(failure), now)
-        if breaker.state != before:
-            self._report(before)
-        outcome = "ok"
-        if failure is None:
-            self._pause.succeeded(now)
-        else:
-            outcome = _outcome(failure)
-            if isinstance(failure, StorageThrottled):
-                self._pause.throttled(now, failure.retry_after)
-            elif isinstance(failure, StorageUnavailable):
-                self._failed_with = failure.detail
-        self._instrument.call_finished(self._store, operation, outcome, now - began)
+    def _delay(self, operation: str, error: BaseException, attempt: int) -> float | None:
+        """Seconds until the next attempt; None: there is none."""
+        if not isinstance(error, GatewayError):
+            return None
+        delay = self._policy.delay(error, attempt, self._rand())
+        if delay is None or not self._budget.withdraw(self._clock()):
+            return None
+        self._instrument.call_retried(self._store, operation, error)
+        return delay
 
-    def _report(self, before: State) -> None:
-        if self._breaker.state != before:
-            self._instrument.breaker_changed(self._store, self._breaker.state)
+    def _report(self) -> None:
+        self._instrument.breaker_changed(self._store, self._breaker.state)
 
 
 def going_on(begun: Begun[T], ordinary: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:

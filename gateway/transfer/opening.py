@@ -1,7 +1,9 @@
 """Opening an object: one GetObject, by the retry policy."""
 
+from collections.abc import Awaitable
+
 from gateway.model import Opened, RangeRequest
-from gateway.storage.base import Begun
+from gateway.storage.prompt import Begun
 from gateway.storage.retry import Admission, Retrier, going_on
 from gateway.transfer.placement import Placement
 
@@ -18,15 +20,18 @@ async def open_object(
     """
     store, key = placement.store, placement.key
     prompt, begun = store.prompt, None
-    if prompt is not None and retrier.free:
+    admitted = None if prompt is None else retrier.admit_now()
+    if prompt is not None and admitted is not None:
         begun = prompt.get(key, range=request, if_match=etag)
-    if begun is None:
-        return await retrier.call("GetObject", lambda: store.get(key, range=request, if_match=etag))
-    admitted = retrier.admit_begun()
-    opened = await _outcome(begun, retrier, admitted)
-    if opened is not None:
-        return opened
-    attempts = going_on(begun, lambda: store.get(key, range=request, if_match=etag))
+    if begun is not None and admitted is not None:
+        opened = await _outcome(begun, retrier, admitted)
+        if opened is not None:
+            return opened
+
+    def get() -> Awaitable[Opened]:
+        return store.get(key, range=request, if_match=etag)
+
+    attempts = get if begun is None else going_on(begun, get)
     return await retrier.call("GetObject", attempts, admitted=admitted)
 
 
@@ -40,8 +45,8 @@ async def _outcome(begun: Begun[Opened], retrier: Retrier, admitted: Admission) 
         opened = begun.outcome()
     except BaseException as error:  # a body that nobody reads would keep its connection for ever
         begun.abandon()
-        retrier.settle_begun("GetObject", admitted, error)
+        retrier.settle("GetObject", admitted, error)
         raise
     if opened is not None:
-        retrier.settle_begun("GetObject", admitted, None)
+        retrier.settle("GetObject", admitted, None)
     return opened

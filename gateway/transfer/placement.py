@@ -36,6 +36,18 @@ class Placement:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """Where a client's bucket lies: the store's ``bucket``, under ``prefix``. No client's key begins there with one of
+    ``hidden``."""
+
+    store: ObjectStore
+    bucket: str
+    prefix: str
+    options: BucketOptions
+    hidden: tuple[str, ...]
+
+
 class Placements:
     """The map from clients' buckets to stores, as the configuration draws it."""
 
@@ -47,7 +59,15 @@ class Placements:
         self._hidden: dict[tuple[str, str], tuple[str, ...]] = {}
         for name, section in settings.buckets.items():
             there = section.storage, section.bucket or name
-            self._hidden[there] = (*self._hidden.get(there, ()), section.prefix + HIDDEN)
+            self._hidden[there] = (*self._hidden.get(there, (HIDDEN,)), section.prefix + HIDDEN)
+        self._areas = {
+            name: self._area(section.storage, section.bucket or name, section.prefix, section)
+            for name, section in settings.buckets.items()
+        }
+
+    def _area(self, store: str, bucket: str, prefix: str, options: BucketOptions) -> _Area:
+        hidden = self._hidden.get((store, bucket), (HIDDEN,))
+        return _Area(self._stores[store], bucket, prefix, options, hidden)
 
     def resolve(self, key: ObjectKey) -> Placement:
         """Place a client's key.
@@ -57,9 +77,9 @@ class Placements:
             KeyTooLong: with the bucket's prefix, the key is over 1,024 bytes.
             Forbidden: it is one of the gateway's own.
         """
-        placement = self._resolve(key)
-        there = placement.store.name, placement.key.bucket
-        if placement.key.name.startswith((HIDDEN, *self._hidden.get(there, ()))):
+        area = self._find(key.bucket)
+        placement = _placed(area, key)
+        if placement.key.name.startswith(area.hidden):
             raise Forbidden(f"Keys under {HIDDEN} are the gateway's own.")
         return placement
 
@@ -69,21 +89,15 @@ class Placements:
         Raises:
             BucketNotFound: no section places this bucket.
         """
-        return self._resolve(ObjectKey(bucket, name))
+        return _placed(self._find(bucket), ObjectKey(bucket, name))
 
-    def _resolve(self, key: ObjectKey) -> Placement:
-        section = self._buckets.get(key.bucket)
-        if section is not None:
-            name = section.prefix + key.name
-            if len(name.encode()) > MAX_KEY:
-                raise KeyTooLong(
-                    f"With the prefix that this bucket is stored under, the key is over {MAX_KEY} bytes."
-                )
-            bucket = section.bucket or key.bucket
-            return Placement(self._stores[section.storage], ObjectKey(bucket, name), section)
+    def _find(self, bucket: str) -> _Area:
+        area = self._areas.get(bucket)
+        if area is not None:
+            return area
         if self._default is not None:
-            return Placement(self._stores[self._default.storage], key, self._default)
-        raise BucketNotFound(f"There is no bucket {key.bucket!r} here.")
+            return self._area(self._default.storage, bucket, "", self._default)
+        raise BucketNotFound(f"There is no bucket {bucket!r} here.")
 
     def anonymous(self) -> Mapping[str, str]:
         """The policy for requests without a credential, by bucket; none where there is no entry."""
@@ -121,6 +135,15 @@ class Placements:
     def named(self) -> frozenset[str]:
         """The buckets that clients don't reach there by their own names, and the mounted ones: those are areas."""
         return frozenset(self._buckets) | self._mounted
+
+
+def _placed(area: _Area, key: ObjectKey) -> Placement:
+    name = area.prefix + key.name
+    # No character has more than four bytes.
+    if len(name) * 4 > MAX_KEY and len(name.encode()) > MAX_KEY:
+        raise KeyTooLong(f"Where this bucket is stored, the key is over {MAX_KEY} bytes.")
+    unmoved = not area.prefix and area.bucket == key.bucket
+    return Placement(area.store, key if unmoved else ObjectKey(area.bucket, name), area.options)
 
 
 class AnonymousPolicies(Mapping[str, str]):

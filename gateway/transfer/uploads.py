@@ -7,24 +7,19 @@ body; verify everything that was claimed of it; only then commit.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.adapt.concurrency import FIRST, Limit
 from gateway.adapt.part_size import PartPlan, plan
-from gateway.errors import (
-    GatewayError,
-    ObjectExists,
-    Overloaded,
-    PreconditionFailed,
-    TooLarge,
-)
+from gateway.errors import GatewayError, ObjectExists, Overloaded, PreconditionFailed, TooLarge
 from gateway.model import Digest, ObjectInfo, Source, Stored, WriteCondition
 from gateway.pipeline.limiter import Limiter
 from gateway.pipeline.multipart import Journal
 from gateway.pipeline.naps import Naps
 from gateway.pipeline.pool import SlabPool
+from gateway.pipeline.publish_small import SmallPublication
 from gateway.pipeline.pump import pump
 from gateway.pipeline.sink import PartSink
 from gateway.pipeline.small import SmallBody, is_small
@@ -126,9 +121,10 @@ class Uploads:
         condition = _UNCONDITIONAL if leased else pinned
         if is_small(command.length):
             with self._small(placement, command, rules, condition) as body:
-                if not body.admit_at_once():
-                    await self._first_memory(body.admit())
-                await body.fill(source, chain)
+                if not body.take_over(source, chain):
+                    if not body.admit_at_once():
+                        await self._first_memory(body.admit())
+                    await body.fill(source, chain)
                 stored = await self._commit(body.complete, chain, placement, rule, leased=leased)
         else:
             # Around all of it: a store may judge as soon as a body that passes through is announced.
@@ -141,7 +137,7 @@ class Uploads:
                     )
         return _answer(stored, chain, found)
 
-    async def _commit(
+    def _commit(
         self,
         complete: Callable[[], Awaitable[Stored]],
         chain: Chain,
@@ -149,13 +145,25 @@ class Uploads:
         rule: WriteRule,
         *,
         leased: bool,
-    ) -> Stored:
+    ) -> Awaitable[Stored]:
         """Verify everything, then publish."""
         chain.verify()
-        if not leased:
-            return await _complete(complete, rule)
-        async with self._conditional.commit(placement, rule, leased=True):
-            return await _complete(complete, rule)
+        if not leased and rule.overwrite:
+            return complete()
+        return self._commit_judged(complete, placement, rule, leased=leased)
+
+    async def _commit_judged(
+        self,
+        complete: Callable[[], Awaitable[Stored]],
+        placement: Placement,
+        rule: WriteRule,
+        *,
+        leased: bool,
+    ) -> Stored:
+        alone = self._conditional.commit(placement, rule, leased=True) if leased else nullcontext()
+        async with alone:
+            with _worded(rule):
+                return await complete()
 
     async def _first_memory(self, admission: Awaitable[object]) -> None:
         """Wait for the memory that the body's first bytes go to: before any of them is asked for, so that
@@ -202,14 +210,12 @@ class Uploads:
         return None
 
     def _chain(self, command: PutObject, rules: UploadRules) -> Chain:
-        limits = [
-            limit
-            for limit in (rules.max_size, self._machinery.settings.max_object)
-            if limit is not None
-        ]
+        allowed, most = rules.max_size, self._machinery.settings.max_object
+        if allowed is None or (most is not None and most < allowed):
+            allowed = most
         return Chain(
             length=command.length,
-            max_size=min(limits, default=None),
+            max_size=allowed,
             min_size=rules.min_size,
             claims=command.digests,
             signed=rules.digests,
@@ -226,15 +232,19 @@ class Uploads:
         machinery = self._machinery
         store = placement.store
         assert command.length is not None
+        publication = SmallPublication(
+            store,
+            placement.key,
+            placement.attributes(command.attributes),
+            condition,
+            machinery.retriers[store.name],
+            time.time(),
+        )
         return SmallBody(
             command.length,
-            store=store,
-            key=placement.key,
+            publication,
             memory=machinery.pool.account(rules.principal),
             places=machinery.places[store.name],
-            retrier=machinery.retriers[store.name],
-            attributes=placement.attributes(command.attributes),
-            condition=condition,
             instrument=machinery.instrument,
         )
 
@@ -263,13 +273,6 @@ class Uploads:
             naps=machinery.naps,
             instrument=machinery.instrument,
         )
-
-
-async def _complete(complete: Callable[[], Awaitable[Stored]], rule: WriteRule) -> Stored:
-    if rule.overwrite:
-        return await complete()
-    with _worded(rule):
-        return await complete()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ hold half of the memory at most; and who does not get his first slab in time is 
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Final, assert_never, cast
 
@@ -194,11 +194,13 @@ class Carrier:
 
     async def _pour(self, source: Source, account: Account, head: ResponseHead, work: Work) -> None:
         """Send the head, then everything that ``source`` has."""
-        if source.length == 0:
+        length = source.length
+        if length == 0:
             await work.reply(head)
             return
-        if source.length is not None and source.length <= AT_ONCE:
-            await self._hand_over(source, account, head, work)
+        if length is not None and length <= AT_ONCE:
+            if not await self._pass_on(source, length, account, head, work):
+                await self._hand_over(source, account, head, work)
             return
         size: BufferSize | None = None
         slab = await self._first_slab(source, account)
@@ -224,6 +226,23 @@ class Carrier:
         finally:
             slab.release()
         await work.channel.finish()
+
+    async def _pass_on(
+        self, source: Source, length: int, account: Account, head: ResponseHead, work: Work
+    ) -> bool:
+        """Send a small body together with its head from where it lies, if it is all here already; it counts as if it
+        lay in a slab. Answer whether that was so."""
+        at_once: Callable[[int], memoryview | None] | None = getattr(source, "take_at_once", None)
+        if at_once is None or not account.take_room_at_once(AT_ONCE):
+            return False
+        try:
+            body = at_once(length)
+            if body is None:
+                return False
+            await send_whole(work.channel, work.exchange, head, body)
+            return True
+        finally:
+            account.leave_room(AT_ONCE)
 
     async def _hand_over(
         self, source: Source, account: Account, head: ResponseHead, work: Work

@@ -32,8 +32,8 @@ class BodyReader(Protocol):
         """One receive into the caller's memory; 0 at the end."""
         ...
 
-    def read_at_once(self, view: memoryview, /) -> bool:
-        """All that is left, if all of it is here and fits; whether it was."""
+    def take_at_once(self, size: int, /) -> memoryview | None:
+        """All that is left, if that is ``size`` bytes and all here: the caller's from then on."""
         ...
 
 
@@ -69,14 +69,13 @@ class ExtensionSource:
         """Put there what the socket has."""
         return self._counted(await self._reader.read_some(view))
 
-    def read_at_once(self, view: memoryview, /) -> bool:
-        """Take all that is left, if all of it is here and as long as the view."""
-        size = len(view)
-        if self._remaining != size or not self._reader.read_at_once(view):
-            return False
-        self.count += size
-        self._remaining = 0
-        return True
+    def take_at_once(self, size: int, /) -> memoryview | None:
+        """All that is left, if that is ``size`` bytes and all here: the caller's from then on."""
+        taken = self._reader.take_at_once(size)
+        if taken is not None:
+            self.count += size
+            self._remaining = 0
+        return taken
 
     def _counted(self, count: int) -> int:
         self.count += count

@@ -48,7 +48,8 @@ from gateway.pipeline.sink import PartSink
 from gateway.pipeline.spool import Spool
 from gateway.pipeline.transforms import Chain
 from gateway.settings.sections import RetrySection
-from gateway.storage.base import Capabilities, Prompt
+from gateway.storage.base import Capabilities
+from gateway.storage.prompt import Prompt
 from gateway.storage.retry import Retrier
 from gateway.telemetry import Instrument
 from gateway.units import KiB, MiB

@@ -48,6 +48,19 @@ async def test_resident_memory_follows_the_budget() -> None:
     assert resident() - before < 8 * MiB
 
 
+async def test_room_can_be_taken_at_once_and_drops_free_slabs_that_leave_none() -> None:
+    pool = SlabPool(4 * MiB, 0)
+    with pool.account("a") as account:
+        (await account.take(512 * KiB)).release()
+        assert pool.statistics().free == 512 * KiB
+        assert account.take_room_at_once(3 * MiB)
+        assert (pool.statistics().used, pool.statistics().free) == (3 * MiB, 512 * KiB)
+        assert not account.take_room_at_once(2 * MiB)
+        assert account.take_room_at_once(MiB)
+        assert (pool.statistics().used, pool.statistics().free) == (4 * MiB, 0)
+        account.leave_room(4 * MiB)
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 2 * MiB)), max_size=60))
 def test_used_and_free_never_exceed_the_budget(steps: list[tuple[bool, int]]) -> None:
     async def run() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.errors import GatewayError, StorageCorrupt
 from gateway.model import WriteCondition
+from gateway.storage.s3.wire_link import Link
 from tests.storage.s3.begun_lab import lab, saying
 from tests.storage.s3.raw_store import ETAG, Peer, RawStore, error, reply
 
@@ -34,8 +35,11 @@ async def test_a_lost_answer_of_a_conditional_put_is_asked_for_at_the_object() -
         assert it.raw.requests[-1].method == "HEAD"
 
 
-async def test_a_success_that_makes_no_sense_is_an_error_and_counted_once() -> None:
-    async with lab(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) as it:
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", reply(b"", "202 Accepted")]
+)
+async def test_a_success_that_makes_no_sense_is_an_error_and_counted_once(answer: bytes) -> None:
+    async with lab(saying(answer)) as it:
         with pytest.raises(StorageCorrupt):
             await it.put()
         assert len(it.calls.outcomes) == 1
@@ -83,3 +87,29 @@ async def test_also_where_it_has_to_be_repeated() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert it.calls.outcomes[-1] == "PutObject ok"
+
+
+def _broken(link: Link, _: object) -> None:
+    link._break(LookupError("a bug"))
+
+
+def _meaningless(*_: object) -> None:
+    raise LookupError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("where", "bug"),
+    [
+        ("gateway.storage.s3.wire_link.Link._deliver", _broken),
+        ("gateway.storage.s3.wire_begun.stored", _meaningless),
+    ],
+    ids=["on its way", "what it means"],
+)
+async def test_an_answer_that_breaks_us_is_settled(
+    where: str, bug: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with lab(saying(reply())) as it:
+        monkeypatch.setattr(where, bug)
+        with pytest.raises(LookupError):
+            await it.put()
+        assert it.calls.outcomes == ["PutObject internal-error"]

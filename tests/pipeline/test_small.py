@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 import weakref
 
 import pytest
@@ -14,8 +15,10 @@ from gateway.errors import (
     Overloaded,
     PreconditionFailed,
     StorageUnavailable,
+    TooLarge,
 )
 from gateway.model import Attributes, Digest, Source, Stored, WriteCondition
+from gateway.pipeline.publish_small import SmallPublication
 from gateway.pipeline.small import SmallBody, is_small
 from gateway.pipeline.source import BytesSource
 from gateway.pipeline.transforms import Chain
@@ -36,15 +39,19 @@ class Broken(BytesSource):
 def small(
     bench: Bench, length: int, condition: WriteCondition | None = None, attempts: int = 1
 ) -> SmallBody:
+    publication = SmallPublication(
+        bench.store,
+        KEY,
+        Attributes(),
+        condition or WriteCondition(),
+        retrier(attempts),
+        time.time(),
+    )
     return SmallBody(
         length,
-        store=bench.store,
-        key=KEY,
+        publication,
         memory=bench.pool.account("alice"),
         places=bench.places,
-        retrier=retrier(attempts),
-        attributes=Attributes(),
-        condition=condition or WriteCondition(),
         instrument=bench.facts,
     )
 
@@ -134,6 +141,49 @@ async def test_a_lost_answer_is_asked_for_at_the_object() -> None:
     bench.store.after = failing("put", StorageUnavailable("lost"))
     stored = await upload(small(bench, 3), BytesSource(b"abc"), Chain(length=3))
     assert (stored.size, bench.store.calls["put"]) == (3, 1)
+    bench.assert_clean()
+
+
+class Here(BytesSource):
+    """Has received all of it."""
+
+    def take_at_once(self, size: int) -> memoryview | None:
+        return self._left if size == len(self._left) else None
+
+
+async def test_a_body_that_is_here_is_sent_from_where_it_lies_and_counts_as_a_slab() -> None:
+    bench = Bench()
+    with small(bench, 3) as body:
+        assert body.take_over(Here(b"abc"), Chain(length=3))
+        assert bench.pool.statistics().used == SMALLEST
+        await body.complete()
+    assert bench.store.objects == {KEY: b"abc"}
+    assert bench.pool.statistics().allocated == 0
+    bench.assert_clean()
+
+
+async def test_a_body_that_is_here_is_looked_at_as_any() -> None:
+    bench = Bench()
+    with pytest.raises(TooLarge), small(bench, 3) as body:
+        body.take_over(Here(b"abc"), Chain(length=3, max_size=2))
+    chain = Chain(length=3, claims=(Digest("md5", bytes(16)),))
+    with small(bench, 3) as body:
+        assert body.take_over(Here(b"abc"), chain)
+        with pytest.raises(DigestMismatch):
+            chain.verify()
+    bench.assert_clean()
+
+
+async def test_a_body_is_left_where_not_all_of_it_is_here_or_there_is_no_memory_for_it() -> None:
+    bench = Bench(budget=80 * KiB, reserve=16 * KiB)
+    with small(bench, 5) as body:
+        assert not body.take_over(Here(b"abc"), Chain(length=5))
+        assert not body.take_over(BytesSource(b"abcde"), Chain(length=5))
+        assert bench.pool.statistics().used == 0
+        with bench.pool.account("hog") as hog:
+            await hog.take_room(64 * KiB)
+            assert not body.take_over(Here(b"abcde"), Chain(length=5))
+            hog.leave_room(64 * KiB)
     bench.assert_clean()
 
 

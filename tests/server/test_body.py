@@ -232,6 +232,33 @@ async def test_room_for_nothing_is_a_mistake_of_the_caller() -> None:
         await known(Wire(), 5).read_into(memoryview(b""))
 
 
+async def test_a_body_that_is_all_here_can_be_taken_as_it_lies() -> None:
+    wire = Wire(b"hello")
+    body = known(wire, 5)
+    assert body.take_at_once(4) is None
+    taken = body.take_at_once(5)
+    assert taken is not None
+    wire.pending += b"GET /"  # what comes next is not in it
+    assert bytes(taken) == b"hello"
+    assert (body.complete, body.left, body.size) == (True, 0, 5)
+    assert bytes(wire.pending) == b"GET /"
+    assert body.take_at_once(5) is None
+
+
+async def test_a_body_that_is_not_all_here_or_is_being_read_is_not_taken() -> None:
+    assert known(Wire(b"hell"), 5).take_at_once(5) is None
+    assert chunked(Wire(b"5\r\nhello\r\n0\r\n\r\n")).take_at_once(5) is None
+    assert known(Wire(), 0).take_at_once(0) is None
+    wire = Wire()
+    body = known(wire, 5)
+    task = await start(body, memoryview(bytearray(5)))
+    wire.pending += b"hello"
+    assert body.take_at_once(5) is None
+    wire.pending.clear()
+    arrive(body, b"hello")
+    assert await task == 5
+
+
 async def test_two_readers_at_once_are_a_mistake_too() -> None:
     body = known(Wire(), 5)
     task = await start(body, memoryview(bytearray(5)))

@@ -14,7 +14,8 @@ from gateway.errors import (
     PreconditionFailed,
 )
 from gateway.model import Attributes, ObjectKey, WriteCondition
-from gateway.storage.base import ObjectStore, Passage, Passages
+from gateway.storage.base import ObjectStore
+from gateway.storage.passages import Passage, Passages
 from gateway.units import KiB
 from tests.storage.contract_base import PLAIN, ContractBase, pattern, views
 

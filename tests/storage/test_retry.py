@@ -232,21 +232,22 @@ async def test_with_its_own_clock_and_sleep_it_works_as_well() -> None:
 
 async def test_a_call_may_be_begun_at_once_while_nothing_is_wrong() -> None:
     world = World(attempts=1, breaker_failures=1)
-    assert world.retrier.free
+    assert world.retrier.admit_now()
     await world.fails(SLOW)
-    assert not world.retrier.free, "the store rests"
+    assert not world.retrier.admit_now(), "the store rests"
     world.now += 100
-    assert world.retrier.free
+    assert world.retrier.admit_now()
     await world.fails(DOWN)
-    assert not world.retrier.free, "the breaker is open"
+    assert not world.retrier.admit_now(), "the breaker is open"
 
 
 async def test_a_call_that_was_begun_is_settled_once_and_its_end_is_the_first_attempt() -> None:
     world = World(attempts=2)
-    admitted = world.retrier.admit_begun()
+    admitted = world.retrier.admit_now()
+    assert admitted is not None
     world.now += 1
-    world.retrier.settle_begun("put", admitted, None)
-    admitted = world.retrier.admit_begun()
+    world.retrier.settle("put", admitted, None)
+    admitted = world.retrier.admit_now()
     world.now += 1
     found = await world.retrier.call("put", answers(DOWN, "done"), admitted=admitted)
     assert found == "done"

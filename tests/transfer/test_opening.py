@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from gateway.errors import StorageCorrupt
 from tests.storage.s3.begun_lab import lab, saying
 from tests.storage.s3.raw_store import Peer, RawStore, reply
 
@@ -12,6 +13,13 @@ async def test_a_get_that_succeeds_is_one_call_and_all_of_it_is_here() -> None:
     async with lab(saying(reply(b"abc"))) as it:
         assert await it.get() == b"abc"
         assert it.calls.outcomes == ["GetObject ok"]
+
+
+async def test_another_success_than_was_asked_for_opens_nothing() -> None:
+    async with lab(saying(reply(b"", "204 No Content"))) as it:
+        with pytest.raises(StorageCorrupt):
+            await it.get()
+        assert it.calls.outcomes == ["GetObject storage-corrupt"]
 
 
 async def test_a_get_that_is_cancelled_closes_its_connection() -> None:

@@ -77,11 +77,11 @@ class Front:
         view[:count], self.data = self.data[:count], self.data[count:]
         return count
 
-    def read_at_once(self, view: memoryview, /) -> bool:
-        if len(self.data) != len(view):
-            return False
-        view[:], self.data = self.data, b""
-        return True
+    def take_at_once(self, size: int, /) -> memoryview | None:
+        if len(self.data) != size:
+            return None
+        taken, self.data = self.data, b""
+        return memoryview(taken)
 
     async def write(self, view: memoryview, /) -> None:
         self.written += view
@@ -103,12 +103,12 @@ async def test_the_fronts_extensions_are_used_where_they_are() -> None:
 
 async def test_a_body_that_is_all_here_is_taken_at_once() -> None:
     source = ExtensionSource(Front(b"abcdef", 6))
-    view = memoryview(bytearray(6))
 
-    assert not source.read_at_once(view[:5])
-    assert source.read_at_once(view)
-    assert (bytes(view), source.count, source.length) == (b"abcdef", 6, 0)
-    assert not ExtensionSource(Front(b"abc", 6)).read_at_once(view)
+    assert source.take_at_once(5) is None
+    assert (source.count, source.length) == (0, 6)
+    assert bytes(source.take_at_once(6) or b"") == b"abcdef"
+    assert (source.count, source.length) == (6, 0)
+    assert ExtensionSource(Front(b"abc", 6)).take_at_once(6) is None
 
 
 async def test_an_unknown_length_stays_unknown() -> None:

@@ -1,6 +1,6 @@
 """The data plane over aiobotocore: works with every store and through egress proxies, at botocore's price."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.model import (
@@ -76,6 +76,7 @@ class AiobotocorePlane:
                     ContentLength=body.size,
                     **parameters,
                 )
+            fields.expect("PutObject", _status(answer), 200)
             return Stored(
                 etag=fields.etag_of(answer), size=body.size, version=fields.version_of(answer)
             )
@@ -96,6 +97,7 @@ class AiobotocorePlane:
                     ContentLength=body.size,
                     **checksums.parameters(sent),
                 )
+            fields.expect("UploadPart", _status(answer), 200)
             return PartReceipt(
                 part.number, part.offset, part.size, fields.etag_of(answer), tuple(sent)
             )
@@ -110,6 +112,7 @@ class AiobotocorePlane:
         with map_s3_errors("GetObject"):
             answer = await self._client.get_object(Bucket=key.bucket, Key=key.name, **parameters)
         try:
+            fields.expect_object(_status(answer), answer.get("ContentRange"))
             delivered, size = fields.range_of(answer, range)
             info = fields.info_of(key, answer, size)
         except BaseException:
@@ -122,6 +125,7 @@ class AiobotocorePlane:
         """HeadObject."""
         with map_s3_errors("HeadObject"):
             answer: dict[str, Any] = await self._client.head_object(Bucket=key.bucket, Key=key.name)
+        fields.expect("HeadObject", _status(answer), 200)
         return fields.info_of(key, answer, fields.length_of(answer))
 
     async def _body(self, views: Views, digests: Sequence[Digest]) -> ViewsBody:
@@ -131,3 +135,8 @@ class AiobotocorePlane:
             known = next((d.value for d in digests if d.algorithm == "sha-256"), None)
             payload_hash = (known or await sha256_of(views)).hex()
         return ViewsBody(views, payload_hash, idle_timeout=self._endpoint.idle_timeout)
+
+
+def _status(answer: Mapping[str, Any]) -> int:
+    """Of what botocore took for a success, which is anything below 301."""
+    return int(answer["ResponseMetadata"]["HTTPStatusCode"])

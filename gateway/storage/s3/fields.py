@@ -101,16 +101,47 @@ def condition_parameters(condition: WriteCondition, *, bare_etags: bool) -> dict
     return parameters
 
 
-def etag_of(answer: Mapping[str, Any]) -> str:
-    """The ETag without its quotes.
+def expect(operation: str, status: int, *expected: int) -> None:
+    """Hold a success to the statuses that say what was asked for. A 204 to a GET is no empty object, and a 202 to a
+    PUT no stored one.
+
+    Raises:
+        StorageCorrupt: it is another.
+    """
+    if status not in expected:
+        raise StorageCorrupt(f"{operation}: the store answered {status}, which does not answer it.")
+
+
+def expect_object(status: int, content_range: str | None) -> None:
+    """The same, of a GetObject; a part that does not say which one it is is no answer either (RFC 9110, 15.3.7).
+
+    Raises:
+        StorageCorrupt: as :func:`expect`.
+    """
+    expect("GetObject", status, 200, 206)
+    if status == 206 and content_range is None:
+        raise StorageCorrupt("GetObject: the store answered a part, and does not say which.")
+
+
+def bare_etag(value: str | None) -> str:
+    """An ETag without its quotes.
 
     Raises:
         StorageCorrupt: there is none.
     """
-    etag = str(answer.get("ETag") or "").removeprefix("W/").strip('"')
+    etag = (value or "").removeprefix("W/").strip('"')
     if not etag:
         raise StorageCorrupt("The store's answer has no ETag.")
     return etag
+
+
+def etag_of(answer: Mapping[str, Any]) -> str:
+    """The same, of an answer.
+
+    Raises:
+        StorageCorrupt: as :func:`bare_etag`.
+    """
+    return bare_etag(answer.get("ETag"))
 
 
 def length_of(answer: Mapping[str, Any]) -> int:
@@ -124,10 +155,14 @@ def length_of(answer: Mapping[str, Any]) -> int:
     return int(answer["ContentLength"])
 
 
+def real_version(value: str | None) -> str | None:
+    """A version, where the bucket keeps versions: "null" is none."""
+    return None if value in (None, "", "null") else value
+
+
 def version_of(answer: Mapping[str, Any]) -> str | None:
-    """The version, where the bucket keeps versions."""
-    version = answer.get("VersionId")
-    return None if version in (None, "", "null") else str(version)
+    """The same, of an answer."""
+    return real_version(answer.get("VersionId"))
 
 
 @lru_cache(maxsize=256)  # objects of one kind have the same

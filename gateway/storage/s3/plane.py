@@ -23,11 +23,12 @@ from gateway.model import (
     Views,
     WriteCondition,
 )
-from gateway.storage.base import Begun, Passage
+from gateway.storage.passages import Passage
+from gateway.storage.prompt import Begun
 
 
 class PlanePassages(Protocol):
-    """As :class:`~gateway.storage.base.Passages`; ``trailer`` is the checksum to send behind the body."""
+    """As :class:`~gateway.storage.passages.Passages`; ``trailer`` is the checksum to send behind the body."""
 
     async def open_put(
         self,
@@ -49,7 +50,7 @@ class PlanePassages(Protocol):
 
 
 class PlanePrompt(Protocol):
-    """As :class:`~gateway.storage.base.Prompt`; ``sent`` as for :meth:`DataPlane.put`."""
+    """As :class:`~gateway.storage.prompt.Prompt`; ``sent`` as for :meth:`DataPlane.put`."""
 
     def begin_put(
         self,

@@ -62,35 +62,23 @@ class S3Store:
     """
 
     def __init__(self, name: str, section: S3Storage) -> None:
-        self._name = name
+        #: The section's name.
+        self.name: Final = name
+        #: What configuration says, and after :meth:`probe` what was seen.
+        self.capabilities = _configured(section, Capabilities())
+        #: See :class:`gateway.storage.s3.store_prompt.S3Prompt`.
+        self.prompt: S3Prompt | None = None
         self._section = section
-        self._capabilities = _configured(section, Capabilities())
         self._connection: Connection | None = None
         self._plane: DataPlane | None = None
-        self._prompt: S3Prompt | None = None
         # Checksum announced by upload id: a probe may end while an upload runs, and its parts must still
         # carry what was announced.
         self._announced: LRUCache[str, str | None] = LRUCache(_REMEMBERED)
 
     @property
-    def name(self) -> str:
-        """The section's name."""
-        return self._name
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What configuration says, and after :meth:`probe` what was seen."""
-        return self._capabilities
-
-    @property
     def passages(self) -> S3Passages | None:
         """See :func:`gateway.storage.s3.store_passages.passages`."""
-        return passages(self._data, self._capabilities, self._announced_for)
-
-    @property
-    def prompt(self) -> S3Prompt | None:
-        """See :class:`gateway.storage.s3.store_prompt.S3Prompt`."""
-        return self._prompt
+        return passages(self._data, self.capabilities, self._announced_for)
 
     async def start(self) -> None:
         """Read the AWS configuration and open the client.
@@ -102,16 +90,16 @@ class S3Store:
             self._connection = await Connection.open(self._section)
         except (BotoCoreError, ValueError) as error:
             raise StorageRejected(
-                f"Store {self._name}: its configuration cannot be used: {error}"
+                f"Store {self.name}: its configuration cannot be used: {error}"
             ) from error
         plane = WirePlane if self._section.data_plane == "wire" else AiobotocorePlane
         self._plane = plane(self._connection)
         if self._plane.prompt is not None:
-            self._prompt = S3Prompt(self._plane.prompt, lambda: self._capabilities.checksums)
+            self.prompt = S3Prompt(self._plane.prompt, lambda: self.capabilities.checksums)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        plane, self._plane, self._prompt = self._plane, None, None
+        plane, self._plane, self.prompt = self._plane, None, None
         connection, self._connection = self._connection, None
         if plane is not None:
             await plane.aclose()
@@ -122,8 +110,8 @@ class S3Store:
         """See :mod:`gateway.storage.s3.probe`."""
         with map_s3_errors("Probe"):
             found = await Probe(self._open, bucket, prefix).run()
-        self._capabilities = _configured(self._section, found)
-        return self._capabilities
+        self.capabilities = _configured(self._section, found)
+        return self.capabilities
 
     async def ping(self, bucket: str) -> None:
         """HeadBucket."""
@@ -158,7 +146,7 @@ class S3Store:
         digests: Sequence[Digest] = (),
     ) -> Stored:
         """PutObject."""
-        sent = checksums.to_send(digests, self._capabilities.checksums)
+        sent = checksums.to_send(digests, self.capabilities.checksums)
         try:
             return await self._data.put(
                 key, views, attributes, condition=condition, digests=digests, sent=sent
@@ -198,7 +186,7 @@ class S3Store:
             if not answer.get("UploadId"):
                 raise StorageCorrupt("CreateMultipartUpload: the answer has no upload id.")
         self._announced[answer["UploadId"]] = name
-        return MultipartRef(self._name, key, answer["UploadId"])
+        return MultipartRef(self.name, key, answer["UploadId"])
 
     async def upload_part(self, ref: MultipartRef, part: Part) -> PartReceipt:
         """UploadPart. Of the part's digests the store is sent the announced one, and an MD5."""
@@ -254,7 +242,7 @@ class S3Store:
 
     def list_multiparts(self, bucket: str, prefix: str) -> AsyncIterator[MultipartListing]:
         """ListMultipartUploads, page by page."""
-        return listing.multiparts(self._client, self._name, bucket, prefix)
+        return listing.multiparts(self._client, self.name, bucket, prefix)
 
     # ---
 
@@ -270,7 +258,7 @@ class S3Store:
         return self._announced.get(ref.upload_id, self._chosen())
 
     def _chosen(self) -> str | None:
-        return checksums.chosen(self._capabilities.checksums)
+        return checksums.chosen(self.capabilities.checksums)
 
     @property
     def _open(self) -> Connection:

@@ -10,13 +10,14 @@ from gateway.model import (
     Stored,
     WriteCondition,
 )
-from gateway.storage.base import Capabilities, Passage
+from gateway.storage.base import Capabilities
+from gateway.storage.passages import Passage
 from gateway.storage.s3 import checksums
 from gateway.storage.s3.plane import DataPlane, PlanePassages
 
 
 class S3Passages:
-    """The :class:`~gateway.storage.base.Passages` of an S3Store. ``announced`` tells the checksum that the parts of
+    """The :class:`~gateway.storage.passages.Passages` of an S3Store. ``announced`` tells the checksum that the parts of
     an upload carry."""
 
     def __init__(

@@ -17,13 +17,13 @@ from gateway.model import (
     Views,
     WriteCondition,
 )
-from gateway.storage.base import Begun
+from gateway.storage.prompt import Begun
 from gateway.storage.s3 import checksums
 from gateway.storage.s3.plane import PlanePrompt
 
 
 class S3Prompt:
-    """A :class:`~gateway.storage.base.Prompt`. ``verified`` tells the checksums that the store verifies."""
+    """A :class:`~gateway.storage.prompt.Prompt`. ``verified`` tells the checksums that the store verifies."""
 
     def __init__(self, plane: PlanePrompt, verified: Callable[[], AbstractSet[str]]) -> None:
         self._plane = plane

@@ -1,4 +1,4 @@
-"""Calls that were begun without waiting, on a connection that was idle. See :class:`gateway.storage.base.Begun`."""
+"""Calls that were begun without waiting, on a connection that was idle. See :class:`gateway.storage.prompt.Begun`."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -52,7 +52,7 @@ class BegunPut(_Begun):
         if answered is None or not answered[1].ended:
             return None
         try:
-            return stored(answered[0].headers, size_of(self._call.body or ()))
+            return stored(answered[0], size_of(self._call.body or ()))
         except GatewayError:
             return None  # finish() meets it again, where it is counted
 
@@ -60,7 +60,7 @@ class BegunPut(_Begun):
         """See Begun."""
         answer, body = await self._answered()
         await drop(body)
-        return stored(answer.headers, size_of(self._call.body or ()))
+        return stored(answer, size_of(self._call.body or ()))
 
 
 class BegunGet(_Begun):

@@ -34,7 +34,8 @@ class Body:
     """Pulled with :meth:`read_into`; while nobody reads, nothing is taken off the socket.
 
     ``left``: bytes still to receive, None where the answer does not say. ``ended``: all were received (they may
-    still wait in ``_ready`` to be read).
+    still wait in ``_ready`` to be read). ``here``: what came with the head. Where that is the whole body the
+    connection is free, which its reader is not told; all else is still to be fed.
     """
 
     __slots__ = (
@@ -49,12 +50,13 @@ class Body:
         "left",
     )
 
-    def __init__(self, reader: Reader, answer: Answer) -> None:
-        self.left: int | None = answer.length
-        self.ended = answer.length == 0
+    def __init__(self, reader: Reader, answer: Answer, here: bytes | bytearray = b"") -> None:
+        whole = answer.length == len(here)
+        self.left: int | None = 0 if whole else answer.length
+        self.ended = whole
         self._chunks: Final = answer.chunks
         self._reader = reader
-        self._ready = memoryview(b"")
+        self._ready = memoryview(here if whole else b"")
         self._target: memoryview | None = None
         self._filled = 0
         self._waiter: asyncio.Future[None] | None = None

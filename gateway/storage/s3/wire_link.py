@@ -9,19 +9,16 @@ import enum
 from typing import Final, Protocol, cast
 
 from gateway.model import Views
-from gateway.storage.s3.wire_answer import Answer, Garbled, find_end, read_head
+from gateway.storage.s3.wire_answer import Answer, Garbled
 from gateway.storage.s3.wire_body import Body, Cut
+from gateway.storage.s3.wire_heads import Heads
 from gateway.storage.s3.wire_outgoing import Outgoing
 from gateway.storage.s3.wire_owed import Coming, Owed, seen
+from gateway.storage.s3.wire_watch import Movement, Watch
 from gateway.units import KiB
 
 #: Read at once while a head is due: a head and a small object.
 HEAD_READ: Final = 32 * KiB
-
-#: Looks at the clock per idle time.
-_TICKS: Final = 4
-#: Interim answers to one call. Each is a sign of life, so a store that drips them would be waited for without end.
-_MOST_INTERIM: Final = 16
 
 
 class Phase(enum.Enum):
@@ -57,24 +54,18 @@ class Link(asyncio.BufferedProtocol):
         self.idle_since = 0.0
         self._home = home
         self._scratch = scratch
-        self._idle_timeout = idle_timeout
         self._loop = asyncio.get_running_loop()
+        self._watch = Watch(self._loop, idle_timeout, self._movement, self._silent)
         self._transport: asyncio.Transport
         self._outgoing: Outgoing
+        self._heads: Heads
         self._phase = Phase.IDLE
         self._reading = True
         self._heard = False
-        self._pending = bytearray()
-        self._scanned = 0
-        self._method = ""
-        self._interim = 0
         self._answer: Coming | None = None
         self._body: Body | None = None
         self._keep_alive = False
         self._received = 0
-        self._ticker: asyncio.TimerHandle | None = None
-        self._seen = (0, 0, 0)
-        self._seen_at = 0.0
 
     @property
     def usable(self) -> bool:
@@ -156,15 +147,12 @@ class Link(asyncio.BufferedProtocol):
     def _begin(self, method: str, *, owed: bool = False) -> Coming:
         assert self._phase is Phase.IDLE
         self._phase = Phase.HEAD
-        self._method = method
-        self._interim = 0
+        self._heads.expect(method)
         self._heard = False
         self.calls += 1
         answer: Coming = Owed(loop=self._loop) if owed else self._loop.create_future()
         self._answer = answer
-        if self._ticker is None:
-            self._seen_at = self._loop.time()
-            self._ticker = self._loop.call_later(self._idle_timeout / _TICKS, self._tick)
+        self._watch.start()
         return answer
 
     def sever(self) -> None:
@@ -172,7 +160,7 @@ class Link(asyncio.BufferedProtocol):
         if self._phase is Phase.CLOSED:
             return
         self._phase = Phase.CLOSED
-        self._stop_ticker()
+        self._watch.stop()
         self._outgoing.cut()
         self._fail(Cut("The connection was given up.", silent=not self._heard))
 
@@ -182,6 +170,7 @@ class Link(asyncio.BufferedProtocol):
         """Set it up."""
         self._transport = cast("asyncio.Transport", transport)
         self._outgoing = Outgoing(self._transport, self._loop)
+        self._heads = Heads(self._outgoing.go_on)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """The reader's own view while a body is read; else the shared one."""
@@ -194,8 +183,13 @@ class Link(asyncio.BufferedProtocol):
         self._received += 1
         if self._phase is Phase.HEAD:
             self._heard = True
-            self._pending += self._scratch[:nbytes]
-            self._advance()
+            try:
+                answer = self._heads.feed(self._scratch[:nbytes])
+            except Garbled as error:
+                self._break(error)
+            else:
+                if answer is not None:
+                    self._deliver(answer)
         elif self._body is None:
             self.sever()  # nobody asked for it
         elif self._body.buffer() is None:
@@ -212,7 +206,7 @@ class Link(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         self._phase = Phase.CLOSED
-        self._stop_ticker()
+        self._watch.stop()
         self._outgoing.stop()
         self._fail(Cut(f"The connection was lost: {exc}", silent=not self._heard))
         self._home.lost(self)
@@ -227,27 +221,6 @@ class Link(asyncio.BufferedProtocol):
 
     # --- answers
 
-    def _advance(self) -> None:
-        """Take heads off ``pending`` until the final one is there."""
-        try:
-            while end := find_end(self._pending, self._scanned):
-                self._scanned = 0
-                answer = read_head(bytes(memoryview(self._pending)[:end]), self._method)
-                del self._pending[:end]
-                if answer.status >= 200:
-                    self._deliver(answer)
-                    return
-                if answer.status == 101:
-                    raise Garbled("The store wants to switch protocols.")
-                self._interim += 1
-                if self._interim > _MOST_INTERIM:
-                    raise Garbled("The store sends interim answers without end.")
-                if answer.status == 100:
-                    self._outgoing.go_on()
-            self._scanned = len(self._pending)
-        except Garbled as error:
-            self._break(error)
-
     def _deliver(self, answer: Answer) -> None:
         """The final head is there: the body begins."""
         waiter, self._answer = self._answer, None
@@ -255,20 +228,19 @@ class Link(asyncio.BufferedProtocol):
         if waiter.cancelled():  # whoever did that gives the connection up: before it is another's
             self.sever()
             return
-        early = not self._outgoing.done
-        self._outgoing.stop()
+        early = not self._outgoing.finish()
         self._phase = Phase.BODY
         self._keep_alive = answer.keep_alive and not early
-        body = self._body = Body(self, answer)
-        rest, self._pending = self._pending, bytearray()
+        rest = self._heads.rest()
+        body = self._body = Body(self, answer, rest)
         if early and answer.status < 300:
             waiter.set_exception(Cut("The store was content before it had the whole body."))
             self.sever()
             return
-        if rest:
-            self._feed(body, rest)
-        elif body.ended:
+        if body.ended:
             self.body_ended()
+        elif rest:
+            self._feed(body, rest)
         else:
             self.read_more(wanted=False)
         if not waiter.done():
@@ -314,24 +286,14 @@ class Link(asyncio.BufferedProtocol):
 
     # --- time
 
-    def _tick(self) -> None:
-        """A few times per idle time while a call runs: did anything move? What the kernel still holds of what we
-        sent counts: a slow link may need longer than the idle time for that alone. Of a head only the whole counts."""
-        self._ticker = None
+    def _movement(self) -> Movement | None:
+        """What the kernel still holds of what we sent counts: a slow link may need longer than the idle time for that
+        alone. Of a head only the whole counts."""
         if self._phase is Phase.IDLE or self._phase is Phase.CLOSED:
-            return
-        now = self._loop.time()
-        came = self._interim if self._phase is Phase.HEAD else self._received
-        moved = (came, self._outgoing.events, self._outgoing.held)
+            return None
         ours = self._outgoing.starved or (self._body is not None and not self._body.reading)
-        if moved != self._seen or ours:
-            self._seen, self._seen_at = moved, now
-        elif now - self._seen_at >= self._idle_timeout:
-            self._break(TimeoutError("Nothing moved for the idle time."))
-            return
-        self._ticker = self._loop.call_later(self._idle_timeout / _TICKS, self._tick)
+        came = self._heads.interim if self._phase is Phase.HEAD else self._received
+        return Movement((came, self._outgoing.events, self._outgoing.held), ours)
 
-    def _stop_ticker(self) -> None:
-        if self._ticker is not None:
-            self._ticker.cancel()
-            self._ticker = None
+    def _silent(self) -> None:
+        self._break(TimeoutError("Nothing moved for the idle time."))

@@ -25,7 +25,7 @@ TLS_STEP: Final = 128 * KiB
 #: Sent without letting others of the event loop run.
 TURN: Final = 4 * MiB
 
-#: A body of up to this size leaves in one write with its head: copying costs less than a second piece.
+#: A body of up to this size leaves in one write with its head.
 JOIN: Final = 32 * KiB
 
 #: How long a store may think about ``Expect: 100-continue`` before the body is sent anyway, seconds.
@@ -83,7 +83,8 @@ class Outgoing:
 
     def begin(self, head: bytes, body: Views, *, expect: bool) -> None:
         """Send a request. ``expect``: the body waits for :meth:`go_on`, or a second."""
-        views = [view if view.format == "B" else view.cast("B") for view in body]
+        # Views of our own: what the transport keeps of them after a failure does not keep their owner from its.
+        views = [view.cast("B") for view in body]
         size = sum([len(view) for view in views])
         self.events += 1
         self._stopped = False
@@ -92,7 +93,7 @@ class Outgoing:
             self._patience = self._loop.call_later(CONTINUE, self.go_on)
             self._transport.write(head)
         elif size <= JOIN:
-            self._transport.write(b"".join((head, *views)) if size else head)
+            self._transport.writelines((head, *views))
         else:
             self._steps.extend(_steps(views, self._step))
             self._transport.write(head)
@@ -147,6 +148,13 @@ class Outgoing:
         self.events += 1
         if self._patience is None:
             self._push()
+
+    def finish(self) -> bool:
+        """The answer is here: send no further step. Answer whether all was sent."""
+        sent = self.done
+        if not sent or self._drained is not None or self._patience is not None:
+            self.stop()
+        return sent
 
     def stop(self) -> None:
         """Send no further step."""

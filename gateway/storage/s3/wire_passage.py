@@ -18,6 +18,7 @@ from gateway.model import Digest, Views
 from gateway.storage.checksums import Checksum
 from gateway.storage.s3.body import UNSIGNED
 from gateway.storage.s3.errors import raise_for
+from gateway.storage.s3.wire_answer import Answer
 from gateway.storage.s3.wire_body import drop
 from gateway.storage.s3.wire_call import Call, Caller
 from gateway.storage.s3.wire_headers import checksum_header
@@ -84,7 +85,7 @@ class Framing:
 
 
 class WirePassage(Generic[T]):
-    """A :class:`~gateway.storage.base.Passage`. ``made`` turns the answer's headers into what it means."""
+    """A :class:`~gateway.storage.passages.Passage`. ``made`` turns a success into what it means."""
 
     def __init__(
         self,
@@ -92,7 +93,7 @@ class WirePassage(Generic[T]):
         call: Call,
         framing: Framing,
         opened: tuple[Link, Coming],
-        made: Callable[[dict[str, str]], T],
+        made: Callable[[Answer], T],
     ) -> None:
         self._caller = caller
         self._call = call
@@ -120,13 +121,13 @@ class WirePassage(Generic[T]):
         """See Passage."""
         self._link.sever()
 
-    async def _answered(self) -> dict[str, str]:
-        """The headers of a success."""
+    async def _answered(self) -> Answer:
+        """A success."""
         try:
             answer, body = await self._answer
             if answer.status < 300:
                 await drop(body)
-                return answer.headers
+                return answer
             refusal = await read_refusal(answer, body)
         except OSError as error:
             _failed(self._caller, self._call, error)
@@ -134,7 +135,7 @@ class WirePassage(Generic[T]):
 
 
 async def open_passage(
-    caller: Caller, call: Call, framing: Framing, made: Callable[[dict[str, str]], T]
+    caller: Caller, call: Call, framing: Framing, made: Callable[[Answer], T]
 ) -> WirePassage[T]:
     """Begin ``call``; what can be mended is mended, as :meth:`Caller.make` does.
 

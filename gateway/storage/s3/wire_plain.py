@@ -6,7 +6,6 @@ nothing that changes the framing but Content-Length; what is any different in an
 """
 
 import re
-from functools import lru_cache
 from typing import Final
 
 _STATUS: Final = {"HTTP/1.1 200 OK": 200, "HTTP/1.1 206 Partial Content": 206}
@@ -15,6 +14,20 @@ _LINES: Final = re.compile(r"\n([A-Za-z0-9_-]+): ([!-~](?:[ -~]*[!-~])?)(?=\r\n)
 _FRAMING: Final = frozenset({"transfer-encoding", "connection", "upgrade", "trailer"})
 #: Digits of a length that llhttp surely takes too.
 _DIGITS: Final = 18
+
+
+class _Names(dict[str, str]):
+    """Names in lower case, by what was sent: stores send the same few with every answer."""
+
+    def __missing__(self, name: str) -> str:
+        if len(self) >= _MOST_NAMES:
+            self.clear()
+        self[name] = lower = name.lower()
+        return lower
+
+
+_NAMES: Final = _Names()
+_MOST_NAMES: Final = 256
 
 
 def read_plain(head: bytes) -> tuple[int, dict[str, str], int] | None:
@@ -27,7 +40,7 @@ def read_plain(head: bytes) -> tuple[int, dict[str, str], int] | None:
     if status is None:
         return None
     pairs = _LINES(text)
-    headers = {_name(name): value for name, value in pairs}
+    headers = {_NAMES[name]: value for name, value in pairs}
     # Beside the headers there are the status line and an empty one.
     if len(headers) != len(pairs) or len(pairs) != text.count("\n") - 2:
         return None
@@ -35,8 +48,3 @@ def read_plain(head: bytes) -> tuple[int, dict[str, str], int] | None:
     if not digits.isdecimal() or len(digits) > _DIGITS or not _FRAMING.isdisjoint(headers):
         return None
     return status, headers, int(digits)
-
-
-@lru_cache(maxsize=256)  # stores send the same few with every answer
-def _name(name: str) -> str:
-    return name.lower()

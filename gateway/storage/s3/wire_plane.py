@@ -7,7 +7,7 @@ here: where the store is behind an egress proxy, set ``data_plane = "aiobotocore
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.errors import StorageCorrupt, StorageUnavailable
+from gateway.errors import StorageUnavailable
 from gateway.model import (
     Attributes,
     Digest,
@@ -32,7 +32,7 @@ from gateway.storage.s3.wire_answer import Answer
 from gateway.storage.s3.wire_begun import BegunGet, BegunPut, size_of
 from gateway.storage.s3.wire_body import Body, drop
 from gateway.storage.s3.wire_call import Call, Caller
-from gateway.storage.s3.wire_outcome import etag, opened, stored
+from gateway.storage.s3.wire_outcome import described, etag, opened, stored
 from gateway.storage.s3.wire_passage import Framing, WirePassage, open_passage
 
 
@@ -73,9 +73,7 @@ class WirePlane:
         call.headers += wire_headers.of_digests(sent)
         call.body = views
         call.payload = await self._payload(views, digests)
-        answer, body = await self._caller.make(call)
-        await drop(body)
-        return stored(answer.headers, size_of(views))
+        return stored(await self._carried_out(call), size_of(views))
 
     def begin_put(
         self,
@@ -111,7 +109,7 @@ class WirePlane:
             self._caller,
             self._put(key, attributes, condition),
             Framing(size, trailer),
-            lambda headers: stored(headers, size),
+            lambda answer: stored(answer, size),
         )
 
     async def upload_part(
@@ -122,8 +120,9 @@ class WirePlane:
         call.headers = wire_headers.of_digests(sent)
         call.body = part.views
         call.payload = await self._payload(part.views, part.digests)
-        headers = await self._carried_out(call)
-        return PartReceipt(part.number, part.offset, part.size, etag(headers), tuple(sent))
+        answer = await self._carried_out(call)
+        name = etag("UploadPart", answer)
+        return PartReceipt(part.number, part.offset, part.size, name, tuple(sent))
 
     async def open_part(
         self, ref: MultipartRef, number: int, offset: int, size: int, *, trailer: str | None
@@ -134,7 +133,9 @@ class WirePlane:
             self._caller,
             _part(ref, number),
             framing,
-            lambda headers: PartReceipt(number, offset, size, etag(headers), framing.digests()),
+            lambda answer: PartReceipt(
+                number, offset, size, etag("UploadPart", answer), framing.digests()
+            ),
         )
 
     async def get(
@@ -167,10 +168,7 @@ class WirePlane:
         """HeadObject."""
         call = Call(operation="HeadObject", method="HEAD", key=key, payload=EMPTY_SHA256)
         answer, _ = await self._caller.make(call)
-        length = answer.headers.get("content-length", "")
-        if not length.isdecimal():
-            raise StorageCorrupt("HeadObject: the answer does not tell the object's size.")
-        return fields.info_of(key, wire_headers.named(answer.headers), int(length))
+        return described(key, answer)
 
     def _put(self, key: ObjectKey, attributes: Attributes, condition: WriteCondition) -> Call:
         return Call(
@@ -187,11 +185,11 @@ class WirePlane:
             condition_on_etag=condition.etag is not None,
         )
 
-    async def _carried_out(self, call: Call) -> dict[str, str]:
-        """The headers of a write's answer, its body (mostly empty) out of the way."""
+    async def _carried_out(self, call: Call) -> Answer:
+        """A write's answer, its body (mostly empty) out of the way."""
         answer, body = await self._caller.make(call)
         await drop(body)
-        return answer.headers
+        return answer
 
     async def _length(self, key: ObjectKey, answer: Answer) -> int:
         """Bytes that will come. An answer in chunks says it in Content-Range; else a HEAD does, of the same version."""

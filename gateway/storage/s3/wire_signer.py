@@ -98,7 +98,25 @@ class Signer:
         Raises:
             InvalidArgument: a value would break out of its line.
         """
-        second = int(self.now)
+        form = self._remembered(method, target.authority, query, headers, payload, credentials)
+        canonical = form.method + b"\n" + target.path + form.canonical
+        text = form.text + sha256(canonical).hexdigest().encode()
+        made = form.key.hexdigest(text).encode()
+        return b"".join(
+            (form.method, b" ", target.path, form.lines, made, b"\r\n", unsigned, b"\r\n")
+        )
+
+    def _remembered(
+        self,
+        method: str,
+        authority: bytes,
+        query: bytes,
+        headers: Sequence[Header],
+        payload: str,
+        credentials: Credentials,
+    ) -> "_Form":
+        """The form of a head that is dated with this second."""
+        second = int(self._clock() + self.offset)
         if (
             second != self._second
             or credentials is not self._signing_with
@@ -106,18 +124,13 @@ class Signer:
         ):
             self._second, self._signing_with = second, credentials
             self._forms.clear()
-        at = (method, target.authority, query, payload, *headers)
+        at = (method, authority, query, payload, *headers)
         form = self._forms.get(at)
         if form is None:
             form = self._forms[at] = self._form(
-                method, target.authority, query, headers, payload, credentials
+                method, authority, query, headers, payload, credentials
             )
-        canonical = form.method + b"\n" + target.path + form.canonical
-        text = form.text + sha256(canonical).hexdigest().encode()
-        made = form.key.hexdigest(text).encode()
-        return b"".join(
-            (form.method, b" ", target.path, form.lines, made, b"\r\n", unsigned, b"\r\n")
-        )
+        return form
 
     def _form(
         self,

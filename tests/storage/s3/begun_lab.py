@@ -1,9 +1,9 @@
 """A store by script that has a connection idle, so that calls to it can be begun without waiting."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import cast
 
 from gateway.model import Attributes, ObjectKey, WriteCondition
@@ -49,13 +49,12 @@ class Lab:
         publication = SmallPublication(
             self.store,
             KEY,
-            (memoryview(b"content"),),
             Attributes(),
             condition,
             self.retrier,
-            datetime.now(UTC),
+            time.time(),
         )
-        return (await publication.carry_out()).etag
+        return (await publication.carry_out((memoryview(b"content"),))).etag
 
     async def get(self) -> bytes:
         placement = Placement(cast("ObjectStore", self.store), KEY, BucketOptions())

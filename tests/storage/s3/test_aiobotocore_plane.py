@@ -46,6 +46,7 @@ class Client:
     """Takes any call, answers with ``answer`` or raises it."""
 
     answer: Any = field(default_factory=lambda: {"ETag": '"e"', "VersionId": "v1"})
+    status: int = 200
     asked: dict[str, Any] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
@@ -53,7 +54,7 @@ class Client:
             self.asked = {"operation": name, **parameters}
             if isinstance(self.answer, Exception):
                 raise self.answer
-            return self.answer
+            return self.answer | {"ResponseMetadata": {"HTTPStatusCode": self.status}}
 
         return call
 
@@ -134,7 +135,7 @@ def opened(**more: Any) -> dict[str, Any]:
 
 
 async def test_a_get_asks_for_its_range_of_its_version() -> None:
-    client = Client(opened(ContentRange="bytes 2-6/9"))
+    client = Client(opened(ContentRange="bytes 2-6/9"), 206)
     got = await plane(client).get(KEY, range=From(2, 7), if_match="e")
     assert (client.asked["Range"], client.asked["IfMatch"]) == ("bytes=2-6", '"e"')
     assert (got.range, got.info.size, got.source.length) == (ByteRange(2, 7), 9, 5)
@@ -157,6 +158,26 @@ async def test_an_answer_that_cannot_be_used_gives_its_connection_up() -> None:
     with pytest.raises(StorageCorrupt):
         await plane(Client(answer)).get(KEY, range=From(2, 7), if_match=None)
     assert answer["Body"].closed == 1
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 300])
+async def test_another_success_than_was_asked_for_is_none(status: int) -> None:
+    got = opened(ContentLength=0)
+    with pytest.raises(StorageCorrupt, match=str(status)):
+        await plane(Client(got, status)).get(KEY, range=None, if_match=None)
+    assert got["Body"].closed == 1
+    with pytest.raises(StorageCorrupt, match=str(status)):
+        await plane(Client(opened(), status)).head(KEY)
+    with pytest.raises(StorageCorrupt, match=str(status)):
+        await put(plane(Client(status=status)))
+    part = Part(7, 100, 5, tuple(views(b"hello")))
+    with pytest.raises(StorageCorrupt, match=str(status)):
+        await plane(Client(status=status)).upload_part(REF, part, sent=[])
+
+
+async def test_a_part_that_does_not_say_which_is_none() -> None:
+    with pytest.raises(StorageCorrupt, match="which"):
+        await plane(Client(opened(), 206)).get(KEY, range=None, if_match=None)
 
 
 async def test_a_head_without_a_body_tells_the_size() -> None:

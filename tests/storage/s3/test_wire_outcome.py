@@ -3,16 +3,22 @@
 import pytest
 
 from gateway.errors import StorageCorrupt
+from gateway.storage.s3.wire_answer import Answer
 from gateway.storage.s3.wire_outcome import etag, stored
 
 
+def answer(**headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(200, named, 0, None, keep_alive=True)
+
+
 def test_an_etag_has_no_quotes_and_is_there() -> None:
-    assert etag({"etag": '"abc"'}) == "abc"
+    assert etag("UploadPart", answer(etag='"abc"')) == "abc"
     with pytest.raises(StorageCorrupt):
-        etag({})
+        etag("UploadPart", answer())
 
 
 def test_what_was_stored_has_the_size_that_was_sent_and_a_version_where_there_is_one() -> None:
-    found = stored({"etag": '"abc"', "x-amz-version-id": "v1"}, 7)
+    found = stored(answer(etag='"abc"', x_amz_version_id="v1"), 7)
     assert (found.etag, found.size, found.version) == ("abc", 7, "v1")
-    assert stored({"etag": "a"}, 0).version is None
+    assert stored(answer(etag="a"), 0).version is None

@@ -896,6 +896,31 @@ async def test_a_head_without_a_length_is_corrupt() -> None:
             await plane.head(KEY)
 
 
+@pytest.mark.parametrize("status", ["201 Created", "202 Accepted", "203 Other", "204 No Content"])
+async def test_another_success_than_was_asked_for_is_none(status: str) -> None:
+    async def script(store: RawStore, peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await peer.send(reply(b"", status))
+
+    async with raw_store(script) as store, plane_to(store.url) as plane:
+        for call in (get(plane), put(plane), upload(plane, b"content"), plane.head(KEY)):
+            with pytest.raises(StorageCorrupt, match=status[:3]) as caught:
+                await call
+            assert caught.value.status == 502
+
+
+async def test_a_part_that_does_not_say_which_is_none() -> None:
+    async def script(store: RawStore, peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await peer.send(reply(b"content", "206 Partial Content"))
+
+    async with raw_store(script) as store, plane_to(store.url) as plane:
+        with pytest.raises(StorageCorrupt, match="which"):
+            await get(plane)
+
+
 async def test_a_successs_body_does_not_cost_the_connection() -> None:
     async def script(store: RawStore, peer: Peer) -> None:
         while True:
