@@ -2,6 +2,8 @@
 
 import asyncio
 
+import uvloop
+
 from gateway.server.deadlines import Deadline, Pace
 
 
@@ -27,6 +29,19 @@ async def test_a_deadline_may_be_set_earlier() -> None:
     deadline.set(loop.time() + 0.01)
     await asyncio.wait_for(passed.wait(), 2)
     deadline.cancel()
+
+
+def test_a_deadline_that_is_due_now_may_be_moved_in_the_servers_loop() -> None:
+    async def move() -> None:
+        loop = asyncio.get_running_loop()
+        passed = asyncio.Event()
+        deadline = Deadline(loop, passed.set)
+        deadline.set(loop.time())
+        deadline.set(loop.time() + 0.01)
+        await asyncio.wait_for(passed.wait(), 2)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(move())
 
 
 async def test_a_cleared_or_cancelled_deadline_does_not_pass() -> None:
