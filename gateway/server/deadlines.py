@@ -11,15 +11,15 @@ class Deadline:
     timer that is already running finds out when it fires.
     """
 
-    __slots__ = ("_at", "_due", "_loop", "_passed", "_timer")
+    __slots__ = ("_due", "_fires", "_loop", "_passed", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, passed: Callable[[], None]) -> None:
         self._loop = loop
         self._passed = passed
         self._due: float | None = None
-        self._timer: asyncio.Handle | None = None
-        #: When the timer fires. It cannot be asked: for what is due at once, uvloop's is no timer.
-        self._at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        #: When the timer does. It cannot be asked: uvloop's of a time that is now has no ``when``.
+        self._fires = 0.0
 
     @property
     def is_set(self) -> bool:
@@ -30,11 +30,10 @@ class Deadline:
         """Call ``passed`` at the loop's time ``due``, instead of whenever it was set to before."""
         self._due = due
         if self._timer is not None:
-            if self._at <= due:
+            if self._fires <= due:
                 return
             self._timer.cancel()
-        self._at = due
-        self._timer = self._loop.call_at(due, self._fire)
+        self._start(due)
 
     def clear(self) -> None:
         """Nothing is due now; the timer is kept for the next ``set``."""
@@ -52,11 +51,14 @@ class Deadline:
         if self._due is None:
             return
         if self._loop.time() < self._due:
-            self._at = self._due
-            self._timer = self._loop.call_at(self._due, self._fire)
+            self._start(self._due)
             return
         self._due = None
         self._passed()
+
+    def _start(self, due: float) -> None:
+        self._fires = due
+        self._timer = self._loop.call_at(due, self._fire)
 
 
 class Pace:
