@@ -75,15 +75,7 @@ class Chunks:
             Overtaken: somebody tried to finish it meanwhile and could not; send the chunk again.
             GatewayError: the source or a store failed; send the chunk again.
         """
-        writing = SharedWriting(self._sessions, session, lambda: self._works.clock() + self._ttl)
-        await writing.refresh()
-        if allowed is not None:
-            allowed.check(writing.session, command.range.stop)
-        await self._check(writing, command)
-        if writing.session.state == "completing" and not _has_all(writing.session):
-            await self._settle(writing)
-        if writing.session.state not in ("open", "completing", "done"):
-            raise UploadGone("This upload takes no more bytes; begin a new one.")
+        writing = await self._begin(session, command, allowed)
         claims = () if command.body_digest is None else (command.body_digest,)
         body = ChunkBody(source, command.range.size, claims, signed)
         await self._receive(writing, command, body, staged=bool(claims or signed))
@@ -98,6 +90,21 @@ class Chunks:
         if session.state not in ("open", "completing", "done"):
             raise UploadGone("This upload was cancelled or begun anew meanwhile.")
         return session
+
+    async def _begin(
+        self, session: UploadSession, command: PutChunk, allowed: Allowed | None
+    ) -> SharedWriting:
+        """The upload as it is now, if it takes this chunk."""
+        writing = SharedWriting(self._sessions, session, lambda: self._works.clock() + self._ttl)
+        await writing.refresh()
+        if allowed is not None:
+            allowed.check(writing.session, command.range.stop)
+        await self._check(writing, command)
+        if writing.session.state == "completing" and not _has_all(writing.session):
+            await self._settle(writing)
+        if writing.session.state not in ("open", "completing", "done"):
+            raise UploadGone("This upload takes no more bytes; begin a new one.")
+        return writing
 
     async def _check(self, writing: SharedWriting, command: PutChunk) -> None:
         session, span = writing.session, command.range
