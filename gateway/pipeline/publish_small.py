@@ -60,23 +60,21 @@ class SmallPublication:
             except OSError:
                 pass  # finish() says what it means
             stored = begun.outcome()
-        except (
-            BaseException
-        ) as error:  # a bug of ours: nobody would settle it, nor give the connection up
-            begun.abandon()
+        except BaseException as error:
+            begun.abandon()  # a bug of ours: nobody would settle it, nor give the connection up
             retrier.settle("PutObject", admitted, error)
             raise
-        if stored is not None:
-            retrier.settle("PutObject", admitted, None)
-        elif cancelled is None:
-            return await unbroken(self._publish(views, digests, begun, admitted))
-        else:
+        if stored is None:
+            ending = unbroken(self._publish(views, digests, begun, admitted))
+            if cancelled is None:
+                return await ending
             with suppress(Exception):  # the cancellation is what the caller learns
-                await unbroken(self._publish(views, digests, begun, admitted))
-        if cancelled is not None:
-            raise cancelled
-        assert stored is not None
-        return stored
+                await ending
+        else:
+            retrier.settle("PutObject", admitted, None)
+            if cancelled is None:
+                return stored
+        raise cancelled
 
     async def _publish(
         self,

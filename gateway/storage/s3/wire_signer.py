@@ -143,15 +143,7 @@ class Signer:
     ) -> "_Form":
         """What heads of one second have in common that differ in the path only."""
         timestamp = write_timestamp(self._second)
-        signed = [
-            (b"host", authority),
-            (b"x-amz-content-sha256", payload.encode()),
-            (b"x-amz-date", timestamp.encode()),
-            *headers,
-        ]
-        if credentials.session_token is not None:
-            signed.append((b"x-amz-security-token", credentials.session_token.encode()))
-        signed.sort()
+        signed = _signed(timestamp, authority, headers, payload, credentials)
         if self._scope.date != timestamp[:8]:
             self._scope = Scope(timestamp[:8], self._region)
         scope = self._scope
@@ -173,6 +165,26 @@ class Signer:
             lines=b"%b HTTP/1.1\r\n%b%b"
             % (b"?" + query if query else b"", lines, authorization.encode()),
         )
+
+
+def _signed(
+    timestamp: str,
+    authority: bytes,
+    headers: Sequence[Header],
+    payload: str,
+    credentials: Credentials,
+) -> list[Header]:
+    """All headers that are signed, in order."""
+    signed = [
+        (b"host", authority),
+        (b"x-amz-content-sha256", payload.encode()),
+        (b"x-amz-date", timestamp.encode()),
+        *headers,
+    ]
+    if credentials.session_token is not None:
+        signed.append((b"x-amz-security-token", credentials.session_token.encode()))
+    signed.sort()
+    return signed
 
 
 @dataclass(slots=True)
