@@ -42,13 +42,9 @@ class SmallPublication:
             CancelledError: after the end, when a cancellation came meanwhile.
             GatewayError: as :func:`~gateway.pipeline.publish.publish`.
         """
-        retrier, prompt, begun = self.retrier, self.store.prompt, None
+        retrier = self.retrier
         digests = part_digests(self.store, views) if self.store.capabilities.checksums else ()
-        admitted = None if prompt is None else retrier.admit_now()
-        if prompt is not None and admitted is not None:
-            begun = prompt.put(
-                self.key, views, self.attributes, condition=self.condition, digests=digests
-            )
+        begun, admitted = self._begin(views, digests)
         if begun is None or admitted is None:
             return await unbroken(self._publish(views, digests, None, admitted))
         cancelled: asyncio.CancelledError | None = None
@@ -75,6 +71,19 @@ class SmallPublication:
             if cancelled is None:
                 return stored
         raise cancelled
+
+    def _begin(
+        self, views: Views, digests: Sequence[Digest]
+    ) -> tuple[Begun[Stored] | None, Admission | None]:
+        """The call, if it can be begun here and now; and what it, or the ordinary one, was admitted with."""
+        prompt = self.store.prompt
+        admitted = None if prompt is None else self.retrier.admit_now()
+        if prompt is None or admitted is None:
+            return None, None
+        begun = prompt.put(
+            self.key, views, self.attributes, condition=self.condition, digests=digests
+        )
+        return begun, admitted
 
     async def _publish(
         self,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeAlias
 
 from gateway.errors import InvalidArgument
 from gateway.protocol.signatures.canonical import canonical_request
@@ -26,6 +26,9 @@ _KEEP: Final = 5.0
 _MOST: Final = 256
 
 Header = tuple[bytes, bytes]
+
+#: What heads have in common that differ in the path only: method, authority, query, payload and signed headers.
+_Same: TypeAlias = tuple[str, bytes, bytes, str, tuple[Header, ...]]
 
 
 class Signer:
@@ -44,7 +47,7 @@ class Signer:
         self._scope = Scope("", region)
         self._second = 0
         self._signing_with: Credentials | None = None
-        self._forms: dict[tuple[object, ...], _Form] = {}
+        self._forms: dict[_Same, _Form] = {}
 
     @property
     def now(self) -> float:
@@ -98,7 +101,8 @@ class Signer:
         Raises:
             InvalidArgument: a value would break out of its line.
         """
-        form = self._remembered(method, target.authority, query, headers, payload, credentials)
+        same = (method, target.authority, query, payload, tuple(headers))
+        form = self._remembered(same, credentials)
         canonical = form.method + b"\n" + target.path + form.canonical
         text = form.text + sha256(canonical).hexdigest().encode()
         made = form.key.hexdigest(text).encode()
@@ -106,15 +110,7 @@ class Signer:
             (form.method, b" ", target.path, form.lines, made, b"\r\n", unsigned, b"\r\n")
         )
 
-    def _remembered(
-        self,
-        method: str,
-        authority: bytes,
-        query: bytes,
-        headers: Sequence[Header],
-        payload: str,
-        credentials: Credentials,
-    ) -> "_Form":
+    def _remembered(self, same: _Same, credentials: Credentials) -> "_Form":
         """The form of a head that is dated with this second."""
         second = int(self._clock() + self.offset)
         if (
@@ -124,24 +120,14 @@ class Signer:
         ):
             self._second, self._signing_with = second, credentials
             self._forms.clear()
-        at = (method, authority, query, payload, *headers)
-        form = self._forms.get(at)
+        form = self._forms.get(same)
         if form is None:
-            form = self._forms[at] = self._form(
-                method, authority, query, headers, payload, credentials
-            )
+            form = self._forms[same] = self._form(same, credentials)
         return form
 
-    def _form(
-        self,
-        method: str,
-        authority: bytes,
-        query: bytes,
-        headers: Sequence[Header],
-        payload: str,
-        credentials: Credentials,
-    ) -> "_Form":
+    def _form(self, same: _Same, credentials: Credentials) -> "_Form":
         """What heads of one second have in common that differ in the path only."""
+        method, authority, query, payload, headers = same
         timestamp = write_timestamp(self._second)
         signed = _signed(timestamp, authority, headers, payload, credentials)
         if self._scope.date != timestamp[:8]:
