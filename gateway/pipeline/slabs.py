@@ -135,7 +135,7 @@ class Account:
 
     def take_room_at_once(self, size: int) -> bool:
         """The same where it needs no waiting; answer whether it was taken."""
-        return self._pool.charge_at_once(self.claim, size)
+        return self.pool.charge_at_once(self.claim, size)
 
     def leave_room(self, size: int) -> None:
         """They no longer are."""
