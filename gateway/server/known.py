@@ -102,7 +102,8 @@ class KnownHeads:
             for piece in known.pieces:
                 headers[piece.line] = piece.name, piece.before + own[piece.kind]
             if own[0]:
-                if not own[0].isdigit():
+                # With zeros before it, the length that is signed is not what the number reads.
+                if not own[0].isdigit() or (own[0][:1] == b"0" and own[0] != b"0"):
                     return None
                 length = int(own[0])
         path, _, query = target.partition(b"?")

@@ -71,6 +71,7 @@ class Outlet:
             ClientGone: the client left before, or stopped reading.
         """
         if self.gone or self._transport.is_closing():
+            self.gone = True  # a write may learn of a reset before the protocol is told
             raise ClientGone("The client closed the connection.")
         if not self.paused or (backlog and self._transport.get_write_buffer_size() <= backlog):
             if self._burst >= BURST:

@@ -197,6 +197,17 @@ async def test_case_10_a_signed_length_that_was_written_unusually_is_not_taken_f
         await gate.authenticate(read(data.replace(b"007", b"123"), known), S3, NOW)
 
 
+@pytest.mark.parametrize("length", [0, 5, 77])
+async def test_case_10_zeros_before_a_signed_length_are_refused_in_a_known_shape_too(
+    length: int,
+) -> None:
+    gate, known = await remembered(wire(length=length * 1001 + 1234))
+    sent = b": %d\r\n" % length
+    data = wire(length=length).replace(sent, b": %04d\r\n" % length, 1)
+    with pytest.raises(SignatureMismatch):
+        await gate.authenticate(read(data, known), S3, NOW)
+
+
 async def test_a_payload_hash_that_is_none_is_refused_in_a_known_shape_too() -> None:
     gate, known = await remembered(wire())
     data = wire(payload="zz" * 32)

@@ -78,6 +78,7 @@ async def test_what_is_written_to_who_left_is_dropped(transport: Transport) -> N
     one.write(b"x")
     with pytest.raises(ClientGone):
         await one.flushed(0)
+    assert one.gone  # known to all, before connection_lost() comes: a reset that a write met
     transport.closing = False
     one.leave()
     one.write(b"x")
