@@ -14,7 +14,7 @@ from gateway.storage.s3.wire_body import Body, Cut
 from gateway.storage.s3.wire_heads import Heads
 from gateway.storage.s3.wire_outgoing import Outgoing
 from gateway.storage.s3.wire_owed import Coming, Owed, seen
-from gateway.storage.s3.wire_watch import Movement, Watch
+from gateway.storage.s3.wire_watch import Movement, Unread, Watch
 from gateway.units import KiB
 
 #: Read at once while a head is due: a head and a small object.
@@ -57,6 +57,7 @@ class Link(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._watch = Watch(self._loop, idle_timeout, self._movement, self._silent)
         self._transport: asyncio.Transport
+        self._unread: Unread
         self._outgoing: Outgoing
         self._heads: Heads
         self._phase = Phase.IDLE
@@ -70,7 +71,7 @@ class Link(asyncio.BufferedProtocol):
     @property
     def usable(self) -> bool:
         """Whether it may carry a call."""
-        return self._phase is Phase.IDLE and not self._transport.is_closing()
+        return self._phase is Phase.IDLE and not self._transport.is_closing() and not self._unread
 
     @property
     def standing(self) -> int | None:
@@ -169,6 +170,7 @@ class Link(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Set it up."""
         self._transport = cast("asyncio.Transport", transport)
+        self._unread = Unread(transport.get_extra_info("socket").fileno())
         self._outgoing = Outgoing(self._transport, self._loop)
         self._heads = Heads(self._outgoing.go_on)
 
@@ -287,8 +289,7 @@ class Link(asyncio.BufferedProtocol):
     # --- time
 
     def _movement(self) -> Movement | None:
-        """What the kernel still holds of what we sent counts: a slow link may need longer than the idle time for that
-        alone. Of a head only the whole counts."""
+        """What the kernel still has to send counts, which may take long. Of a head only the whole counts."""
         if self._phase is Phase.IDLE or self._phase is Phase.CLOSED:
             return None
         ours = self._outgoing.starved or (self._body is not None and not self._body.reading)

@@ -1,6 +1,8 @@
-"""Whether a connection still moves: looked at a few times per idle time, while a call runs on it."""
+"""Whether a connection still moves, looked at a few times per idle time while a call runs on it; and whether it has
+been still since the last one."""
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -60,3 +62,17 @@ class Watch:
             self._silent()
             return
         self._timer = self._loop.call_later(self._idle_timeout / _LOOKS, self._tick)
+
+
+class Unread:
+    """Whether the kernel holds bytes of a connection, or its end, of which the event loop has not told yet. What came
+    before a call was sent is no answer to it (RFC 9112 section 9.2), and a loop that was busy tells of it too late."""
+
+    __slots__ = ("_poll",)
+
+    def __init__(self, fd: int) -> None:
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
+
+    def __bool__(self) -> bool:
+        return bool(self._poll.poll(0))

@@ -630,6 +630,25 @@ async def test_bytes_on_an_idle_connection_end_it() -> None:
         assert store.peers == 2
 
 
+async def test_bytes_of_which_a_busy_loop_has_not_told_are_no_answer() -> None:
+    async def script(store: RawStore, peer: Peer) -> None:
+        await peer.request()
+        await peer.send(reply(b"content"))
+        await sent.wait()
+        await peer.send(reply(b"injected"))
+        await peer.reader.read()
+
+    sent = asyncio.Event()
+    async with raw_store(script) as store, plane_to(store.url) as plane:
+        assert await get(plane) == b"content"
+        sent.set()
+        await asyncio.sleep(
+            0
+        )  # the store's task sends, and nobody looks at sockets before the next call is made
+        assert await get(plane) == b"content"
+        assert store.peers == 2
+
+
 async def test_a_body_has_one_reader() -> None:
     async def script(store: RawStore, peer: Peer) -> None:
         await peer.request()
