@@ -7,8 +7,6 @@ the client may try again); nothing is stored, because no store commits a body th
 the last slab stays here until all that was claimed of the body is verified. See ``docs/decisions/0012``.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,6 +22,8 @@ from gateway.telemetry import Instrument
 
 #: Seconds after which a client may send again what the store has lost.
 _RETRY_AFTER: Final = 5
+#: What could be repeated if the bytes were still here: it is for the client to repeat.
+_LOST: Final = (DigestMismatch, StorageUnavailable)
 
 
 class Passing:
@@ -84,10 +84,7 @@ class Passing:
         views = [slab.data() for slab in slabs]
         try:
             await draft.passage.send(views)
-        except (
-            DigestMismatch,
-            StorageUnavailable,
-        ) as error:  # as _lost(), which costs more than the call
+        except _LOST as error:
             raise _told(error) from error
         finally:
             for view in views:
@@ -99,8 +96,10 @@ class Passing:
     async def finish_part(self, draft: Draft) -> PartReceipt:
         """Send the last slab, and answer the receipt."""
         assert draft.passage is not None
-        with _lost():
+        try:
             receipt: PartReceipt = await draft.passage.finish(draft.views())
+        except _LOST as error:
+            raise _told(error) from error
         return receipt
 
     async def finish_whole(self, draft: Draft) -> Stored:
@@ -109,8 +108,10 @@ class Passing:
         assert passage is not None
 
         async def finish() -> Stored:
-            with _lost():
+            try:
                 stored: Stored = await passage.finish(draft.views())
+            except _LOST as error:
+                raise _told(error) from error
             return stored
 
         return await publish(
@@ -122,15 +123,6 @@ class Passing:
             lambda: Fingerprint(draft.size, None, began),
             repeat=False,
         )
-
-
-@contextmanager
-def _lost() -> Iterator[None]:
-    """What could be repeated if the bytes were still here is for the client to repeat."""
-    try:
-        yield
-    except (DigestMismatch, StorageUnavailable) as error:
-        raise _told(error) from error
 
 
 def _told(error: DigestMismatch | StorageUnavailable) -> StorageUnavailable:

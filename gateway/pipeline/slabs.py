@@ -5,9 +5,12 @@ length, and a slab that somebody still looks at when its lease ends is not reuse
 """
 
 import mmap
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from gateway.adapt.buffer_size import SMALLEST
+from gateway.model import Source
 from gateway.pipeline.budget import Claim, Holder
 
 if TYPE_CHECKING:
@@ -133,13 +136,21 @@ class Account:
         """
         await self.pool.charge(self.claim, size, complete=True)
 
-    def take_room_at_once(self, size: int) -> bool:
-        """The same where it needs no waiting; answer whether it was taken."""
-        return self.pool.charge_at_once(self.claim, size)
-
     def leave_room(self, size: int) -> None:
         """They no longer are."""
         self.pool.credit(self.claim, size)
+
+    def take_over(self, source: Source, size: int) -> memoryview | None:
+        """A small body where it lies, if all ``size`` bytes of it are here already, which some sources can tell; else
+        None. It counts as the smallest slab, as what it lies in holds a little more than the body: leave room of
+        :data:`SMALLEST` bytes when it is let go of."""
+        at_once: Callable[[int], memoryview | None] | None = getattr(source, "take_at_once", None)
+        if at_once is None or not self.pool.charge_at_once(self.claim, SMALLEST):
+            return None
+        data = at_once(size)
+        if data is None:
+            self.pool.credit(self.claim, SMALLEST)
+        return data
 
     def start_part(self) -> None:
         """An unfinished part begins: the youngest."""

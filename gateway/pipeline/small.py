@@ -8,7 +8,6 @@ A body that came with its head lies in memory already. It is counted as if it la
 """
 
 import asyncio
-from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -50,7 +49,6 @@ class SmallBody:
         self._memory = memory
         self._places = places
         self._instrument = instrument
-        self._room = 0
         self._slab: Slab | None = None
         self._data: memoryview | None = None
         self._sending = False
@@ -72,10 +70,10 @@ class SmallBody:
     ) -> None:
         if self._data is not None:
             self._data.release()
-        if self._room:
-            self._memory.leave_room(self._room)
-        elif self._slab is not None:
+        if self._slab is not None:
             self._slab.release()
+        elif self._data is not None:
+            self._memory.leave_room(SMALLEST)
         self._memory.close()
         self._instrument.client_paused(0.0)
 
@@ -83,19 +81,11 @@ class SmallBody:
         """Take the body where it lies, without a slab, if all of it is here; and show it to the chain. Answer whether
         that was so: else memory is to be taken, and filled. Verifies nothing yet.
 
-        It counts for what a slab would, as what it lies in holds a little more than the body.
-
         Raises:
             GatewayError: whatever the chain has to say.
         """
-        at_once: Callable[[int], memoryview | None] | None = getattr(source, "take_at_once", None)
-        if at_once is None or not self._memory.take_room_at_once(SMALLEST):
-            return False
-        self._room = SMALLEST
-        self._data = at_once(self._length)
+        self._data = self._memory.take_over(source, self._length)
         if self._data is None:
-            self._room = 0
-            self._memory.leave_room(SMALLEST)
             return False
         chain.look(self._data)
         return True

@@ -9,11 +9,11 @@ hold half of the memory at most; and who does not get his first slab in time is 
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Final, assert_never, cast
 
-from gateway.adapt.buffer_size import BufferSize
+from gateway.adapt.buffer_size import SMALLEST, BufferSize
 from gateway.auth.grant import Grant
 from gateway.auth.policy import Decision, Policy
 from gateway.errors import GatewayError, ObjectExists, Overloaded
@@ -47,7 +47,7 @@ from gateway.web.heads import send_head, send_whole
 
 FIRST_SLAB: Final = 64 * KiB
 #: Bodies of up to so many bytes leave together with their heads.
-AT_ONCE: Final = 16 * KiB
+AT_ONCE: Final = SMALLEST
 #: For a request whose signature stands in its headers: no browser opened it, so nothing is invented
 #: that a copy made with it would take for the object's own (and RFC 9111, 3.5, keeps shared caches off).
 _TO_PROGRAMS: Final[Headers] = (
@@ -203,11 +203,11 @@ class Carrier:
                 await self._hand_over(source, account, head, work)
             return
         size: BufferSize | None = None
-        slab = await self._first_slab(source, account)
+        slab: Slab | None = await self._first_slab(source, account)
         try:
             await send_head(work.channel, work.exchange, head, more=True)
             writer = work.channel.writer()
-            while True:
+            while slab is not None:
                 with slab.window(slab.size) as window:
                     count = await source.read_into(window)
                     with window[:count] as piece:
@@ -222,27 +222,28 @@ class Carrier:
                     size.on_filled()
                 if self._fits_better(size.size, slab.size):
                     slab.release()
+                    slab = (
+                        None  # nothing is held while another is waited for, which may be given up
+                    )
                     slab = await account.take(size.size)
         finally:
-            slab.release()
+            if slab is not None:
+                slab.release()
         await work.channel.finish()
 
     async def _pass_on(
         self, source: Source, length: int, account: Account, head: ResponseHead, work: Work
     ) -> bool:
-        """Send a small body together with its head from where it lies, if it is all here already; it counts as if it
-        lay in a slab. Answer whether that was so."""
-        at_once: Callable[[int], memoryview | None] | None = getattr(source, "take_at_once", None)
-        if at_once is None or not account.take_room_at_once(AT_ONCE):
+        """Send a small body together with its head from where it lies, if it is all here already. Answer whether
+        that was so."""
+        body = account.take_over(source, length)
+        if body is None:
             return False
         try:
-            body = at_once(length)
-            if body is None:
-                return False
             await send_whole(work.channel, work.exchange, head, body)
-            return True
         finally:
-            account.leave_room(AT_ONCE)
+            account.leave_room(SMALLEST)
+        return True
 
     async def _hand_over(
         self, source: Source, account: Account, head: ResponseHead, work: Work

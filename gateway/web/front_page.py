@@ -15,6 +15,7 @@ from starlette.routing import Route
 from gateway.protocol.visits import wants_html
 from gateway.web.static_files import PAGE, StaticFile
 
+_HEADERS: Final = PAGE | {"vary": "Accept"}
 _ABOUT: Final = (
     "This is a Sluice gateway: programs store files here and fetch them, with signed requests. "
     "There is nothing to browse."
@@ -50,7 +51,7 @@ _SECTIONS: Final = (
 def routes(*, metrics: bool) -> list[Route]:
     """The page at both places; without the metrics where these have a listener of their own."""
     html = partial(_html, metrics=metrics)
-    text = StaticFile.of(_text(metrics).encode(), "text/plain; charset=utf-8", _headers())
+    text = StaticFile.of(_text(metrics).encode(), "text/plain; charset=utf-8", _HEADERS)
     return [
         Route("/", partial(_serve, html("-/"), None)),
         Route("/-/", partial(_serve, html(""), text)),
@@ -61,10 +62,6 @@ async def _serve(page: StaticFile, text: StaticFile | None, request: Request) ->
     """The page; as ``text`` for who did not ask for HTML, where there is one."""
     asked = ",".join(request.headers.getlist("accept"))
     return (page if text is None or wants_html(asked) else text).answer(request)
-
-
-def _headers() -> dict[str, str]:
-    return PAGE | {"vary": "Accept"}
 
 
 def _html(base: str, *, metrics: bool) -> StaticFile:
@@ -86,7 +83,7 @@ def _html(base: str, *, metrics: bool) -> StaticFile:
             parts.append(f"<li>{link}: {escape(what)}</li>\n")
         parts.append("</ul>\n</section>\n")
     parts.append("</main>\n</body>\n</html>\n")
-    return StaticFile.of("".join(parts).encode(), "text/html; charset=utf-8", _headers())
+    return StaticFile.of("".join(parts).encode(), "text/html; charset=utf-8", _HEADERS)
 
 
 def _text(metrics: bool) -> str:

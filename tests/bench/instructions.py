@@ -75,13 +75,9 @@ def _dumped(counted: Path) -> Path:
 def _table(dump: Path) -> str:
     command = ["callgrind_annotate", f"--show={SHOWN}", "--threshold=90", "--auto=no", str(dump)]
     table = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    summary = next(
-        line for line in dump.read_text(errors="replace").splitlines() if line.startswith("totals:")
-    )
-    events = next(
-        line for line in dump.read_text(errors="replace").splitlines() if line.startswith("events:")
-    )
-    totals = dict(zip(events.split()[1:], map(int, summary.split()[1:]), strict=True))
+    lines = [line.split() for line in dump.read_text(errors="replace").splitlines()]
+    found = {line[0]: line[1:] for line in lines if line and line[0] in ("events:", "totals:")}
+    totals = dict(zip(found["events:"], map(int, found["totals:"]), strict=True))
     each = ", ".join(f"{name} {totals[name] / REQUESTS:,.0f}" for name in SHOWN.split(","))
     return f"{table}\nper request: {each}"
 

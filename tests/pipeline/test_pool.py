@@ -53,10 +53,10 @@ async def test_room_can_be_taken_at_once_and_drops_free_slabs_that_leave_none() 
     with pool.account("a") as account:
         (await account.take(512 * KiB)).release()
         assert pool.statistics().free == 512 * KiB
-        assert account.take_room_at_once(3 * MiB)
+        assert pool.charge_at_once(account.claim, 3 * MiB)
         assert (pool.statistics().used, pool.statistics().free) == (3 * MiB, 512 * KiB)
-        assert not account.take_room_at_once(2 * MiB)
-        assert account.take_room_at_once(MiB)
+        assert not pool.charge_at_once(account.claim, 2 * MiB)
+        assert pool.charge_at_once(account.claim, MiB)
         assert (pool.statistics().used, pool.statistics().free) == (4 * MiB, 0)
         account.leave_room(4 * MiB)
 

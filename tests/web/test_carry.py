@@ -12,6 +12,7 @@ from gateway.adapt.buffer_size import LARGEST
 from gateway.app import Gateway
 from gateway.drain import Drain
 from gateway.pipeline.pool import SlabPool
+from gateway.pipeline.slabs import Account, Slab
 from gateway.protocol.signatures.slot_token import sign_v
 from gateway.units import KiB, MiB
 from gateway.web import carry
@@ -147,9 +148,15 @@ async def test_nobody_asks_for_a_larger_slab_while_others_wait(
         hog = [await others.take(MiB) for _ in range(4)]
         room = pool.budget.general - pool.budget.used - carry.FIRST_SLAB
         await others.take_room(room)
-        reader = Reader(pool, 0.001)
+        reader = Reader(pool, 0.0)
+
+        async def send(message: Any) -> None:
+            await reader.send(message)
+            while reader.held and not pool.budget.waiting:
+                await asyncio.sleep(0)
+
         download = asyncio.create_task(
-            client.app(client.scope("GET", "/public/x"), reader.receive, reader.send)
+            client.app(client.scope("GET", "/public/x"), reader.receive, send)
         )
         while not reader.held:
             await asyncio.sleep(0)
@@ -160,6 +167,32 @@ async def test_nobody_asks_for_a_larger_slab_while_others_wait(
         (await waiting).release()
         for slab in hog:
             slab.release()
+
+
+async def test_a_download_that_is_given_up_while_it_changes_slabs_ends_as_any(
+    client: lab.Client, pools: list[SlabPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.signed("PUT", "/public/x", bytes(3 * LARGEST), now=time.time())
+    (pool,) = pools
+    waits = asyncio.Event()
+
+    async def take(self: Account, size: int) -> Slab:
+        waits.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(Account, "take", take)
+    reader = Reader(pool, 0.0)
+    download = asyncio.create_task(
+        client.app(client.scope("GET", "/public/x"), reader.receive, reader.send)
+    )
+    async with asyncio.timeout(5):
+        await waits.wait()
+    assert (len(reader.held) > 0, pool.statistics().used) == (True, 0)
+    download.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await download
+    assert pool.statistics().accounts == 0
 
 
 async def test_case_56_a_download_without_memory_is_refused_in_time(

@@ -20,7 +20,7 @@ from gateway.protocol.signatures.sigv4 import (
     Scope,
     read_credential,
     read_timestamp,
-    signing_key,
+    signing_hash,
 )
 
 _SIGV2: Final = ("awsaccesskeyid", "signature")
@@ -78,8 +78,8 @@ def verify_form(claim: FormClaim, secret: str) -> None:
     Raises:
         SignatureMismatch: they differ.
     """
-    key = signing_key(secret, claim.scope.date, claim.scope.region, claim.scope.service)
-    expected = hmac.digest(key, claim.policy.encode(), "sha256").hex()
+    key = signing_hash(secret, claim.scope.date, claim.scope.region, claim.scope.service)
+    expected = key.hexdigest(claim.policy.encode())
     if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
         raise SignatureMismatch(
             "The signature is not the one that the policy gives with this key's secret. What is signed is"

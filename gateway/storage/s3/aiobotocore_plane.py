@@ -76,7 +76,7 @@ class AiobotocorePlane:
                     ContentLength=body.size,
                     **parameters,
                 )
-            fields.expect("PutObject", _status(answer), 200)
+            fields.expect("PutObject", _status(answer), fields.STORED)
             return Stored(
                 etag=fields.etag_of(answer), size=body.size, version=fields.version_of(answer)
             )
@@ -97,7 +97,7 @@ class AiobotocorePlane:
                     ContentLength=body.size,
                     **checksums.parameters(sent),
                 )
-            fields.expect("UploadPart", _status(answer), 200)
+            fields.expect("UploadPart", _status(answer), fields.STORED)
             return PartReceipt(
                 part.number, part.offset, part.size, fields.etag_of(answer), tuple(sent)
             )
@@ -125,7 +125,7 @@ class AiobotocorePlane:
         """HeadObject."""
         with map_s3_errors("HeadObject"):
             answer: dict[str, Any] = await self._client.head_object(Bucket=key.bucket, Key=key.name)
-        fields.expect("HeadObject", _status(answer), 200)
+        fields.expect("HeadObject", _status(answer))
         return fields.info_of(key, answer, fields.length_of(answer))
 
     async def _body(self, views: Views, digests: Sequence[Digest]) -> ViewsBody:

@@ -25,15 +25,14 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-import aiohttp
 import botocore.auth
 from aiobotocore.config import AioConfig
-from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import NoCredentialsError
 
 from gateway.settings import S3Storage
 from gateway.storage.s3.body import ViewsBody
+from gateway.storage.s3.http_session import HttpSession
 from gateway.storage.s3.service_files import service_files
 
 #: The name under which botocore finds our signer.
@@ -71,27 +70,6 @@ class Endpoint:
     idle_timeout: float
     max_connections: int
     hash_payload: bool
-
-
-class _OneRequest:
-    """An aiohttp session whose ``request`` makes one request: it follows no redirect (urllib3 under botocore does
-    not either; the signature holds for one host only)."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        # aiohttp would send PUT, GET, HEAD and DELETE again by itself when the connection broke.
-        session._retry_connection = False
-        self._session = session
-
-    async def request(self, method: str, **arguments: Any) -> aiohttp.ClientResponse:
-        """As ClientSession.request."""
-        return await self._session.request(method, allow_redirects=False, **arguments)
-
-
-class _HttpSession(AIOHTTPSession):  # type: ignore[misc]
-    """aiobotocore's HTTP session without aiohttp's own repetitions."""
-
-    async def _get_session(self, proxy_url: str | None) -> _OneRequest:
-        return _OneRequest(await super()._get_session(proxy_url))
 
 
 class _ViewsAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
@@ -187,7 +165,7 @@ def _config(section: S3Storage) -> AioConfig:
         retries={"total_max_attempts": 1, "mode": "standard"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        http_session_cls=_HttpSession,
+        http_session_cls=HttpSession,
         s3={"addressing_style": _addressing(section)},
     )
 

@@ -8,6 +8,7 @@ returns such metadata (AmazonS3/latest/userguide/UsingMetadata.html), and is dec
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.errors import MessageError
@@ -101,7 +102,14 @@ def condition_parameters(condition: WriteCondition, *, bare_etags: bool) -> dict
     return parameters
 
 
-def expect(operation: str, status: int, *expected: int) -> None:
+#: What answers a PUT that has stored something (RFC 9110, 9.3.4). Amazon says 200; Ceph RGW 201 or 204 where
+#: ``rgw_s3_success_create_obj_status`` says so.
+STORED: Final = frozenset({200, 201, 204})
+_OK: Final = frozenset({200})
+_SENT: Final = frozenset({200, 206})
+
+
+def expect(operation: str, status: int, expected: AbstractSet[int] = _OK) -> None:
     """Hold a success to the statuses that say what was asked for. A 204 to a GET is no empty object, and a 202 to a
     PUT no stored one.
 
@@ -118,7 +126,7 @@ def expect_object(status: int, content_range: str | None) -> None:
     Raises:
         StorageCorrupt: as :func:`expect`.
     """
-    expect("GetObject", status, 200, 206)
+    expect("GetObject", status, _SENT)
     if status == 206 and content_range is None:
         raise StorageCorrupt("GetObject: the store answered a part, and does not say which.")
 

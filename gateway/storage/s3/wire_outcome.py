@@ -15,7 +15,7 @@ def etag(operation: str, answer: Answer) -> str:
     Raises:
         StorageCorrupt: there is none, or the status is not that of a write.
     """
-    fields.expect(operation, answer.status, 200)
+    fields.expect(operation, answer.status, fields.STORED)
     return fields.bare_etag(answer.headers.get("etag"))
 
 
@@ -35,7 +35,7 @@ def described(key: ObjectKey, answer: Answer) -> ObjectInfo:
     Raises:
         StorageCorrupt: it does not tell the object's size or ETag, or the status is not that of a HEAD.
     """
-    fields.expect("HeadObject", answer.status, 200)
+    fields.expect("HeadObject", answer.status)
     length = answer.headers.get("content-length", "")
     if not length.isdecimal():
         raise StorageCorrupt("HeadObject: the answer does not tell the object's size.")

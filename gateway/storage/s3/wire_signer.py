@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from gateway.errors import InvalidArgument
 from gateway.protocol.signatures.canonical import canonical_request
 from gateway.protocol.signatures.keyed import KeyedHash
-from gateway.protocol.signatures.sigv4 import ALGORITHM, Scope, signing_key, write_timestamp
+from gateway.protocol.signatures.sigv4 import ALGORITHM, Scope, signing_hash, write_timestamp
 from gateway.storage.s3.connection import Credentials, CredentialsProvider
 from gateway.storage.s3.wire_target import Target
 
@@ -145,8 +145,8 @@ class Signer:
             method=method.encode(),
             canonical=canonical_request("", b"", query, signed, payload.encode())[1:],
             text=f"{ALGORITHM}\n{timestamp}\n{scope}\n".encode(),
-            key=KeyedHash(
-                signing_key(credentials.secret_access_key, scope.date, scope.region, scope.service)
+            key=signing_hash(
+                credentials.secret_access_key, scope.date, scope.region, scope.service
             ),
             lines=b"%b HTTP/1.1\r\n%b%b"
             % (b"?" + query if query else b"", lines, authorization.encode()),

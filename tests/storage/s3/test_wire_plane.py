@@ -915,7 +915,21 @@ async def test_a_head_without_a_length_is_corrupt() -> None:
             await plane.head(KEY)
 
 
-@pytest.mark.parametrize("status", ["201 Created", "202 Accepted", "203 Other", "204 No Content"])
+@pytest.mark.parametrize("status", ["201 Created", "204 No Content"])
+async def test_what_a_put_stores_may_be_created_or_have_nothing_said_of_it(status: str) -> None:
+    async def script(store: RawStore, peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await peer.send(reply(b"", status))
+
+    async with raw_store(script) as store, plane_to(store.url) as plane:
+        assert (await put(plane)).etag == (await upload(plane, b"content")).etag == ETAG
+        for call in (get(plane), plane.head(KEY)):
+            with pytest.raises(StorageCorrupt, match=status[:3]):
+                await call
+
+
+@pytest.mark.parametrize("status", ["202 Accepted", "203 Other"])
 async def test_another_success_than_was_asked_for_is_none(status: str) -> None:
     async def script(store: RawStore, peer: Peer) -> None:
         while True:
