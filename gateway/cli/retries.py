@@ -39,7 +39,7 @@ class Retries:
         next_try = f"attempt {retry.failures + 1} of {retry.attempts} in {_seconds(retry.delay)}"
         if reason != self._reason:
             self.clear(always=True)
-            click.echo(f"sluice: {reason}; {next_try}", err=True)
+            click.echo(f"sluice: {reason.removesuffix('.')}; {next_try}", err=True)
             self._reason, self._told = reason, now
         elif self._terminal:
             click.echo(f"{_START}sluice: the same; {next_try}", err=True, nl=False)

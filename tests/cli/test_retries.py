@@ -33,7 +33,7 @@ def test_a_reason_is_told_once_and_then_every_ten_seconds(
     retries(again(BROKE, 7))
 
     assert capsys.readouterr().err.splitlines() == [
-        "sluice: 503 SlowDown: Later.; attempt 2 of 8 in 5 s",
+        "sluice: 503 SlowDown: Later; attempt 2 of 8 in 5 s",
         "sluice: still the same; attempt 4 of 8 in 5 s",
         "sluice: still the same; attempt 6 of 8 in 5 s",
         "sluice: broke; attempt 8 of 8 in 0.2 s",

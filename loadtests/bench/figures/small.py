@@ -10,7 +10,7 @@ from loadtests.signing import plain, presigned, signed
 CONNECTIONS = 16
 TARGET = 150
 #: Why one connection is shown without a target.
-ALONE = "1 conn. (as many instructions; caches are cold after each sleep)"
+ALONE = "one connection, no target"
 
 
 def measure(bench: Bench) -> None:
