@@ -1,10 +1,11 @@
 """Figure 7: thousands of slow uploads in little memory, and a fast client beside them."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,18 +28,19 @@ PATIENCE = 2.0
 #: Seconds without a byte after which the fast client gives up.
 FAST_LIMIT = 30.0
 #: The fast client's rounds, by when they are.
-BEFORE, BESIDE, AFTER = "PUT alone", "PUT beside slow clients", "PUT alone after them"
+BEFORE, BESIDE = "PUT alone", "PUT beside slow clients"
+SILENT, AFTER = "PUT while they pause", "PUT alone after them"
 
 
 def measure(bench: Bench) -> None:
-    """Slow clients against a budget; meanwhile one fast client again and again, and alone before and after. "Alone" is
-    before and after together, as a machine's speed drifts in minutes; what a crowd leaves behind is told by itself."""
+    """Slow clients against a budget; meanwhile one fast client again and again, with them and, in turns, while they
+    send nothing: a machine's speed drifts in minutes. That it is then as good as alone is told by itself, and so is
+    what a crowd leaves behind."""
     folder, scale = bench.own_folder("slow"), bench.scale
     setting = Setting(budget=format_size(BUDGET))
     sluice = bench.stack.enter_context(subjects.sluice(folder, bench.store.port, setting))
     idle = accounting.memory(sluice.pid)
     fast = plan.put(bench, sluice, presigned, size=scale.large, timeout=FAST_LIMIT)
-    beside = Case(BESIDE, sluice, fast)
     bench.recorder.interleave("7", [Case(BEFORE, sluice, fast)], 2 * scale.rounds)
     accounting.reset_peak([sluice.pid])
     least = scale.slow_size / scale.slow_rate
@@ -46,7 +48,7 @@ def measure(bench: Bench) -> None:
         time.sleep(min(20.0, least / 4))
         _crowd_alone(bench, sluice, swarm.pid)
         _profile(bench, sluice.pid)
-        peak = _measure_beside(bench, beside, swarm, pause=min(4.0, least / 24))
+        peak = _measure_beside(bench, sluice, fast, swarm, pause=min(4.0, least / 24))
         output, _ = swarm.communicate(timeout=least * PATIENCE + 120)
     peak = max(peak, accounting.memory(sluice.pid, "VmHWM"))
     told = json.loads(output)
@@ -87,23 +89,42 @@ def _crowd_alone(bench: Bench, sluice: Server, swarm: int) -> None:
 
 
 def _measure_beside(
-    bench: Bench, case: Case, swarm: "subprocess.Popen[str]", *, pause: float
+    bench: Bench,
+    sluice: Server,
+    fast: Callable[[], float],
+    swarm: "subprocess.Popen[str]",
+    *,
+    pause: float,
 ) -> int:
     """The fast client, until enough was measured, or the slow ones are done, or it starves. Answers the peak of
     memory until the last measurement began (each starts it anew)."""
     peak = 0
     for number in range(2 * bench.scale.rounds):
-        peak = max(peak, accounting.memory(case.server.pid, "VmHWM"))
+        peak = max(peak, accounting.memory(sluice.pid, "VmHWM"))
         if swarm.poll() is not None:
             break
         try:
-            bench.recorder.measure("7", case, number)
+            bench.recorder.measure("7", Case(BESIDE, sluice, fast), number)
+            peak = max(peak, accounting.memory(sluice.pid, "VmHWM"))
+            with _silence(swarm, pause):
+                bench.recorder.measure("7", Case(SILENT, sluice, fast), number)
         except (OSError, UnexpectedAnswer) as error:
             told = f"{type(error).__name__}: {error}"
             bench.note(f"Figure 7: the fast client got nowhere beside the slow ones: {told}")
             break
         time.sleep(pause)
     return peak
+
+
+@contextmanager
+def _silence(swarm: "subprocess.Popen[str]", pause: float) -> Iterator[None]:
+    """The slow clients stop, and later go on as slowly as before. What they had sent is read in ``pause`` seconds."""
+    swarm.send_signal(signal.SIGSTOP)
+    try:
+        time.sleep(pause)
+        yield
+    finally:
+        swarm.send_signal(signal.SIGCONT)
 
 
 def _profile(bench: Bench, pid: int) -> None:
@@ -128,32 +149,33 @@ def _report(bench: Bench, told: dict[str, Any], idle: int, peak: int) -> None:
     most = idle + BUDGET + PER_CONNECTION * count
     text = f"{peak / MiB:.0f} MiB (idle {idle / MiB:.0f} MiB)"
     bench.found("7", "peak RSS", text, f"≤ {most / MiB:.0f} MiB", peak <= most)
-    _report_fast(
-        bench, *(bench.recorder.of("7", case, "sluice") for case in (BEFORE, BESIDE, AFTER))
-    )
+    cases = (BEFORE, BESIDE, SILENT, AFTER)
+    _report_fast(bench, *(bench.recorder.of("7", case, "sluice") for case in cases))
 
 
-def _report_fast(bench: Bench, before: list[Run], beside: list[Run], after: list[Run]) -> None:
+def _report_fast(
+    bench: Bench, before: list[Run], beside: list[Run], silent: list[Run], after: list[Run]
+) -> None:
     """They were measured at different times: rounds in which others took the machine are left out."""
-    what = "fast client beside them against alone, before and after them"
-    if beside:
-        share = against(beside, before + after, "rate")
+    what = "fast client beside them against the moment after, in which they send nothing"
+    both = list(zip(beside, silent, strict=False))
+    pairs = [(a, b) for a, b in both if a.others + b.others <= CALM] or both
+    if pairs:
+        share = bench.recorder.ratio([a for a, _ in pairs], [b for _, b in pairs], "rate")
         bench.found("7", what, f"{share.text()} ×", "≥ 0.8 ×", share.median >= 0.8)
     else:
         bench.found("7", what, "not measured", "≥ 0.8 ×", False)
-    left = " and ".join(
-        f"{against(after, before, kind).text()} × the {name}"
-        for kind, name in (("rate", "rate"), ("cost", "CPU per GiB"))
-    )
-    bench.found("7", "fast client alone when they are gone, against before them", left)
-    rounds = [runs for runs in (before, beside, after) if runs]
-    still = ", ".join(
-        f"{sum(run.others <= CALM for run in runs)} of {len(runs)}" for runs in rounds
-    )
-    most = max(run.others for runs in rounds for run in runs)
+    for when, runs, base in (
+        ("fast client while they send nothing, against alone", silent, before + after),
+        ("fast client alone when they are gone, against before them", after, before),
+    ):
+        if runs:
+            rate, cost = against(runs, base, "rate").text(), against(runs, base, "cost").text()
+            bench.found("7", when, f"{rate} × the rate and {cost} × the CPU per GiB")
+    everyone = before + beside + silent + after
     bench.note(
-        f"Figure 7, the fast client: rounds before, beside and after in which others left the machine to it: {still}; "
-        f"where there is none, all count (others took up to {most:.2f} cores)"
+        f"Figure 7, the fast client: {sum(run.others <= CALM for run in everyone)} of {len(everyone)} rounds in which "
+        f"others left the machine to it (they took up to {max(run.others for run in everyone):.2f} cores)"
     )
 
 
